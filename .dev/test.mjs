@@ -1,0 +1,123 @@
+// `npm test`: everything that a change must pass, and one line at the end that sums up all runners.
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { root, run, setUp } from './steps.mjs';
+
+const out = join(root, '.dev', 'out');
+const bin = (name) => join(root, 'node_modules', '.bin', name);
+const native = join(root, 'native');
+const total = { passed: 0, failed: 0 };
+const summary = [];
+
+function record(name, passed, failed, began) {
+  total.passed += passed;
+  total.failed += failed;
+  summary.push(
+    `${failed === 0 ? 'ok  ' : 'FAIL'} ${name} (${passed} passed, ${failed} failed, ${((Date.now() - began) / 1000).toFixed(0)} s)`,
+  );
+}
+
+/** A check that passes or fails as a whole. */
+async function check(name, work) {
+  const began = Date.now();
+  process.stdout.write(`\n== ${name}\n`);
+  try {
+    await work();
+    record(name, 1, 0, began);
+  } catch (error) {
+    process.stdout.write(`${error.message}\n`);
+    record(name, 0, 1, began);
+  }
+}
+
+/** A test runner: `work` answers [passed, failed]; failing without a failed test counts as one. */
+async function runner(name, work) {
+  const began = Date.now();
+  process.stdout.write(`\n== ${name}\n`);
+  try {
+    const [passed, failed] = await work();
+    record(name, passed, passed + failed === 0 ? 1 : failed, began);
+  } catch (error) {
+    process.stdout.write(`${error.message}\n`);
+    record(name, 0, 1, began);
+  }
+}
+
+function countCargo(text) {
+  const sums = [0, 0];
+  for (const [, passed, failed] of text.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed/gm)) {
+    sums[0] += Number(passed);
+    sums[1] += Number(failed);
+  }
+  return sums;
+}
+
+async function cargoTest() {
+  const args = ['test', '--workspace', '--locked', '--no-fail-fast'];
+  try {
+    return countCargo(await run('cargo', args, { cwd: native, output: 'capture' }));
+  } catch (error) {
+    const [passed, failed] = countCargo(error.text ?? '');
+    return [passed, Math.max(failed, 1)];
+  }
+}
+
+async function vitest(project) {
+  const report = join(out, `${project}.json`);
+  rmSync(report, { force: true });
+  const args = [
+    'run',
+    '--config',
+    'test/vitest.config.ts',
+    '--project',
+    project,
+    '--reporter',
+    'default',
+    '--reporter',
+    'json',
+    `--outputFile.json=${report}`,
+  ];
+  const failed = await run(bin('vitest'), args, { output: 'inherit' }).then(
+    () => false,
+    () => true,
+  );
+  const { numPassedTests, numFailedTests, numTotalTestSuites, numFailedTestSuites } = JSON.parse(
+    readFileSync(report, 'utf8'),
+  );
+  const lost = failed && numFailedTests === 0 ? Math.max(1, numFailedTestSuites) : 0;
+  return [numTotalTestSuites === 0 ? 0 : numPassedTests, numFailedTests + lost];
+}
+
+async function typesOfAddonAreFresh() {
+  const file = join(root, 'packages', 'engine', 'native.d.ts');
+  await run('git', ['diff', '--exit-code', '--', file], { output: 'inherit' });
+}
+
+try {
+  mkdirSync(out, { recursive: true });
+  await setUp();
+} catch (error) {
+  process.stdout.write(`${error.message}\n0 passed, 1 failed\n`);
+  process.exit(1);
+}
+await check('format and lint (TypeScript)', () =>
+  run(bin('biome'), ['check', '--error-on-warnings', '.'], { output: 'inherit' }),
+);
+await check('format (Rust)', () =>
+  run('cargo', ['fmt', '--all', '--check'], { cwd: native, output: 'inherit' }),
+);
+await check('lint (Rust)', () =>
+  run('cargo', ['clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings'], {
+    cwd: native,
+    output: 'inherit',
+  }),
+);
+await check('types of the addon are the committed ones', typesOfAddonAreFresh);
+await runner('Rust tests', cargoTest);
+await runner('unit tests', () => vitest('unit'));
+await runner('end-to-end tests', () => vitest('e2e'));
+await check('bench smoke', () =>
+  run(process.execPath, ['bench/dist/main.js', '--smoke'], { output: 'inherit' }),
+);
+process.stdout.write(`\n${summary.join('\n')}\n\n${total.passed} passed, ${total.failed} failed\n`);
+process.exit(total.failed === 0 ? 0 : 1);
