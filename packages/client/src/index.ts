@@ -1,1 +1,3 @@
-export {};
+export { ApiError, ConnectionError } from './api-error.js';
+export { type ClientOptions, OffshootClient } from './offshoot-client.js';
+export * from './schemas.js';

@@ -1,0 +1,138 @@
+import type { z } from 'zod';
+import { ApiError, ConnectionError } from './api-error.js';
+import * as schemas from './schemas.js';
+
+/** Where the management API is (`http://127.0.0.1:7070`) and the token that opens it. */
+export interface ClientOptions {
+  url: string;
+  token: string;
+  /** Longest wait for one answer, in milliseconds. Starting a compute is the longest call. */
+  timeoutMs?: number;
+  fetch?: typeof fetch;
+}
+
+const timeoutMsDefault = 120_000;
+
+/** One method per call of the management API; failures are {@link ApiError} or {@link ConnectionError}. */
+export class OffshootClient {
+  readonly #url: string;
+  readonly #token: string;
+  readonly #timeoutMs: number;
+  readonly #fetch: typeof fetch;
+
+  constructor(options: ClientOptions) {
+    this.#url = options.url.replace(/\/+$/, '');
+    this.#token = options.token;
+    this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
+    this.#fetch = options.fetch ?? fetch;
+  }
+
+  status(): Promise<schemas.Status> {
+    return this.#call('GET', '/v1/status', schemas.status);
+  }
+
+  /** Starts an import; watch it with {@link operation}. */
+  importTenant(request: schemas.ImportTenantRequest): Promise<schemas.Operation> {
+    return this.#call('POST', '/v1/tenants', schemas.operation, request);
+  }
+
+  async tenants(): Promise<schemas.Tenant[]> {
+    return (await this.#call('GET', '/v1/tenants', schemas.tenantList)).tenants;
+  }
+
+  tenant(name: string): Promise<schemas.Tenant> {
+    return this.#call('GET', `/v1/tenants/${encodeURIComponent(name)}`, schemas.tenant);
+  }
+
+  /** Deletes the tenant with all its branches, computes and pages. */
+  deleteTenant(name: string): Promise<schemas.Tenant> {
+    return this.#call('DELETE', `/v1/tenants/${encodeURIComponent(name)}`, schemas.tenant);
+  }
+
+  async operations(): Promise<schemas.Operation[]> {
+    return (await this.#call('GET', '/v1/operations', schemas.operationList)).operations;
+  }
+
+  operation(id: string): Promise<schemas.Operation> {
+    return this.#call('GET', `/v1/operations/${encodeURIComponent(id)}`, schemas.operation);
+  }
+
+  cancelOperation(id: string): Promise<schemas.Operation> {
+    return this.#call('DELETE', `/v1/operations/${encodeURIComponent(id)}`, schemas.operation);
+  }
+
+  createBranch(request: schemas.CreateBranchRequest): Promise<schemas.CreatedBranch> {
+    return this.#call('POST', '/v1/branches', schemas.createdBranch, request);
+  }
+
+  async branches(): Promise<schemas.Branch[]> {
+    return (await this.#call('GET', '/v1/branches', schemas.branchList)).branches;
+  }
+
+  branch(name: string): Promise<schemas.Branch> {
+    return this.#call('GET', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
+  }
+
+  deleteBranch(name: string): Promise<schemas.Branch> {
+    return this.#call('DELETE', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
+  }
+
+  /** Answers when a query on the compute has succeeded; a running one is returned as it is. */
+  startCompute(branch: string): Promise<schemas.Compute> {
+    return this.#call('POST', `/v1/branches/${encodeURIComponent(branch)}/compute`, schemas.compute);
+  }
+
+  stopCompute(branch: string): Promise<schemas.Compute> {
+    return this.#call('DELETE', `/v1/branches/${encodeURIComponent(branch)}/compute`, schemas.compute);
+  }
+
+  async computes(): Promise<schemas.Compute[]> {
+    return (await this.#call('GET', '/v1/computes', schemas.computeList)).computes;
+  }
+
+  connectionString(
+    branch: string,
+    choice: { database?: string; user?: string } = {},
+  ): Promise<schemas.ConnectionString> {
+    const query = new URLSearchParams(choice).toString();
+    const path = `/v1/branches/${encodeURIComponent(branch)}/connection-string${query && `?${query}`}`;
+    return this.#call('GET', path, schemas.connectionString);
+  }
+
+  async #call<T>(method: string, path: string, schema: z.ZodType<T>, body?: unknown): Promise<T> {
+    const response = await this.#send(method, path, body);
+    const payload: unknown = await response.json().catch(() => undefined);
+    if (!response.ok) throw this.#refusal(response.status, payload);
+    const parsed = schema.safeParse(payload);
+    if (!parsed.success) {
+      throw new ConnectionError(
+        `${this.#url}${path} answered something unexpected; are both of one version?`,
+        {
+          cause: parsed.error,
+        },
+      );
+    }
+    return parsed.data;
+  }
+
+  async #send(method: string, path: string, body: unknown): Promise<Response> {
+    const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    try {
+      return await this.#fetch(`${this.#url}${path}`, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(this.#timeoutMs),
+      });
+    } catch (cause) {
+      throw new ConnectionError(`no answer from ${this.#url}; is the page server running there?`, { cause });
+    }
+  }
+
+  #refusal(statusCode: number, payload: unknown): Error {
+    const parsed = schemas.problem.safeParse(payload);
+    if (parsed.success) return new ApiError(parsed.data);
+    return new ConnectionError(`${this.#url} answered HTTP ${statusCode} and no reason; is it Offshoot's?`);
+  }
+}

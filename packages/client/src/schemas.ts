@@ -1,0 +1,149 @@
+/**
+ * The management API's requests and responses, shared by the server that checks them and the client that
+ * sends them. Names on the wire are snake_case; LSNs are text like `0/16B5A50`; times are RFC 3339; sizes
+ * are bytes; durations are milliseconds.
+ */
+import { z } from 'zod';
+
+const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/, 'an LSN looks like 0/16B5A50');
+const id = z.string().regex(/^[0-9a-f]{32}$/, 'an id is 32 hexadecimal digits');
+const time = z.iso.datetime();
+const bytes = z.number().int().nonnegative();
+
+/** A name of a tenant or branch: lower case, starts with a letter or digit, at most 63 characters. */
+export const name = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9._-]{0,62}$/,
+    'a name is 1 to 63 of a-z, 0-9, ".", "_" and "-", and starts with a letter or digit',
+  );
+
+/** A tenant: one imported Postgres cluster with all its timelines. */
+export const tenant = z.object({
+  id,
+  name,
+  state: z.enum(['importing', 'active', 'deleting', 'failed']),
+  created_at: time,
+  /** The connection string that it was imported from, without its password. */
+  source_url: z.string(),
+  system_identifier: z.string(),
+  server_version: z.string(),
+  wal_segment_bytes: bytes,
+  data_checksums: z.boolean(),
+  /** Where the imported history becomes readable, and its newest LSN. Absent while importing. */
+  readable_from_lsn: lsn.optional(),
+  last_record_lsn: lsn.optional(),
+  /** Bytes used on disk by the tenant's pages, all branches together. */
+  stored_bytes: bytes.optional(),
+  branches: z.number().int().nonnegative(),
+});
+export type Tenant = z.infer<typeof tenant>;
+
+/** How far an import has come. `bytes_total` is the source's estimate and may be exceeded. */
+export const importProgress = z.object({
+  phase: z.enum(['connect', 'base_backup', 'wal', 'finish', 'done']),
+  bytes_done: bytes,
+  bytes_total: bytes.optional(),
+  pages: bytes,
+  wal_lsn: lsn.optional(),
+});
+export type ImportProgress = z.infer<typeof importProgress>;
+
+/** RFC 9457 problem details, with what an agent should do next. */
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  code: z.string(),
+  detail: z.string(),
+  retryable: z.boolean(),
+  agent_action: z.string(),
+});
+export type Problem = z.infer<typeof problem>;
+
+/** A long operation. It goes on when nobody watches; DELETE cancels it. */
+export const operation = z.object({
+  id: z.string(),
+  kind: z.enum(['tenant_import']),
+  state: z.enum(['running', 'done', 'failed', 'cancelled']),
+  started_at: time,
+  finished_at: time.optional(),
+  subject: z.string(),
+  progress: importProgress.optional(),
+  error: problem.optional(),
+});
+export type Operation = z.infer<typeof operation>;
+
+/** The life of a compute's process. A stopped or crashed compute's writes are gone. */
+export const computeState = z.enum(['starting', 'running', 'stopping', 'stopped', 'crashed']);
+
+export const compute = z.object({
+  id: z.string(),
+  branch: name,
+  state: computeState,
+  base_lsn: lsn,
+  started_at: time,
+  /** How long the start took, by phase, in milliseconds. */
+  timings_ms: z.record(z.string(), z.number()),
+  socket_directory: z.string().optional(),
+  log_file: z.string(),
+  /** Why it stopped, when it was not asked to. */
+  reason: z.string().optional(),
+});
+export type Compute = z.infer<typeof compute>;
+
+export const branch = z.object({
+  id,
+  name,
+  tenant: name,
+  timeline: id,
+  parent: name.optional(),
+  /** The LSN that the branch starts from. */
+  base_lsn: lsn,
+  created_at: time,
+  compute: computeState,
+});
+export type Branch = z.infer<typeof branch>;
+
+export const connectionString = z.object({
+  url: z.string(),
+  branch: name,
+  database: z.string(),
+  user: z.string(),
+});
+export type ConnectionString = z.infer<typeof connectionString>;
+
+export const status = z.object({
+  version: z.string(),
+  pid: z.number().int(),
+  data_directory: z.string(),
+  started_at: time,
+  tenants: z.number().int(),
+  branches: z.number().int(),
+  computes_running: z.number().int(),
+  stored_bytes: bytes,
+  page_service: z.object({
+    addresses: z.array(z.string()),
+    connections: z.number().int(),
+    pages_served: z.number().int(),
+    bytes_sent: z.number().int(),
+  }),
+});
+export type Status = z.infer<typeof status>;
+
+export const importTenantRequest = z.strictObject({ name, source_url: z.string().min(1) });
+export type ImportTenantRequest = z.infer<typeof importTenantRequest>;
+
+export const createBranchRequest = z.strictObject({ name, from: name.optional() });
+export type CreateBranchRequest = z.infer<typeof createBranchRequest>;
+
+export const createdBranch = z.object({
+  branch,
+  timings_ms: z.record(z.string(), z.number()),
+});
+export type CreatedBranch = z.infer<typeof createdBranch>;
+
+export const tenantList = z.object({ tenants: z.array(tenant) });
+export const branchList = z.object({ branches: z.array(branch) });
+export const computeList = z.object({ computes: z.array(compute) });
+export const operationList = z.object({ operations: z.array(operation) });

@@ -1,0 +1,57 @@
+import type { Compute } from '@offshoot/client';
+import type { Command } from 'commander';
+import { type Context, show } from '../context.js';
+import { table } from '../table.js';
+
+const writesAreLost = 'what was written on it is gone: a compute keeps its writes only while it runs';
+
+/** `compute start|stop|list`. */
+export function addComputeCommands(program: Command, context: () => Context): void {
+  const compute = program.command('compute').description('running Postgres servers of branches');
+  compute
+    .command('start <branch>')
+    .description('start Postgres on a branch; returns when a query on it has succeeded')
+    .addHelpText('after', `\nAttention: when the compute stops, ${writesAreLost}.`)
+    .action(async (branch: string) => {
+      show(context(), await context().client().startCompute(branch), started);
+    });
+  compute
+    .command('stop <branch>')
+    .description(`stop a branch's Postgres; ${writesAreLost}`)
+    .action(async (branch: string) => {
+      show(
+        context(),
+        await context().client().stopCompute(branch),
+        (c) => `stopped ${c.branch}; ${writesAreLost}`,
+      );
+    });
+  compute
+    .command('list [branch]')
+    .description('computes and their state')
+    .action(async (branch: string | undefined) => {
+      const all = await context().client().computes();
+      const computes = branch === undefined ? all : all.filter((c) => c.branch === branch);
+      show(context(), { computes }, () => list(computes));
+    });
+}
+
+function started(compute: Compute): string {
+  const took = compute.timings_ms.total;
+  return (
+    `${compute.branch} is running${took === undefined ? '' : ` (${took.toFixed(0)} ms)`}; ` +
+    `connect with: psql "$(pageserver-ctl connection-string ${compute.branch})"\n` +
+    'its writes live only as long as it runs'
+  );
+}
+
+function list(computes: Compute[]): string {
+  if (computes.length === 0) return 'no computes; start one with: pageserver-ctl compute start BRANCH';
+  const rows = computes.map((c) => [
+    c.branch,
+    c.state,
+    c.base_lsn,
+    c.started_at,
+    c.reason ?? c.socket_directory ?? '-',
+  ]);
+  return table(['BRANCH', 'STATE', 'BASE LSN', 'STARTED', 'SOCKET OR REASON'], rows);
+}

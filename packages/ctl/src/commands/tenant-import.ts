@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiError, type ImportProgress, type OffshootClient, type Operation } from '@offshoot/client';
+import { type Context, show } from '../context.js';
+import { prettyBytes } from '../table.js';
+
+const pollMs = 200;
+
+const phases: Record<ImportProgress['phase'], string> = {
+  connect: 'connecting',
+  base_backup: 'copying pages',
+  wal: 'reading WAL',
+  finish: 'making it durable',
+  done: 'done',
+};
+
+/** Starts an import and watches it to its end; an interrupt cancels it and waits until nothing of it is left. */
+export async function importTenant(context: Context, name: string, sourceUrl: string): Promise<void> {
+  const client = context.client();
+  const started = await client.importTenant({ name, source_url: sourceUrl });
+  const ended = await watch(context, client, started);
+  if (ended.state === 'done') {
+    const tenant = await client.tenant(name);
+    show(context, { tenant, operation: ended }, () => imported(ended, name));
+    return;
+  }
+  if (ended.error !== undefined) throw new ApiError(ended.error);
+  throw new Error(`the import of ${name} was cancelled; nothing of it is left`);
+}
+
+async function watch(context: Context, client: OffshootClient, started: Operation): Promise<Operation> {
+  let operation = started;
+  let cancelling = false;
+  while (operation.state === 'running') {
+    if (context.interrupted.aborted && !cancelling) {
+      cancelling = true;
+      context.remark('cancelling the import …');
+      operation = await client.cancelOperation(operation.id);
+    }
+    await sleep(pollMs);
+    operation = await client.operation(operation.id);
+    if (operation.progress !== undefined) context.progress(describe(operation.progress));
+  }
+  context.progress('');
+  return operation;
+}
+
+function describe(progress: ImportProgress): string {
+  const { bytes_done: done, bytes_total: total } = progress;
+  const share = total
+    ? ` of ${prettyBytes(total)} (${Math.min(100, Math.floor((100 * done) / total))} %)`
+    : '';
+  const wal = progress.wal_lsn === undefined ? '' : `, WAL at ${progress.wal_lsn}`;
+  return `${phases[progress.phase]}: ${prettyBytes(done)}${share}${wal}`;
+}
+
+function imported(operation: Operation, name: string): string {
+  const seconds = (Date.parse(operation.finished_at ?? '') - Date.parse(operation.started_at)) / 1000;
+  const size = prettyBytes(operation.progress?.bytes_done ?? 0);
+  return (
+    `imported ${name}: ${size} in ${seconds.toFixed(1)} s\n` +
+    `branch it with: pageserver-ctl branch create NAME --from ${name}`
+  );
+}

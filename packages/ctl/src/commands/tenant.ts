@@ -1,0 +1,78 @@
+import type { Tenant } from '@offshoot/client';
+import type { Command } from 'commander';
+import { type Context, show } from '../context.js';
+import { prettyBytes, table } from '../table.js';
+import { importTenant } from './tenant-import.js';
+
+/** `tenant import|list|show|delete`. */
+export function addTenantCommands(program: Command, context: () => Context): void {
+  const tenant = program.command('tenant').description('imported Postgres clusters');
+  tenant
+    .command('import <name>')
+    .description(
+      'copy a running Postgres 15 by streaming a base backup and its WAL; makes a branch of the same name',
+    )
+    .requiredOption(
+      '--from <url>',
+      'connection string of the source, like postgres://user@host:5432/postgres',
+    )
+    .addHelpText(
+      'after',
+      `
+The role needs REPLICATION (or superuser), and pg_hba.conf of the source a line for "replication".
+Passwords may come from ~/.pgpass or PGPASSWORD of the daemon's environment. Nothing is installed on the source;
+it keeps WAL for the import through one temporary replication slot.
+
+Example:
+  pageserver-ctl tenant import prod --from postgres://replicator@db.example.com/postgres`,
+    )
+    .action((name: string, options: { from: string }) => importTenant(context(), name, options.from));
+  tenant
+    .command('list')
+    .description('all tenants')
+    .action(async () => {
+      const tenants = await context().client().tenants();
+      show(context(), { tenants }, () => list(tenants));
+    });
+  tenant
+    .command('show <name>')
+    .description('one tenant')
+    .action(async (name: string) => show(context(), await context().client().tenant(name), describe));
+  tenant
+    .command('delete <name>')
+    .description('delete a tenant with all its branches, computes and pages; the source is not touched')
+    .action(async (name: string) => {
+      show(context(), await context().client().deleteTenant(name), (gone) => `deleted tenant ${gone.name}`);
+    });
+}
+
+function list(tenants: Tenant[]): string {
+  if (tenants.length === 0)
+    return 'no tenants; import one with: pageserver-ctl tenant import NAME --from URL';
+  const rows = tenants.map((t) => [
+    t.name,
+    t.state,
+    t.server_version,
+    t.last_record_lsn ?? '-',
+    prettyBytes(t.stored_bytes ?? 0),
+    t.branches,
+  ]);
+  return table(['NAME', 'STATE', 'POSTGRES', 'LSN', 'STORED', 'BRANCHES'], rows);
+}
+
+function describe(tenant: Tenant): string {
+  const readable = tenant.readable_from_lsn
+    ? `${tenant.readable_from_lsn} to ${tenant.last_record_lsn}`
+    : 'nothing yet';
+  return [
+    `tenant          ${tenant.name} (${tenant.id})`,
+    `state           ${tenant.state}`,
+    `source          ${tenant.source_url} (system identifier ${tenant.system_identifier})`,
+    `Postgres        ${tenant.server_version}, WAL segments of ${prettyBytes(tenant.wal_segment_bytes)}, ` +
+      `page checksums ${tenant.data_checksums ? 'on' : 'off'}`,
+    `readable LSNs   ${readable}`,
+    `stored          ${prettyBytes(tenant.stored_bytes ?? 0)}`,
+    `branches        ${tenant.branches}`,
+    `created         ${tenant.created_at}`,
+  ].join('\n');
+}

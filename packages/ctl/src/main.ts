@@ -1,0 +1,115 @@
+import { ApiError, ConnectionError } from '@offshoot/client';
+import { Command, CommanderError } from 'commander';
+import { addBranchCommands } from './commands/branch.js';
+import { addComputeCommands } from './commands/compute.js';
+import { addStatusCommands } from './commands/status.js';
+import { addTenantCommands } from './commands/tenant.js';
+import type { Context } from './context.js';
+import { type DaemonChoice, findDaemon, NoDaemonError } from './find-daemon.js';
+
+/** Exit codes: done; refused or failed; wrong usage. */
+const done = 0;
+const failed = 1;
+const wrongUsage = 2;
+
+/** Runs one command line (without the program's name) and answers its exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  const interrupt = new AbortController();
+  const onSignal = () => interrupt.abort();
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const program = buildProgram(interrupt.signal);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return done;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? done : wrongUsage;
+    report(error, program.opts<{ json?: boolean }>().json === true ? 'json' : 'text');
+    return failed;
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+function buildProgram(interrupted: AbortSignal): Command {
+  const program = new Command('pageserver-ctl')
+    .description('Branch a Postgres, run computes on the branches, throw them away.')
+    .option('--data <dir>', "the page server's data directory (default: $OFFSHOOT_DATA, else ~/.offshoot)")
+    .option('--url <url>', "the management API's address (default: as written in the data directory)")
+    .option('--token-file <file>', 'the token that opens it (default: DIR/token)')
+    .option('--json', 'print one JSON document instead of text')
+    .showHelpAfterError('(add --help for what is possible)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+
+A first session:
+  pageserver start --data ./data &
+  pageserver-ctl --data ./data tenant import prod --from postgres://postgres@localhost/postgres
+  pageserver-ctl --data ./data branch create try-1 --from prod
+  pageserver-ctl --data ./data compute start try-1
+  psql "$(pageserver-ctl --data ./data connection-string try-1)"
+  pageserver-ctl --data ./data branch delete try-1`,
+    );
+  const context = (): Context => contextOf(program.opts(), interrupted);
+  addTenantCommands(program, context);
+  addBranchCommands(program, context);
+  addComputeCommands(program, context);
+  addStatusCommands(program, context);
+  for (const command of allCommands(program)) acceptGlobalOptions(command, program);
+  return program;
+}
+
+function allCommands(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...allCommands(child)]);
+}
+
+/** `--json` and the rest are understood on either side of the command's name. */
+function acceptGlobalOptions(command: Command, program: Command): void {
+  command.exitOverride().showHelpAfterError('(add --help for what is possible)');
+  if (command.commands.length > 0) return;
+  for (const option of program.options) command.addOption(option);
+  command.hook('preAction', () => {
+    for (const option of program.options) {
+      const key = option.attributeName();
+      if (command.getOptionValueSource(key) === 'cli')
+        program.setOptionValue(key, command.getOptionValue(key));
+    }
+  });
+}
+
+function contextOf(options: DaemonChoice & { json?: boolean }, interrupted: AbortSignal): Context {
+  const terminal = process.stderr.isTTY;
+  return {
+    client: () => findDaemon(options, process.env),
+    format: options.json === true ? 'json' : 'text',
+    out: (text) => process.stdout.write(`${text}\n`),
+    remark: (text) => process.stderr.write(`${text}\n`),
+    progress: (text) => {
+      if (terminal) process.stderr.write(`\r\u001b[K${text}`);
+    },
+    interrupted,
+  };
+}
+
+function report(error: unknown, format: 'json' | 'text'): void {
+  const { code, message, action } = explain(error);
+  if (format === 'json')
+    process.stdout.write(`${JSON.stringify({ error: { code, message, agent_action: action } }, null, 2)}\n`);
+  process.stderr.write(`error: ${message}\n${action === undefined ? '' : `  ${action}\n`}`);
+}
+
+function explain(error: unknown): { code: string; message: string; action: string | undefined } {
+  if (error instanceof ApiError) {
+    return { code: error.code, message: error.message, action: error.problem.agent_action };
+  }
+  if (error instanceof ConnectionError || error instanceof NoDaemonError) {
+    return { code: error.code, message: error.message, action: undefined };
+  }
+  return {
+    code: 'failed',
+    message: error instanceof Error ? error.message : String(error),
+    action: undefined,
+  };
+}
