@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import type { ImportProgress, Operation, Problem } from '@offshoot/client';
+
+/** What a long operation is given: a way to say how far it is, and word of its cancellation. */
+export interface OperationHandle {
+  progress(progress: ImportProgress): void;
+  signal: AbortSignal;
+}
+
+interface Entry {
+  operation: Operation;
+  abort: AbortController;
+  ended: Promise<void>;
+}
+
+export interface OperationBookSettings {
+  /** Ended operations that stay readable; the oldest go first. */
+  endedMax: number;
+}
+
+/** Long operations: started here, watched by their id, cancelled, and kept readable for a while after they end. */
+export class OperationBook {
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(
+    private readonly settings: OperationBookSettings,
+    private readonly toProblem: (error: unknown) => Problem,
+    private readonly now: () => Date = () => new Date(),
+  ) {}
+
+  /** Starts `work` and answers at once; `work` must end soon after its signal aborts. */
+  start(
+    kind: Operation['kind'],
+    subject: string,
+    work: (handle: OperationHandle) => Promise<void>,
+  ): Operation {
+    const abort = new AbortController();
+    const operation: Operation = {
+      id: randomUUID(),
+      kind,
+      state: 'running',
+      started_at: this.now().toISOString(),
+      subject,
+    };
+    const entry: Entry = { operation, abort, ended: Promise.resolve() };
+    this.#entries.set(operation.id, entry);
+    const handle = {
+      signal: abort.signal,
+      progress: (progress: ImportProgress) => {
+        entry.operation = { ...entry.operation, progress };
+      },
+    };
+    entry.ended = work(handle).then(
+      () => this.#end(entry, 'done'),
+      (error: unknown) => this.#end(entry, abort.signal.aborted ? 'cancelled' : 'failed', error),
+    );
+    return entry.operation;
+  }
+
+  get(id: string): Operation | undefined {
+    return this.#entries.get(id)?.operation;
+  }
+
+  list(): Operation[] {
+    return [...this.#entries.values()].map((entry) => entry.operation);
+  }
+
+  /** Cancels a running operation and waits until it has cleaned up; an ended one stays as it is. */
+  async cancel(id: string): Promise<Operation | undefined> {
+    const entry = this.#entries.get(id);
+    entry?.abort.abort();
+    await entry?.ended;
+    return entry?.operation;
+  }
+
+  async cancelAll(): Promise<void> {
+    await Promise.all([...this.#entries.keys()].map((id) => this.cancel(id)));
+  }
+
+  #end(entry: Entry, state: Operation['state'], error?: unknown): void {
+    entry.operation = {
+      ...entry.operation,
+      state,
+      finished_at: this.now().toISOString(),
+      ...(error === undefined ? {} : { error: this.toProblem(error) }),
+    };
+    const ended = [...this.#entries].filter(([, { operation }]) => operation.state !== 'running');
+    for (const [id] of ended.slice(0, Math.max(0, ended.length - this.settings.endedMax))) {
+      this.#entries.delete(id);
+    }
+  }
+}
