@@ -1,10 +1,23 @@
 //! Byte layouts of Postgres, per major version: nothing here does I/O or keeps state.
 
+pub mod control;
+mod error;
+pub mod le;
 pub mod lsn;
+pub mod page;
 pub mod rel;
+pub mod relfile;
+pub mod slru;
+pub mod version;
+pub mod wal_page;
+pub mod wal_segment;
 
+pub use control::{CheckPoint, ControlFile};
+pub use error::LayoutError;
 pub use lsn::{Lsn, ParseLsnError};
 pub use rel::{BlockKey, Fork, RelKey};
+pub use relfile::RelFile;
+pub use slru::SlruKind;
 
 /// Bytes of a Postgres page; other block sizes are refused at import.
 pub const BLCKSZ: usize = 8192;
