@@ -1,1 +1,12 @@
-export {};
+export * from './backend-messages.js';
+export { BodyReader } from './body-reader.js';
+export { FRAME_HEADER_BYTES, FrontendType, frameBytes, frameLengthField } from './frontend-frame.js';
+export * from './frontend-messages.js';
+export { InputBuffer } from './input-buffer.js';
+export * from './page-service-command.js';
+export * from './pagestream-frames.js';
+export { BLCKSZ, PagestreamTag } from './pagestream-layout.js';
+export * from './pagestream-request.js';
+export * from './pagestream-response.js';
+export { readStartupPacket, type StartupPacket, TLS_HANDSHAKE } from './startup-packet.js';
+export { wireError } from './wire-error.js';

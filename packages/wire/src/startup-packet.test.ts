@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest';
+import { InputBuffer } from './input-buffer.js';
+import { readStartupPacket } from './startup-packet.js';
+
+function packet(code: number, body = '', length = 8 + Buffer.byteLength(body)): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(length);
+  head.writeUInt32BE(code, 4);
+  return Buffer.concat([head, Buffer.from(body)]);
+}
+
+function read(bytes: Uint8Array) {
+  const input = new InputBuffer();
+  input.append(bytes);
+  return { packet: readStartupPacket(input), left: input.length };
+}
+
+const STARTUP = 0x30000;
+
+describe('a packet before the first message', () => {
+  test.each([
+    ['SSLRequest', packet(80877103), { kind: 'ssl-request' }],
+    ['GSSENCRequest', packet(80877104), { kind: 'gssenc-request' }],
+    ['CancelRequest', packet(80877102, '12345678'), { kind: 'cancel-request' }],
+    [
+      'StartupMessage',
+      packet(STARTUP, 'user\0u\0\0'),
+      { kind: 'startup', parameters: new Map([['user', 'u']]) },
+    ],
+    ['StartupMessage 3.2', packet(STARTUP + 2, '\0'), { kind: 'startup', parameters: new Map() }],
+    ['StartupMessage of 8 bytes', packet(STARTUP), { kind: 'startup', parameters: new Map() }],
+  ])('%s', (_name, bytes, expected) => {
+    expect(read(bytes)).toEqual({ packet: expected, left: 0 });
+    for (let cut = 0; cut < bytes.length; cut++) {
+      expect(read(bytes.subarray(0, cut))).toEqual({ packet: undefined, left: cut });
+    }
+  });
+
+  test('leaves what follows', () => {
+    expect(read(Buffer.concat([packet(STARTUP), Buffer.from('QQ')])).left).toBe(2);
+  });
+
+  test.each([
+    ['too short', packet(STARTUP, '', 7), 'length'],
+    ['too long', packet(STARTUP, '', 10_001), 'length'],
+    ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\n'), 'length'],
+    ['protocol 2', packet(0x20000), 'protocol 2.0'],
+    ['a name without its end', packet(STARTUP, 'user'), 'end'],
+    ['a name without a value', packet(STARTUP, 'user\0'), 'end'],
+  ])('%s is refused', (_name, bytes, why) => {
+    expect(() => read(bytes)).toThrow(expect.objectContaining({ code: 'protocol_violation' }));
+    expect(() => read(bytes)).toThrow(why);
+  });
+});
