@@ -1,1 +1,18 @@
-export {};
+export { DirectoryLock } from './directory-lock.js';
+export {
+  type BackupProgress,
+  type ImportOutcome,
+  ImportSession,
+  type WalProgress,
+} from './import-session.js';
+export { engineError } from './native-errors.js';
+export { TarStream } from './tar-stream.js';
+export {
+  type BaseBackupOptions,
+  type ImportOptions,
+  type PagesReply,
+  TenantStore,
+  type TenantStoreSettings,
+  type TenantStoreStats,
+  type TimelineSpec,
+} from './tenant-store.js';

@@ -1,0 +1,87 @@
+import { defineErrors, OffshootError } from '@offshoot/types';
+
+/** Codes of what the native engine refuses or fails at, and of the addon itself. */
+export const engineError = defineErrors({
+  /** The addon was not built, or was built for another machine. */
+  engine_addon_missing: { kind: 'alert', sqlState: '58P01', httpStatus: 500 },
+  /** A handle was used after its close. */
+  engine_closed: { kind: 'reconnect', sqlState: '57P01', httpStatus: 503 },
+  /** A failure inside the engine that has no code of its own. */
+  engine_failed: { kind: 'alert', sqlState: 'XX000', httpStatus: 500 },
+  /** A mistake in how the program calls the engine. */
+  engine_argument: { kind: 'alert', sqlState: 'XX000', httpStatus: 500 },
+  /** Another process is using the directory. */
+  directory_locked: { kind: 'fix', sqlState: '55006', httpStatus: 409 },
+  /** The file system said no: permissions, a missing directory, an I/O error. */
+  storage_io: { kind: 'alert', sqlState: '58030', httpStatus: 500 },
+  /** No space left; what was acknowledged is intact. */
+  disk_full: { kind: 'alert', sqlState: '53100', httpStatus: 507 },
+  /** Bytes on disk are not what the engine wrote. */
+  storage_corrupt: { kind: 'alert', sqlState: 'XX001', httpStatus: 500 },
+  /** The cluster or its backup is of a form that the engine does not serve. */
+  source_unsupported: { kind: 'fix', sqlState: '0A000', httpStatus: 422 },
+  /** A base backup or WAL that does not make sense: broken off, out of order, damaged. */
+  source_corrupt: { kind: 'alert', sqlState: 'XX001', httpStatus: 502 },
+  /** A page's history holds a WAL record that cannot be applied. */
+  unsupported_record: { kind: 'alert', sqlState: '0A000', httpStatus: 501 },
+  /** There is no such timeline, relation or page at that LSN. */
+  engine_not_found: { kind: 'fix', sqlState: '42704', httpStatus: 404 },
+  /** The LSN lies outside what the timeline can answer. */
+  lsn_out_of_range: { kind: 'fix', sqlState: '22023', httpStatus: 422 },
+});
+
+/** What the native engine says about a failure. */
+export interface NativeErrorData {
+  readonly code: string;
+  readonly message: string;
+  readonly details?: Readonly<Record<string, string>> | undefined | null;
+}
+
+/** The engine's codes in our words. A code that is not here becomes `engine_failed` and keeps its name in the details. */
+const codes: Readonly<Record<string, Parameters<typeof engineError>[0]>> = {
+  argument: 'engine_argument',
+  closed: 'engine_closed',
+  locked: 'directory_locked',
+  io: 'storage_io',
+  disk_full: 'disk_full',
+  corrupt: 'storage_corrupt',
+  unsupported: 'source_unsupported',
+  unsupported_record: 'unsupported_record',
+  not_found: 'engine_not_found',
+};
+
+/** The one place where an error of the addon becomes ours. */
+export function fromNative(data: NativeErrorData, cause?: unknown): OffshootError {
+  const details = { ...data.details, native_code: data.code };
+  return engineError(codes[data.code] ?? 'engine_failed', data.message, { details, cause });
+}
+
+/** Any thrown thing that came out of a call of the addon. */
+export function fromThrown(thrown: unknown): OffshootError {
+  if (thrown instanceof OffshootError) {
+    return thrown;
+  }
+  const { code, message, details } = (thrown ?? {}) as Partial<NativeErrorData>;
+  if (typeof code === 'string' && typeof message === 'string') {
+    return fromNative({ code, message, details }, thrown);
+  }
+  return engineError('engine_failed', message ?? String(thrown), { cause: thrown });
+}
+
+/** Runs a synchronous call of the addon. */
+export function calling<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (thrown) {
+    throw fromThrown(thrown);
+  }
+}
+
+/** Awaits a call of the addon. */
+export async function awaiting<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (thrown) {
+    throw fromThrown(thrown);
+  }
+}

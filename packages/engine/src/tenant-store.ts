@@ -1,0 +1,154 @@
+import type { Lsn, OffshootError } from '@offshoot/types';
+import { ImportSession } from './import-session.js';
+import { type NativeTenant, nativeAddon } from './native-addon.js';
+import { awaiting, calling, engineError, fromNative } from './native-errors.js';
+import { TarStream } from './tar-stream.js';
+
+/** Limits of one tenant's store. */
+export interface TenantStoreSettings {
+  /** First size of the store's memory map; it grows by itself. */
+  readonly mapSizeInitialBytes: number;
+  /** Reads at one time. */
+  readonly readersMax: number;
+}
+
+/** A timeline as the engine has to know it. `index` names it inside the store and is never used again. */
+export interface TimelineSpec {
+  readonly index: number;
+  readonly parent?: { readonly index: number; readonly ancestorLsn: Lsn } | undefined;
+  readonly lastRecordLsn: Lsn;
+  /** Nothing below it can be read. */
+  readonly readableFrom: Lsn;
+}
+
+/** Answers to a batch of page requests. */
+export interface PagesReply {
+  /** Whole CopyData messages, in the order of the requests. */
+  readonly reply: Buffer;
+  /** Requests that `reply` answers. */
+  readonly handled: number;
+  /** The request after those needs this LSN: wait for it and send the rest again. */
+  readonly waitFor?: Lsn | undefined;
+  /** The request after those is malformed. */
+  readonly failure?: OffshootError | undefined;
+}
+
+export interface BaseBackupOptions {
+  /** Absent: the newest. */
+  readonly lsn?: Lsn | undefined;
+  /** `full` holds the relations' pages too. */
+  readonly kind: 'base' | 'full';
+  /** `first-page` cuts the WAL segment after its first page. */
+  readonly wal: 'whole-segment' | 'first-page';
+  readonly startAs: 'primary' | 'replica';
+}
+
+export interface ImportOptions {
+  /** The timeline that the import makes. */
+  readonly index: number;
+  /** Where the backup starts. */
+  readonly startLsn: Lsn;
+  /** Postgres' timeline number (TLI) in the source. */
+  readonly tli: number;
+  readonly segmentBytes: number;
+  readonly major: number;
+  readonly systemIdentifier: bigint;
+}
+
+export interface TenantStoreStats {
+  readonly usedBytes: number;
+  readonly mapBytes: number;
+  /** Page versions stored. */
+  readonly versions: number;
+}
+
+/** One tenant's pages on disk. */
+export class TenantStore {
+  #native: NativeTenant | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(native: NativeTenant) {
+    this.#native = native;
+  }
+
+  /** Opens the store in `dir`, making it when it is not there. */
+  static async open(dir: string, settings: TenantStoreSettings): Promise<TenantStore> {
+    const { mapSizeInitialBytes, readersMax } = settings;
+    return new TenantStore(
+      await awaiting(() => nativeAddon().openTenant(dir, { mapSizeInitialBytes, readersMax })),
+    );
+  }
+
+  /** Makes a timeline readable; its parent must be attached already. */
+  attach({ index, parent, lastRecordLsn, readableFrom }: TimelineSpec): void {
+    const native = this.#open();
+    const ancestry =
+      parent === undefined ? {} : { parentIndex: parent.index, ancestorLsn: parent.ancestorLsn };
+    calling(() => native.attach({ index, lastRecordLsn, readableFrom, ...ancestry }));
+  }
+
+  detach(index: number): void {
+    const native = this.#open();
+    calling(() => native.detach(index));
+  }
+
+  /** Answers whole CopyData messages with requests of that pagestream version. */
+  async pages(index: number, version: 2 | 3, frames: Uint8Array): Promise<PagesReply> {
+    const native = this.#open();
+    const { reply, handled, waitFor, failure } = await awaiting(() => native.pages(index, version, frames));
+    return {
+      reply,
+      handled,
+      waitFor: waitFor == null ? undefined : (waitFor as Lsn),
+      failure: failure == null ? undefined : fromNative(failure),
+    };
+  }
+
+  /** The forks in a database at `lsn`, 13 bytes each: relnode u32, fork u8, blocks u32, reserved u32, big-endian. */
+  async relations(index: number, spcnode: number, dbnode: number, lsn: Lsn): Promise<Buffer> {
+    const native = this.#open();
+    return await awaiting(() => native.relations(index, spcnode, dbnode, lsn));
+  }
+
+  async baseBackup(index: number, options: BaseBackupOptions): Promise<TarStream> {
+    const native = this.#open();
+    const { lsn, kind, wal, startAs } = options;
+    const at = lsn === undefined ? {} : { lsn };
+    const replica = startAs === 'replica';
+    return new TarStream(await awaiting(() => native.baseBackup(index, { ...at, kind, wal, replica })));
+  }
+
+  beginImport(options: ImportOptions): ImportSession {
+    const native = this.#open();
+    const { tli, systemIdentifier, index, startLsn, segmentBytes, major } = options;
+    const shared = { index, startLsn, segmentBytes, major };
+    return new ImportSession(
+      calling(() => native.beginImport({ ...shared, timelineId: tli, systemId: systemIdentifier })),
+    );
+  }
+
+  async stats(): Promise<TenantStoreStats> {
+    const native = this.#open();
+    return await awaiting(() => native.stats());
+  }
+
+  lastRecordLsn(index: number): Lsn {
+    const native = this.#open();
+    return calling(() => native.lastRecordLsn(index)) as Lsn;
+  }
+
+  /** Waits for running calls; a second call waits for the same end. */
+  close(): Promise<void> {
+    const native = this.#native;
+    this.#native = undefined;
+    this.#closing ??= native === undefined ? Promise.resolve() : awaiting(() => native.close());
+    return this.#closing;
+  }
+
+  #open(): NativeTenant {
+    if (this.#native === undefined) {
+      throw engineError('engine_closed', 'the tenant is closed');
+    }
+    return this.#native;
+  }
+}
