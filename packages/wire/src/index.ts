@@ -1,5 +1,7 @@
+export { BackendDeframer, type BackendFrames, backendProtocolError } from './backend-deframer.js';
 export * from './backend-messages.js';
 export { BodyReader } from './body-reader.js';
+export { CopyDataCutter, type CopyDataParts, type HeadBytes } from './copy-data-cutter.js';
 export { FRAME_HEADER_BYTES, FrontendType, frameBytes, frameLengthField } from './frontend-frame.js';
 export * from './frontend-messages.js';
 export { InputBuffer } from './input-buffer.js';
@@ -8,5 +10,6 @@ export * from './pagestream-frames.js';
 export { BLCKSZ, PagestreamTag } from './pagestream-layout.js';
 export * from './pagestream-request.js';
 export * from './pagestream-response.js';
+export * from './replication.js';
 export { readStartupPacket, type StartupPacket, TLS_HANDSHAKE } from './startup-packet.js';
 export { wireError } from './wire-error.js';
