@@ -1,1 +1,25 @@
-//! See the README of this folder.
+//! Every version of every page: timelines, sizes, files, and reading them at any LSN. See the README
+//! of this folder.
+
+mod cluster;
+mod error;
+mod files;
+pub mod keys;
+mod page_writer;
+mod relations;
+mod sizes;
+mod tenant;
+mod timeline;
+pub mod value;
+mod view;
+
+pub use cluster::{Checksums, Cluster};
+pub use error::EngineError;
+pub use keys::{FileKey, FileKind};
+pub use offshoot_store::{Durability, StoreError, StoreOptions, Usage};
+pub use page_writer::PageWriter;
+pub use relations::PG_DEFAULT_TABLESPACE;
+pub use sizes::SizeHistory;
+pub use tenant::Tenant;
+pub use timeline::{Link, Timeline, TimelineSpec};
+pub use view::View;

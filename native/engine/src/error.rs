@@ -1,0 +1,48 @@
+//! What can go wrong in the engine.
+
+use offshoot_layout::{Lsn, RelKey};
+use offshoot_store::StoreError;
+
+/// Outcomes that a caller answers (unknown, missing, out of range) and a broken world (store, damage).
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("timeline {0} is not attached")]
+    UnknownTimeline(u32),
+    /// Attached already, with another parent.
+    #[error("timeline {0} is attached with another parent")]
+    TimelineConflict(u32),
+    #[error("relation {rel} does not exist at {lsn}")]
+    MissingRelation { rel: RelKey, lsn: Lsn },
+    #[error("segment {segno:04X} of {directory} does not exist at {lsn}")]
+    MissingSlruSegment {
+        directory: &'static str,
+        segno: u32,
+        lsn: Lsn,
+    },
+    /// A request that no state of the data could satisfy.
+    #[error("{0}")]
+    BadRequest(String),
+    /// Bytes in the store are not what was written there.
+    #[error("damaged {what}: {reason}")]
+    Damaged { what: String, reason: String },
+    /// A tar archive of a base backup is malformed or broken off.
+    #[error("base backup, byte {offset} of the archive: {reason}")]
+    Archive { offset: u64, reason: String },
+    /// A base backup, or the WAL after it, is incomplete or contradicts itself.
+    #[error("{0}")]
+    BadSource(String),
+    /// The source cluster is of a form that cannot be served.
+    #[error("{0}")]
+    UnsupportedSource(String),
+}
+
+impl EngineError {
+    pub(crate) fn damaged(what: impl ToString, reason: impl ToString) -> EngineError {
+        EngineError::Damaged {
+            what: what.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+}

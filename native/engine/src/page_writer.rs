@@ -1,0 +1,317 @@
+//! Collects what a stretch of WAL (or a base backup) means, and commits it as one batch.
+
+use crate::keys::{FileKey, file_key, size_key, slru_page_key, slru_segment_rel, version_key};
+use crate::sizes::{Cut, SizeEntry, SizeHistory, add_cuts, newest_entry};
+use crate::value::{encode_image, encode_record};
+use crate::{EngineError, Timeline, View};
+use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
+use offshoot_layout::{BlockKey, Lsn, Page, RelKey, SlruKind};
+use offshoot_store::{Durability, Store, StoreError, Table};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Relations whose size a writer remembers from one batch to the next.
+const KNOWN_RELATIONS_MAX: usize = 100_000;
+
+/// Writes to one timeline, in LSN order. Only one writer may exist per timeline.
+///
+/// Nothing is visible before `commit`; `size` alone sees what is pending. The caller commits when
+/// `pending_bytes` passes its limit, then calls `Timeline::advance_last_record_lsn`.
+pub struct PageWriter {
+    store: Arc<Store>,
+    timeline: Arc<Timeline>,
+    pending: Vec<Pending>,
+    /// Keys and values of `pending`, back to back.
+    bytes: Vec<u8>,
+    known: HashMap<RelKey, Known>,
+}
+
+struct Pending {
+    table: Table,
+    key_start: usize,
+    value_start: usize,
+    value_end: usize,
+}
+
+/// The end of one fork's size history.
+struct Known {
+    /// Where its newest entry on this timeline is; `INVALID` when it has none.
+    lsn: Lsn,
+    blocks: Option<u32>,
+    /// On this timeline; oldest first, each cuts less deep than all before it.
+    cuts: Vec<Cut>,
+}
+
+impl PageWriter {
+    pub(crate) fn new(store: Arc<Store>, timeline: Arc<Timeline>) -> PageWriter {
+        PageWriter {
+            store,
+            timeline,
+            pending: Vec::new(),
+            bytes: Vec::new(),
+            known: HashMap::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn timeline(&self) -> &Arc<Timeline> {
+        &self.timeline
+    }
+
+    /// Memory that the batch takes so far.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        self.bytes.len() + self.pending.len() * size_of::<Pending>()
+    }
+
+    /// A whole page as it is at `lsn`. Its size is the caller's business: see `extend`.
+    pub fn image(&mut self, key: &BlockKey, lsn: Lsn, page: &Page) {
+        let key = version_key(self.timeline.index(), key, lsn);
+        self.put_with(Table::Versions, &key, |out| encode_image(page, out));
+    }
+
+    /// A page that `value::encode_image` encoded elsewhere.
+    pub fn encoded_image(&mut self, key: &BlockKey, lsn: Lsn, value: &[u8]) {
+        let key = version_key(self.timeline.index(), key, lsn);
+        self.put_with(Table::Versions, &key, |out| out.extend_from_slice(value));
+    }
+
+    /// A WAL record that changes the page; `block_id` is `value::IMPLICIT_BLOCK` when the record does
+    /// not reference it. `end` is where the record ends.
+    pub fn record(&mut self, key: &BlockKey, end: Lsn, block_id: u8, start: Lsn, bytes: &[u8]) {
+        let key = version_key(self.timeline.index(), key, end);
+        self.put_with(Table::Versions, &key, |out| {
+            encode_record(block_id, start, bytes, out);
+        });
+    }
+
+    /// A whole page of an SLRU; its segment reaches at least so far.
+    ///
+    /// # Errors
+    /// As `extend`.
+    pub fn slru_image(
+        &mut self,
+        kind: SlruKind,
+        page_number: u32,
+        lsn: Lsn,
+        page: &Page,
+    ) -> Result<(), EngineError> {
+        self.image(&slru_page_key(kind, page_number), lsn, page);
+        self.extend_slru(kind, page_number, lsn)
+    }
+
+    /// A WAL record that changes a page of an SLRU; its segment reaches at least so far.
+    ///
+    /// # Errors
+    /// As `extend`.
+    pub fn slru_record(
+        &mut self,
+        kind: SlruKind,
+        page_number: u32,
+        end: Lsn,
+        start: Lsn,
+        bytes: &[u8],
+    ) -> Result<(), EngineError> {
+        let key = slru_page_key(kind, page_number);
+        self.record(&key, end, crate::value::IMPLICIT_BLOCK, start, bytes);
+        self.extend_slru(kind, page_number, end)
+    }
+
+    /// The segment is gone from `lsn` on.
+    ///
+    /// # Errors
+    /// As `extend`.
+    pub fn drop_slru_segment(
+        &mut self,
+        kind: SlruKind,
+        segno: u32,
+        lsn: Lsn,
+    ) -> Result<(), EngineError> {
+        self.drop_relation(&slru_segment_rel(kind, segno), lsn)
+    }
+
+    /// A file, or its end when `content` is `None`.
+    pub fn file(&mut self, file: &FileKey, lsn: Lsn, content: Option<&[u8]>) {
+        let key = file_key(self.timeline.index(), file, lsn);
+        let value = crate::files::encode(content);
+        self.put_with(Table::Files, &key, |out| out.extend_from_slice(&value));
+    }
+
+    /// Blocks of the fork after everything written so far; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// `Store`, `Damaged`.
+    pub fn size(&mut self, rel: &RelKey) -> Result<Option<u32>, EngineError> {
+        Ok(self.known(rel)?.blocks)
+    }
+
+    /// The fork exists and has at least `blocks` blocks from `lsn` on.
+    ///
+    /// # Errors
+    /// As `size`.
+    pub fn extend(&mut self, rel: &RelKey, lsn: Lsn, blocks: u32) -> Result<(), EngineError> {
+        let known = self.known(rel)?;
+        if known.blocks.is_some_and(|already| already >= blocks) {
+            return Ok(());
+        }
+        known.blocks = Some(blocks);
+        self.put_size(rel, lsn);
+        Ok(())
+    }
+
+    /// The fork has at most `blocks` blocks at `lsn`, and what it had behind them is void. A fork that
+    /// does not exist comes into being, as in Postgres.
+    ///
+    /// # Errors
+    /// As `size`.
+    pub fn truncate(&mut self, rel: &RelKey, lsn: Lsn, blocks: u32) -> Result<(), EngineError> {
+        let known = self.known(rel)?;
+        match known.blocks {
+            None => return self.extend(rel, lsn, 0),
+            Some(already) if already <= blocks => return Ok(()),
+            Some(_) => known.cut(Cut { lsn, to: blocks }),
+        }
+        known.blocks = Some(blocks);
+        self.put_size(rel, lsn);
+        Ok(())
+    }
+
+    /// The fork does not exist from `lsn` on.
+    ///
+    /// # Errors
+    /// As `size`.
+    pub fn drop_relation(&mut self, rel: &RelKey, lsn: Lsn) -> Result<(), EngineError> {
+        let known = self.known(rel)?;
+        if known.blocks.take().is_some() {
+            known.cut(Cut { lsn, to: 0 });
+            self.put_size(rel, lsn);
+        }
+        Ok(())
+    }
+
+    /// Makes the batch visible, as a whole. When it fails, the batch is kept and can be tried again.
+    ///
+    /// # Errors
+    /// `Store`: `DiskFull` and `GrowTimeout` are worth another try.
+    pub fn commit(&mut self, durability: Durability) -> Result<(), EngineError> {
+        self.sort();
+        let (pending, bytes) = (&self.pending, &self.bytes);
+        self.store.write::<(), StoreError>(durability, |txn| {
+            pending.iter().try_for_each(|put| {
+                let (key, value) = (put.key(bytes), &bytes[put.value_start..put.value_end]);
+                txn.put(put.table, key, value)
+            })
+        })?;
+        if !self.pending.is_empty() {
+            self.timeline.set_owns_data();
+        }
+        self.pending.clear();
+        self.bytes.clear();
+        if self.known.len() > KNOWN_RELATIONS_MAX {
+            self.known.clear();
+        }
+        Ok(())
+    }
+
+    /// Key order makes neighbours in the store of neighbours in the batch. The last of several
+    /// values for one key wins; sorting is stable.
+    fn sort(&mut self) {
+        let bytes = &self.bytes;
+        self.pending
+            .sort_by_key(|put| (put.table as u8, put.key(bytes)));
+    }
+
+    fn put_with(&mut self, table: Table, key: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
+        let key_start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let value_start = self.bytes.len();
+        value(&mut self.bytes);
+        self.pending.push(Pending {
+            table,
+            key_start,
+            value_start,
+            value_end: self.bytes.len(),
+        });
+    }
+
+    fn extend_slru(&mut self, kind: SlruKind, page: u32, lsn: Lsn) -> Result<(), EngineError> {
+        let segment = slru_segment_rel(kind, page / SLRU_PAGES_PER_SEGMENT);
+        self.extend(&segment, lsn, page % SLRU_PAGES_PER_SEGMENT + 1)
+    }
+
+    fn put_size(&mut self, rel: &RelKey, lsn: Lsn) {
+        let Some(known) = self.known.get_mut(rel) else {
+            return;
+        };
+        known.lsn = lsn;
+        let entry = known.entry();
+        let key = size_key(self.timeline.index(), rel, lsn);
+        self.put_with(Table::Sizes, &key, |out| {
+            out.extend_from_slice(&entry.encode());
+        });
+    }
+
+    fn known(&mut self, rel: &RelKey) -> Result<&mut Known, EngineError> {
+        if !self.known.contains_key(rel) {
+            let found = self.look_up(rel)?;
+            self.known.insert(*rel, found);
+        }
+        match self.known.get_mut(rel) {
+            Some(known) => Ok(known),
+            None => unreachable!("it was just put there"),
+        }
+    }
+
+    fn look_up(&self, rel: &RelKey) -> Result<Known, EngineError> {
+        let snapshot = self.store.read()?;
+        let index = self.timeline.index();
+        let mut own = SizeHistory::default();
+        let mut lsn = Lsn::INVALID;
+        if let Some(newest) = newest_entry(&snapshot, index, rel, Lsn::MAX)? {
+            lsn = newest.0;
+            own.blocks = newest.1.blocks;
+            add_cuts(&snapshot, index, rel, newest, &mut own)?;
+        } else {
+            let view = View::new(snapshot, &self.timeline, Lsn::MAX);
+            own.blocks = view.size_history(rel)?.blocks;
+        }
+        own.cuts.reverse();
+        Ok(Known {
+            lsn,
+            blocks: own.blocks,
+            cuts: own.cuts,
+        })
+    }
+}
+
+impl Known {
+    fn cut(&mut self, mut cut: Cut) {
+        while let Some(older) = self
+            .cuts
+            .pop_if(|older| older.to >= cut.to || older.lsn == cut.lsn)
+        {
+            if older.lsn == cut.lsn {
+                cut.to = cut.to.min(older.to);
+            }
+        }
+        self.cuts.push(cut);
+    }
+
+    fn entry(&self) -> SizeEntry {
+        let (own, older) = match self.cuts.split_last() {
+            Some((own, older)) if own.lsn == self.lsn => (Some(own), older),
+            _ => (None, &self.cuts[..]),
+        };
+        SizeEntry {
+            blocks: self.blocks,
+            cut_to: own.map(|cut| cut.to),
+            previous_cut: older.last().map_or(Lsn::INVALID, |cut| cut.lsn),
+        }
+    }
+}
+
+impl Pending {
+    fn key<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.key_start..self.value_start]
+    }
+}

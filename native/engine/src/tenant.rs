@@ -1,0 +1,117 @@
+//! One imported cluster with all its timelines: one store.
+
+use crate::{EngineError, PageWriter, Timeline, TimelineSpec, View};
+use offshoot_layout::Lsn;
+use offshoot_store::{Store, StoreOptions, Usage};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A tenant's store and the timelines the catalog told us of.
+pub struct Tenant {
+    store: Arc<Store>,
+    timelines: RwLock<HashMap<u32, Arc<Timeline>>>,
+}
+
+impl Tenant {
+    /// Opens the tenant's store in `dir`; no timeline is attached yet.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub fn open(dir: &Path, options: StoreOptions) -> Result<Tenant, EngineError> {
+        Ok(Tenant {
+            store: Arc::new(Store::open(dir, options)?),
+            timelines: RwLock::default(),
+        })
+    }
+
+    /// Makes a timeline known. Attaching it again, with the same parent, moves `readable_from`, and
+    /// `last_record_lsn` if that goes forward.
+    ///
+    /// # Errors
+    /// `UnknownTimeline` for a parent that is not attached, `TimelineConflict`, `Store`.
+    pub fn attach(&self, spec: &TimelineSpec) -> Result<Arc<Timeline>, EngineError> {
+        let snapshot = self.store.read()?;
+        let mut timelines = self.timelines.write();
+        if let Some(known) = timelines.get(&spec.index) {
+            if known.parent() != spec.parent {
+                return Err(EngineError::TimelineConflict(spec.index));
+            }
+            known.advance_last_record_lsn(spec.last_record_lsn);
+            known.set_readable_from(spec.readable_from);
+            return Ok(Arc::clone(known));
+        }
+        let parent = spec.parent.map(|(index, lsn)| {
+            let parent = timelines.get(&index);
+            parent
+                .map(|parent| (parent, lsn))
+                .ok_or(EngineError::UnknownTimeline(index))
+        });
+        let timeline = Arc::new(Timeline::new(spec, parent.transpose()?, &snapshot)?);
+        timelines.insert(spec.index, Arc::clone(&timeline));
+        Ok(timeline)
+    }
+
+    /// Forgets a timeline; its branches keep what they need of it, and the store keeps its data.
+    pub fn detach(&self, index: u32) {
+        self.timelines.write().remove(&index);
+    }
+
+    /// An attached timeline.
+    ///
+    /// # Errors
+    /// `UnknownTimeline`.
+    pub fn timeline(&self, index: u32) -> Result<Arc<Timeline>, EngineError> {
+        let timelines = self.timelines.read();
+        timelines
+            .get(&index)
+            .cloned()
+            .ok_or(EngineError::UnknownTimeline(index))
+    }
+
+    /// A timeline at any LSN, whether or not it is one that may be served.
+    ///
+    /// # Errors
+    /// `UnknownTimeline`, `Store`.
+    pub fn view(&self, index: u32, lsn: Lsn) -> Result<View, EngineError> {
+        let timeline = self.timeline(index)?;
+        Ok(View::new(self.store.read()?, &timeline, lsn))
+    }
+
+    /// A writer for a timeline; only one at a time.
+    ///
+    /// # Errors
+    /// `UnknownTimeline`.
+    pub fn writer(&self, index: u32) -> Result<PageWriter, EngineError> {
+        Ok(PageWriter::new(
+            Arc::clone(&self.store),
+            self.timeline(index)?,
+        ))
+    }
+
+    /// Puts on disk what was committed with `Durability::Later`.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub fn sync(&self) -> Result<(), EngineError> {
+        Ok(self.store.sync()?)
+    }
+
+    /// What the store holds.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub fn stats(&self) -> Result<Usage, EngineError> {
+        Ok(self.store.usage()?)
+    }
+
+    /// Ends the tenant: waits for what is being read or written.
+    ///
+    /// # Errors
+    /// `Store`, with `StillRead` when a view stays out.
+    pub fn close(&self) -> Result<(), EngineError> {
+        self.timelines.write().clear();
+        Ok(self.store.close()?)
+    }
+}

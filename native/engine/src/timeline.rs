@@ -1,0 +1,142 @@
+//! A line of WAL history, and the lines it came from.
+
+use crate::{Cluster, EngineError};
+use offshoot_layout::Lsn;
+use offshoot_store::{Snapshot, StoreError, Table};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// What the catalog knows of a timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimelineSpec {
+    /// The catalog's number for it; never used again for another.
+    pub index: u32,
+    /// The timeline it branched from, and the last LSN it has in common with it.
+    pub parent: Option<(u32, Lsn)>,
+    /// End of the last record that is in the store.
+    pub last_record_lsn: Lsn,
+    /// Reads before this LSN are refused.
+    pub readable_from: Lsn,
+}
+
+/// An attached timeline.
+pub struct Timeline {
+    index: u32,
+    parent: Option<(u32, Lsn)>,
+    /// The parent, its parent and so on, each with the last LSN that this timeline sees of it.
+    ancestors: Vec<(Arc<Timeline>, Lsn)>,
+    last_record_lsn: AtomicU64,
+    readable_from: AtomicU64,
+    owns_data: AtomicBool,
+    /// Of a root timeline; its branches ask it.
+    cluster: OnceLock<Cluster>,
+}
+
+/// One timeline to look at, and up to where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    pub timeline: u32,
+    pub lsn: Lsn,
+}
+
+impl Timeline {
+    pub(crate) fn new(
+        spec: &TimelineSpec,
+        parent: Option<(&Arc<Timeline>, Lsn)>,
+        snapshot: &Snapshot,
+    ) -> Result<Timeline, EngineError> {
+        Ok(Timeline {
+            index: spec.index,
+            parent: spec.parent,
+            ancestors: parent.map_or_else(Vec::new, ancestors_of),
+            last_record_lsn: AtomicU64::new(spec.last_record_lsn.0),
+            readable_from: AtomicU64::new(spec.readable_from.0),
+            owns_data: AtomicBool::new(has_data(snapshot, spec.index)?),
+            cluster: OnceLock::new(),
+        })
+    }
+
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    #[must_use]
+    pub fn parent(&self) -> Option<(u32, Lsn)> {
+        self.parent
+    }
+
+    /// End of the last record that is in the store.
+    #[must_use]
+    pub fn last_record_lsn(&self) -> Lsn {
+        Lsn(self.last_record_lsn.load(Ordering::Acquire))
+    }
+
+    /// To be called when everything up to `lsn` is committed. Never goes back.
+    pub fn advance_last_record_lsn(&self, lsn: Lsn) {
+        self.last_record_lsn.fetch_max(lsn.0, Ordering::AcqRel);
+    }
+
+    #[must_use]
+    pub fn readable_from(&self) -> Lsn {
+        Lsn(self.readable_from.load(Ordering::Acquire))
+    }
+
+    pub fn set_readable_from(&self, lsn: Lsn) {
+        self.readable_from.store(lsn.0, Ordering::Release);
+    }
+
+    pub(crate) fn set_owns_data(&self) {
+        self.owns_data.store(true, Ordering::Release);
+    }
+
+    fn owns_data(&self) -> bool {
+        self.owns_data.load(Ordering::Acquire)
+    }
+
+    /// Where to look for what was true at `lsn`, newest first. Timelines without data of their own
+    /// are left out, so that a deep tree costs no more than what was written in it.
+    #[must_use]
+    pub fn chain(&self, lsn: Lsn) -> Vec<Link> {
+        let own = self.owns_data().then_some(Link {
+            timeline: self.index,
+            lsn,
+        });
+        let inherited = self
+            .ancestors
+            .iter()
+            .filter(|(ancestor, _)| ancestor.owns_data());
+        own.into_iter()
+            .chain(inherited.map(|(ancestor, last)| Link {
+                timeline: ancestor.index,
+                lsn: lsn.min(*last),
+            }))
+            .collect()
+    }
+
+    /// The root's cell for what is known of the cluster.
+    pub(crate) fn cluster_cell(&self) -> &OnceLock<Cluster> {
+        let root = self.ancestors.last();
+        root.map_or(&self.cluster, |(root, _)| &root.cluster)
+    }
+}
+
+fn ancestors_of((parent, last): (&Arc<Timeline>, Lsn)) -> Vec<(Arc<Timeline>, Lsn)> {
+    let older = parent.ancestors.iter();
+    std::iter::once((Arc::clone(parent), last))
+        .chain(older.map(|(ancestor, its_last)| (Arc::clone(ancestor), last.min(*its_last))))
+        .collect()
+}
+
+fn has_data(snapshot: &Snapshot, index: u32) -> Result<bool, StoreError> {
+    for table in Table::ALL {
+        if snapshot
+            .prefix(table, &index.to_be_bytes())?
+            .next()
+            .is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,276 @@
+//! Values of `versions`: an image of the page, or the WAL record that makes it from the one before.
+//!
+//! ```text
+//! image   1 | codec u8 | hole offset u16 | hole length u16 | payload     (codec 0: nothing follows it)
+//! record  2 | block id u8 | start lsn u64 | record bytes
+//! ```
+
+use crate::EngineError;
+use offshoot_layout::{BLCKSZ, Lsn, Page};
+
+/// Block id of a record that changes a page which it does not reference.
+pub const IMPLICIT_BLOCK: u8 = 0xFF;
+
+const TAG_IMAGE: u8 = 1;
+const TAG_RECORD: u8 = 2;
+const CODEC_ZEROS: u8 = 0;
+const CODEC_RAW: u8 = 1;
+const CODEC_LZ4: u8 = 2;
+const IMAGE_HEADER_BYTES: usize = 6;
+const RECORD_HEADER_BYTES: usize = 10;
+/// LZ4 has to save this much, or the page is kept as it is and costs no time to read.
+const LZ4_SAVING_BYTES_MIN: usize = 256;
+
+/// A version as it lies in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version<'a> {
+    Image(Image<'a>),
+    Record(StoredRecord<'a>),
+}
+
+/// An encoded page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Image<'a> {
+    codec: u8,
+    hole_offset: usize,
+    hole_length: usize,
+    payload: &'a [u8],
+}
+
+/// A WAL record filed under a page that it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredRecord<'a> {
+    /// Which of the record's blocks the page is; `IMPLICIT_BLOCK` when none.
+    pub block_id: u8,
+    /// Where the record starts; it ends at the LSN in its key.
+    pub start: Lsn,
+    /// The whole record.
+    pub bytes: &'a [u8],
+}
+
+/// Reads a value.
+///
+/// # Errors
+/// `Damaged`, for any bytes that this module does not write.
+pub fn parse_version(value: &[u8]) -> Result<Version<'_>, EngineError> {
+    match value.split_first() {
+        Some((&TAG_IMAGE, rest)) => parse_image(rest).map(Version::Image),
+        Some((&TAG_RECORD, rest)) => parse_record(rest).map(Version::Record),
+        Some((tag, _)) => Err(damaged(format!("unknown tag {tag}"))),
+        None => Err(damaged("it is empty")),
+    }
+}
+
+/// Appends a page: the hole between line pointers and tuples is left out when it holds zeros, the rest
+/// compressed when that pays. A page of zeros takes two bytes.
+pub fn encode_image(page: &Page, out: &mut Vec<u8>) {
+    if page.iter().all(|&byte| byte == 0) {
+        return out.extend_from_slice(&[TAG_IMAGE, CODEC_ZEROS]);
+    }
+    let (hole_offset, hole_length) = hole(page);
+    let mut rest = [0; BLCKSZ];
+    let rest_bytes = BLCKSZ - hole_length;
+    rest[..hole_offset].copy_from_slice(&page[..hole_offset]);
+    rest[hole_offset..rest_bytes].copy_from_slice(&page[hole_offset + hole_length..]);
+    let header = out.len();
+    out.extend_from_slice(&[TAG_IMAGE, CODEC_LZ4]);
+    out.extend_from_slice(&(hole_offset as u16).to_be_bytes());
+    out.extend_from_slice(&(hole_length as u16).to_be_bytes());
+    let payload = out.len();
+    let room = lz4_flex::block::get_maximum_output_size(rest_bytes);
+    out.resize(payload + room, 0);
+    match lz4_flex::block::compress_into(&rest[..rest_bytes], &mut out[payload..]) {
+        Ok(bytes) if bytes + LZ4_SAVING_BYTES_MIN <= rest_bytes => out.truncate(payload + bytes),
+        _ => {
+            out.truncate(payload);
+            out[header + 1] = CODEC_RAW;
+            out.extend_from_slice(&rest[..rest_bytes]);
+        }
+    }
+}
+
+/// Appends a record.
+pub fn encode_record(block_id: u8, start: Lsn, bytes: &[u8], out: &mut Vec<u8>) {
+    out.reserve(RECORD_HEADER_BYTES + bytes.len());
+    out.extend_from_slice(&[TAG_RECORD, block_id]);
+    out.extend_from_slice(&start.0.to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+impl Image<'_> {
+    /// Makes the page, over whatever `page` held.
+    ///
+    /// # Errors
+    /// `Damaged` when the payload does not decompress to a page.
+    pub fn decode(&self, page: &mut Page) -> Result<(), EngineError> {
+        if self.codec == CODEC_ZEROS {
+            page.fill(0);
+            return Ok(());
+        }
+        let rest_bytes = BLCKSZ - self.hole_length;
+        let rest = &mut page[..rest_bytes];
+        if self.codec == CODEC_RAW {
+            rest.copy_from_slice(self.payload);
+        } else {
+            match lz4_flex::block::decompress_into(self.payload, rest) {
+                Ok(bytes) if bytes == rest_bytes => {}
+                Ok(bytes) => return Err(damaged(format!("{bytes} bytes of {rest_bytes}"))),
+                Err(error) => return Err(damaged(error)),
+            }
+        }
+        let hole_end = self.hole_offset + self.hole_length;
+        page.copy_within(self.hole_offset..rest_bytes, hole_end);
+        page[self.hole_offset..hole_end].fill(0);
+        Ok(())
+    }
+}
+
+/// Offset and length of the zeros between pd_lower and pd_upper; length 0 when there are none.
+fn hole(page: &Page) -> (usize, usize) {
+    let field = |at: usize| usize::from(u16::from_le_bytes([page[at], page[at + 1]]));
+    let (lower, upper) = (field(12), field(14));
+    let sane = (24..upper).contains(&lower) && upper <= BLCKSZ;
+    match sane && page[lower..upper].iter().all(|&byte| byte == 0) {
+        true => (lower, upper - lower),
+        false => (0, 0),
+    }
+}
+
+fn parse_image(rest: &[u8]) -> Result<Image<'_>, EngineError> {
+    if rest == [CODEC_ZEROS] {
+        return Ok(Image {
+            codec: CODEC_ZEROS,
+            hole_offset: 0,
+            hole_length: BLCKSZ,
+            payload: &[],
+        });
+    }
+    let Some((header, payload)) = rest.split_first_chunk::<{ IMAGE_HEADER_BYTES - 1 }>() else {
+        return Err(damaged("its header is cut off"));
+    };
+    let image = Image {
+        codec: header[0],
+        hole_offset: usize::from(u16::from_be_bytes([header[1], header[2]])),
+        hole_length: usize::from(u16::from_be_bytes([header[3], header[4]])),
+        payload,
+    };
+    if image.hole_offset + image.hole_length > BLCKSZ {
+        return Err(damaged("its hole ends behind the page"));
+    }
+    match image.codec {
+        CODEC_LZ4 => Ok(image),
+        CODEC_RAW if payload.len() == BLCKSZ - image.hole_length => Ok(image),
+        CODEC_RAW => Err(damaged(format!("{} raw bytes", payload.len()))),
+        codec => Err(damaged(format!("unknown codec {codec}"))),
+    }
+}
+
+fn parse_record(rest: &[u8]) -> Result<StoredRecord<'_>, EngineError> {
+    let Some((header, bytes)) = rest.split_first_chunk::<{ RECORD_HEADER_BYTES - 1 }>() else {
+        return Err(damaged("a record's header is cut off"));
+    };
+    let [block_id, start @ ..] = *header;
+    Ok(StoredRecord {
+        block_id,
+        start: Lsn(u64::from_be_bytes(start)),
+        bytes,
+    })
+}
+
+fn damaged(reason: impl ToString) -> EngineError {
+    EngineError::damaged("page version", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(lower: u16, upper: u16, fill: impl Fn(usize) -> u8) -> Page {
+        let mut page = [0; BLCKSZ];
+        for (at, byte) in page.iter_mut().enumerate() {
+            *byte = fill(at);
+        }
+        page[12..14].copy_from_slice(&lower.to_le_bytes());
+        page[14..16].copy_from_slice(&upper.to_le_bytes());
+        page
+    }
+
+    fn noise(at: usize) -> u8 {
+        let mixed = (at as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((mixed ^ mixed >> 31).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 56) as u8
+    }
+
+    fn outside(lower: usize, upper: usize) -> impl Fn(usize) -> u8 {
+        move |at| match (lower..upper).contains(&at) {
+            true => 0,
+            false => noise(at),
+        }
+    }
+
+    #[test]
+    fn images_come_back_as_they_were() {
+        let mut dirty_hole = page(100, 8000, outside(100, 8000));
+        dirty_hole[4000] = 1;
+        for (name, page, bytes) in [
+            ("zeros", [0; BLCKSZ], 2..=2),
+            ("noise", page(0, 0, noise), 8198..=8198),
+            ("a hole", page(100, 8000, outside(100, 8000)), 298..=298),
+            ("all hole", page(24, 8192, outside(24, 8192)), 30..=30),
+            ("a hole with something in it", dirty_hole, 200..=1000),
+            ("hole out of order", page(8000, 100, |_| 7), 20..=100),
+            ("hole behind the end", page(24, 9000, |_| 7), 20..=100),
+            ("text", page(40, 40, |at| b"some text "[at % 10]), 20..=300),
+        ] {
+            let mut value = Vec::new();
+            encode_image(&page, &mut value);
+            assert!(bytes.contains(&value.len()), "{name}: {}", value.len());
+            let Version::Image(image) = parse_version(&value).unwrap() else {
+                panic!("{name} is no image");
+            };
+            let mut back = [0xEE; BLCKSZ];
+            image.decode(&mut back).unwrap();
+            assert!(back == page, "{name}");
+        }
+    }
+
+    #[test]
+    fn records_come_back_as_they_were() {
+        let mut value = Vec::new();
+        encode_record(3, Lsn(0x1234), b"bytes", &mut value);
+        let expected = StoredRecord {
+            block_id: 3,
+            start: Lsn(0x1234),
+            bytes: b"bytes",
+        };
+        assert_eq!(parse_version(&value).unwrap(), Version::Record(expected));
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let mut lz4 = Vec::new();
+        encode_image(&page(40, 40, |at| b"some text "[at % 10]), &mut lz4);
+        let cut = &lz4[..lz4.len() - 3];
+        for value in [
+            &[][..],
+            &[0],
+            &[9, 9, 9],
+            &[1],
+            &[1, 1, 0, 0, 0],
+            &[1, 1, 0, 0, 0, 0, 7],
+            &[1, 3, 0, 0, 0, 0, 7],
+            &[1, 2, 0x20, 0, 0, 1, 7],
+            &[1, 2, 0, 0, 0, 0],
+            &[2, 0, 0],
+            cut,
+        ] {
+            let result = parse_version(value).and_then(|version| match version {
+                Version::Image(image) => image.decode(&mut [0; BLCKSZ]),
+                Version::Record(_) => Ok(()),
+            });
+            assert!(
+                matches!(result, Err(EngineError::Damaged { .. })),
+                "{value:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A timeline as it was at an LSN.
+
+use crate::sizes::{SizeHistory, add_cuts, newest_entry};
+use crate::{Cluster, EngineError, FileKey, FileKind, Link, Timeline};
+use offshoot_layout::{Lsn, RelKey};
+use offshoot_store::Snapshot;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Size histories that one view remembers.
+const REMEMBERED_SIZES_MAX: usize = 4096;
+
+/// Reads one timeline at one LSN, from one snapshot of the store. Keep it short, as a snapshot; whether
+/// the LSN is one that may be read is asked before (`Tenant::pages`, `Tenant::readable_view`).
+pub struct View {
+    snapshot: Snapshot,
+    timeline: Arc<Timeline>,
+    lsn: Lsn,
+    chain: Vec<Link>,
+    sizes: RefCell<HashMap<RelKey, Arc<SizeHistory>>>,
+}
+
+impl View {
+    pub(crate) fn new(snapshot: Snapshot, timeline: &Arc<Timeline>, lsn: Lsn) -> View {
+        View {
+            snapshot,
+            chain: timeline.chain(lsn),
+            timeline: Arc::clone(timeline),
+            lsn,
+            sizes: RefCell::default(),
+        }
+    }
+
+    /// The same timeline at another LSN, on the same snapshot.
+    #[must_use]
+    pub fn moved_to(self, lsn: Lsn) -> View {
+        View::new(self.snapshot, &self.timeline, lsn)
+    }
+
+    #[must_use]
+    pub fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
+    #[must_use]
+    pub fn timeline(&self) -> &Arc<Timeline> {
+        &self.timeline
+    }
+
+    pub(crate) fn chain(&self) -> &[Link] {
+        &self.chain
+    }
+
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Blocks of a fork; `None` when it does not exist. Also for an SLRU segment: `keys::slru_segment_rel`.
+    ///
+    /// # Errors
+    /// `Store`, `Damaged`.
+    pub fn size(&self, rel: &RelKey) -> Result<Option<u32>, EngineError> {
+        Ok(self.size_history(rel)?.blocks)
+    }
+
+    /// A fork's size and what made versions of it void.
+    ///
+    /// # Errors
+    /// `Store`, `Damaged`.
+    pub fn size_history(&self, rel: &RelKey) -> Result<Arc<SizeHistory>, EngineError> {
+        if let Some(known) = self.sizes.borrow().get(rel) {
+            return Ok(Arc::clone(known));
+        }
+        let history = Arc::new(self.find_size_history(rel)?);
+        let mut sizes = self.sizes.borrow_mut();
+        if sizes.len() >= REMEMBERED_SIZES_MAX {
+            sizes.clear();
+        }
+        sizes.insert(*rel, Arc::clone(&history));
+        Ok(history)
+    }
+
+    fn find_size_history(&self, rel: &RelKey) -> Result<SizeHistory, EngineError> {
+        let mut history = SizeHistory::default();
+        let mut found_size = false;
+        for link in &self.chain {
+            let newest = newest_entry(&self.snapshot, link.timeline, rel, link.lsn)?;
+            let Some(newest) = newest else {
+                continue;
+            };
+            if !found_size {
+                history.blocks = newest.1.blocks;
+                found_size = true;
+            }
+            add_cuts(&self.snapshot, link.timeline, rel, newest, &mut history)?;
+            if history.is_complete() {
+                break;
+            }
+        }
+        Ok(history)
+    }
+
+    /// What redo has to know of the cluster.
+    ///
+    /// # Errors
+    /// `Damaged` when there is no pg_control that we know.
+    pub fn cluster(&self) -> Result<Cluster, EngineError> {
+        let cell = self.timeline.cluster_cell();
+        if let Some(known) = cell.get() {
+            return Ok(*known);
+        }
+        let control = self.file(&FileKey::new(FileKind::Control, 0, 0))?;
+        let control = control.ok_or_else(|| EngineError::damaged("pg_control", "it is missing"))?;
+        let cluster = Cluster::from_control(control)?;
+        Ok(*cell.get_or_init(|| cluster))
+    }
+}
