@@ -1,0 +1,80 @@
+import { mkdirSync } from 'node:fs';
+import type { TenantId, TimelineId } from '@offshoot/types';
+import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
+import { Packr } from 'msgpackr';
+import { catalogError } from './catalog-errors.js';
+import type { BranchId, BranchRecord, TenantRecord, TimelineRecord } from './records.js';
+
+/** Changes when a reader of an older catalog would misread a newer one. */
+const SCHEMA_VERSION = 1;
+
+/** Named databases in the catalog's environment. */
+const TABLES_MAX = 16;
+
+/** The catalog's tables: LMDB databases in one environment, so that one transaction may write them all. */
+export interface CatalogTables {
+  readonly root: RootDatabase;
+  /** `schema_version`, `next_timeline_index`. */
+  readonly meta: Database<number, string>;
+  readonly tenants: Database<TenantRecord, TenantId>;
+  readonly timelines: Database<TimelineRecord, TimelineId>;
+  readonly branches: Database<BranchRecord, BranchId>;
+  /** Names of tenants and branches are one set: a tenant's first branch has the tenant's name. */
+  readonly tenantNames: Database<TenantId, string>;
+  readonly branchNames: Database<BranchId, string>;
+  /** [parent, child] → name of the child. */
+  readonly children: Database<string, [BranchId, BranchId]>;
+}
+
+/**
+ * Opens the tables in `dir`, making them when they are not there. With `overlappingSync` off, lmdb's write thread
+ * commits as plain LMDB does: data pages are flushed, then the meta page is written through (O_DSYNC), and only then
+ * does the transaction's promise resolve. With it on (lmdb's default) a promise may resolve before the flush.
+ *
+ * `eventTurnBatching` is off because its batches hold a promise that nobody can catch: when a commit fails, as on a full
+ * disk, its rejection would end the process. Transactions that come together are committed together all the same.
+ */
+export function openTables(dir: string): CatalogTables {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const root = open({
+    path: dir,
+    overlappingSync: false,
+    eventTurnBatching: false,
+    maxDbs: TABLES_MAX,
+    encoder: encoder(),
+  });
+  const table = <V, K extends string | string[]>(name: string): Database<V, K> => {
+    // lmdb's types know an encoder only for the root, yet every database takes one.
+    const options: DatabaseOptions & { encoder: Packr } = { encoder: encoder() };
+    return root.openDB<V, K>(name, options);
+  };
+  const meta = table<number, string>('meta');
+  checkVersion(meta);
+  return {
+    root,
+    meta,
+    tenants: table('tenants'),
+    timelines: table('timelines'),
+    branches: table('branches'),
+    tenantNames: table('tenant_names'),
+    branchNames: table('branch_names'),
+    children: table('children'),
+  };
+}
+
+/** Plain maps, so that a value can be read without any other value: no structures are shared between records. */
+function encoder(): Packr {
+  return new Packr({ useRecords: false });
+}
+
+function checkVersion(meta: Database<number, string>): void {
+  const version = meta.get('schema_version');
+  if (version === undefined) {
+    meta.putSync('schema_version', SCHEMA_VERSION);
+  } else if (version > SCHEMA_VERSION) {
+    throw catalogError(
+      'catalog_too_new',
+      `the catalog has format ${version}; this version of Offshoot reads up to ${SCHEMA_VERSION}`,
+    );
+  }
+}

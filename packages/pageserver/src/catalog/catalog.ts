@@ -1,0 +1,212 @@
+import { randomBytes } from 'node:crypto';
+import type { BranchName, Lsn, RandomBytes, TenantId } from '@offshoot/types';
+import { formatLsn, randomTimelineId } from '@offshoot/types';
+import { catalogError } from './catalog-errors.js';
+import { CatalogReads, notFound } from './catalog-reads.js';
+import { type CatalogTables, openTables } from './catalog-tables.js';
+import { inOneTransaction } from './catalog-transaction.js';
+import type { BranchId, BranchRecord, ImportStats, TenantRecord, TimelineRecord } from './records.js';
+
+/** A tenant's record as it is before its import; the catalog adds what it assigns. */
+export type NewTenant = Omit<TenantRecord, 'state' | 'rootIndex' | 'importStats' | 'failure' | 'createdAt'>;
+
+/** A branch and the timeline that it names. */
+export interface BranchWithTimeline {
+  readonly branch: BranchRecord;
+  readonly timeline: TimelineRecord;
+}
+
+export interface NewBranch {
+  readonly name: BranchName;
+  readonly parent: BranchId;
+  /** Where it leaves its parent. */
+  readonly ancestorLsn: Lsn;
+}
+
+/** Where a tenant's history becomes readable and where it ends, after its import. */
+export interface ImportedHistory {
+  readonly readableFrom: Lsn;
+  readonly lastRecordLsn: Lsn;
+  readonly stats: ImportStats;
+}
+
+/** Clock and chance, as a test may want to hold them. */
+export interface CatalogSurroundings {
+  readonly now?: (() => Date) | undefined;
+  readonly random?: RandomBytes | undefined;
+}
+
+/** Timeline indexes are unsigned 32 bits in the engine's keys. */
+const TIMELINE_INDEX_MAX = 0xffff_ffff;
+
+/**
+ * The single truth about tenants, timelines and branches. Reads are synchronous and see the last commit. Each write
+ * is one transaction, whole or not at all, and durable when its promise resolves. Names of tenants and branches are
+ * unique in the daemon, and are one set.
+ */
+export class Catalog extends CatalogReads {
+  readonly #now: () => Date;
+  readonly #random: RandomBytes;
+  #closing: Promise<void> | undefined;
+
+  private constructor(tables: CatalogTables, { now, random }: CatalogSurroundings) {
+    super(tables);
+    this.#now = now ?? (() => new Date());
+    this.#random = random ?? randomBytes;
+  }
+
+  /** One process at a time may have a catalog open: its directory's lock is the caller's business. */
+  static open(dir: string, surroundings: CatalogSurroundings = {}): Catalog {
+    return new Catalog(openTables(dir), surroundings);
+  }
+
+  /** Waits for writes under way; a second call waits for the same end. */
+  close(): Promise<void> {
+    this.#closing ??= this.tables.root.close();
+    return this.#closing;
+  }
+
+  /** Makes a tenant in state `importing`, and with that takes its name. */
+  reserveTenant(tenant: NewTenant): Promise<TenantRecord> {
+    const { tenants, tenantNames } = this.tables;
+    return this.#write(() => {
+      this.refuseTakenName(tenant.name);
+      const createdAt = this.#now().toISOString();
+      const rootIndex = this.#nextTimelineIndex();
+      const record: TenantRecord = { ...tenant, state: 'importing', createdAt, rootIndex };
+      tenants.put(record.id, record);
+      tenantNames.put(record.name, record.id);
+      return record;
+    });
+  }
+
+  /** The import is whole: the tenant becomes active, with its first timeline and a branch of the tenant's name. */
+  activateTenant(
+    id: TenantId,
+    { readableFrom, lastRecordLsn, stats }: ImportedHistory,
+  ): Promise<BranchWithTimeline> {
+    return this.#write(() => {
+      const tenant = this.tenant(id);
+      if (tenant.state !== 'importing') {
+        throw catalogError('tenant_not_active', `tenant ${tenant.name} is not being imported`);
+      }
+      this.tables.tenants.put(id, { ...tenant, state: 'active', importStats: stats });
+      const history = { tenant: id, index: tenant.rootIndex, readableFrom, lastRecordLsn };
+      return this.#putBranch(tenant.name as string as BranchName, history);
+    });
+  }
+
+  /** From here on the tenant's branches cannot be used and the tenant can only be removed. */
+  markTenantDeleting(id: TenantId): Promise<void> {
+    return this.#write(() => {
+      this.tables.tenants.put(id, { ...this.tenant(id), state: 'deleting' });
+    });
+  }
+
+  markTenantFailed(id: TenantId, failure: string): Promise<void> {
+    return this.#write(() => {
+      this.tables.tenants.put(id, { ...this.tenant(id), state: 'failed', failure });
+    });
+  }
+
+  /** Removes a tenant's records; its files must be gone already. A tenant that is not there is no error. */
+  removeTenant(id: TenantId): Promise<void> {
+    const { tenants, tenantNames, timelines } = this.tables;
+    return this.#write(() => {
+      const tenant = tenants.get(id);
+      if (tenant === undefined) {
+        return;
+      }
+      for (const branch of this.branches().filter((each) => each.tenant === id)) {
+        this.#removeBranch(branch);
+      }
+      for (const timeline of this.timelines(id)) {
+        timelines.remove(timeline.id);
+      }
+      tenantNames.remove(tenant.name);
+      tenants.remove(id);
+    });
+  }
+
+  /** One transaction: the branch and its timeline. The parent's tenant must be active. */
+  createBranch({ name, parent: parentId, ancestorLsn }: NewBranch): Promise<BranchWithTimeline> {
+    return this.#write(() => {
+      this.refuseTakenName(name);
+      const parent = this.findBranch(parentId) ?? notFound('branch', parentId);
+      this.#expectActive(parent.tenant);
+      const timeline = this.timeline(parent.timeline);
+      if (ancestorLsn < timeline.readableFrom) {
+        const from = formatLsn(timeline.readableFrom);
+        throw catalogError(
+          'branch_point_out_of_range',
+          `branch ${parent.name} can be read from ${from} on, not at ${formatLsn(ancestorLsn)}`,
+        );
+      }
+      const history = {
+        tenant: parent.tenant,
+        index: this.#nextTimelineIndex(),
+        parent: { timeline: parent.timeline, ancestorLsn },
+        readableFrom: ancestorLsn,
+        lastRecordLsn: ancestorLsn,
+      };
+      return this.#putBranch(name, history, parent.id);
+    });
+  }
+
+  /** Removes a branch and its timeline. Throws `branch_has_children` and `branch_is_root`. */
+  deleteBranch(id: BranchId): Promise<BranchWithTimeline> {
+    return this.#write(() => {
+      const branch = this.findBranch(id) ?? notFound('branch', id);
+      this.refuseUndeletable(branch);
+      const timeline = this.timeline(branch.timeline);
+      this.#removeBranch(branch);
+      this.tables.timelines.remove(timeline.id);
+      return { branch, timeline };
+    });
+  }
+
+  #write<T>(change: () => T): Promise<T> {
+    return inOneTransaction(this.tables.root, change);
+  }
+
+  #putBranch(name: BranchName, history: Omit<TimelineRecord, 'id'>, parent?: BranchId): BranchWithTimeline {
+    const { timelines, branches, branchNames, children } = this.tables;
+    const timeline: TimelineRecord = { id: randomTimelineId(this.#random), ...history };
+    const id = Buffer.from(this.#random(16)).toString('hex') as BranchId;
+    const createdAt = this.#now().toISOString();
+    const ancestry = parent === undefined ? {} : { parent };
+    const branch = { id, tenant: history.tenant, name, timeline: timeline.id, createdAt, ...ancestry };
+    timelines.put(timeline.id, timeline);
+    branches.put(id, branch);
+    branchNames.put(name, id);
+    if (parent !== undefined) {
+      children.put([parent, id], name);
+    }
+    return { branch, timeline };
+  }
+
+  #removeBranch(branch: BranchRecord): void {
+    const { branches, branchNames, children } = this.tables;
+    branches.remove(branch.id);
+    branchNames.remove(branch.name);
+    if (branch.parent !== undefined) {
+      children.remove([branch.parent, branch.id]);
+    }
+  }
+
+  #expectActive(id: TenantId): void {
+    const { name, state } = this.tenant(id);
+    if (state !== 'active') {
+      throw catalogError('tenant_not_active', `tenant ${name} is ${state}`);
+    }
+  }
+
+  #nextTimelineIndex(): number {
+    const index = this.tables.meta.get('next_timeline_index') ?? 1;
+    if (index > TIMELINE_INDEX_MAX) {
+      throw catalogError('catalog_write_failed', 'the daemon has used up all timeline numbers');
+    }
+    this.tables.meta.put('next_timeline_index', index + 1);
+    return index;
+  }
+}

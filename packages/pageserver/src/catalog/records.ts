@@ -1,0 +1,86 @@
+import type { BranchName, Lsn, TenantId, TenantName, TimelineId } from '@offshoot/types';
+
+declare const brand: unique symbol;
+
+/** Names one branch for good, whatever it is called: 32 lower-case hexadecimal digits. */
+export type BranchId = string & { readonly [brand]: 'BranchId' };
+
+/**
+ * - `importing`: not readable; a start of the daemon removes it.
+ * - `active`: as it should be.
+ * - `deleting`: on its way out; a start of the daemon finishes that.
+ * - `failed`: an import that broke off and whose files could not be removed; the next start tries again.
+ */
+export type TenantState = 'importing' | 'active' | 'deleting' | 'failed';
+
+/** Where a tenant came from, as its source said. */
+export interface TenantSource {
+  /** Without its password. */
+  readonly url: string;
+  /** Decimal, as Postgres writes it; it has 64 bits. */
+  readonly systemIdentifier: string;
+}
+
+/** What an import brought in. */
+export interface ImportStats {
+  readonly startLsn: Lsn;
+  readonly endLsn: Lsn;
+  readonly archiveBytes: number;
+  readonly pages: number;
+  readonly walRecords: number;
+  readonly durationMs: number;
+  /** Records that are stored and cannot be applied yet. */
+  readonly unsupported: readonly { readonly name: string; readonly count: number }[];
+}
+
+/** One imported Postgres cluster. */
+export interface TenantRecord {
+  readonly id: TenantId;
+  readonly name: TenantName;
+  readonly state: TenantState;
+  /** RFC 3339, as all times here. */
+  readonly createdAt: string;
+  readonly source: TenantSource;
+  readonly pgMajor: number;
+  /** As `server_version_num`: 150018. */
+  readonly pgVersionNum: number;
+  readonly walSegmentBytes: number;
+  readonly blockBytes: number;
+  /** Postgres' own timeline number of the source. */
+  readonly tli: number;
+  readonly dataChecksums: 'on' | 'off';
+  /** For connection strings, as far as the source let us see it. */
+  readonly defaultUser: string;
+  readonly defaultDatabase: string;
+  readonly databases: readonly string[];
+  /** Index of the timeline that the import makes. */
+  readonly rootIndex: number;
+  readonly importStats?: ImportStats | undefined;
+  /** Why it is in state `failed`. */
+  readonly failure?: string | undefined;
+}
+
+/** A line of WAL history within a tenant. */
+export interface TimelineRecord {
+  readonly id: TimelineId;
+  readonly tenant: TenantId;
+  /** The timeline's number in the engine: unsigned 32 bits, unique in the daemon, never used again. */
+  readonly index: number;
+  /** Absent for a tenant's first timeline. */
+  readonly parent?: { readonly timeline: TimelineId; readonly ancestorLsn: Lsn } | undefined;
+  /** Nothing below it can be read. */
+  readonly readableFrom: Lsn;
+  /** End of the last record, as of when this record was written. */
+  readonly lastRecordLsn: Lsn;
+}
+
+/** The user's name for a timeline. */
+export interface BranchRecord {
+  readonly id: BranchId;
+  readonly tenant: TenantId;
+  readonly name: BranchName;
+  readonly timeline: TimelineId;
+  /** Absent for a tenant's first branch. */
+  readonly parent?: BranchId | undefined;
+  readonly createdAt: string;
+}
