@@ -20,7 +20,7 @@ impl Lsn {
     /// Rounded up to the 8 bytes at which every record starts; saturates.
     #[must_use]
     pub fn align_up(self) -> Lsn {
-        Lsn(self.0.checked_add(7).map_or(u64::MAX & !7, |v| v & !7))
+        Lsn(self.0.checked_add(7).map_or(!7, |v| v & !7))
     }
 
     #[must_use]

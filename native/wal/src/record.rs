@@ -1,0 +1,238 @@
+//! One WAL record, taken apart.
+
+use std::ops::Range;
+
+use offshoot_layout::Lsn;
+
+use crate::block::BlockRef;
+use crate::header::{self, RecordHeader, SIZE_OF_RECORD_HEADER};
+use crate::{RM_XLOG_ID, WalError, XLOG_SWITCH};
+
+const XLR_BLOCK_ID_DATA_SHORT: u8 = 255;
+const XLR_BLOCK_ID_DATA_LONG: u8 = 254;
+const XLR_BLOCK_ID_ORIGIN: u8 = 253;
+const XLR_BLOCK_ID_TOPLEVEL_XID: u8 = 252;
+const XLR_MAX_BLOCK_ID: u8 = 32;
+/// The high half of `info` is the opcode, the low half generic flags.
+const XLR_RMGR_INFO_MASK: u8 = 0xF0;
+
+/// A record whose CRC and structure have been checked. All ranges lie within `bytes`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// LSN of the record's first byte.
+    pub start: Lsn,
+    /// LSN after the record and its padding: what changed pages are stamped with. Exactly a
+    /// page boundary if the record ends there; the next segment's start after XLOG_SWITCH.
+    pub end: Lsn,
+    /// Start of the record before this one.
+    pub prev: Lsn,
+    /// The writing (sub)transaction, or 0.
+    pub xid: u32,
+    pub rmid: u8,
+    /// As stored; see [`Record::opcode`].
+    pub info: u8,
+    /// Replication origin, if the change was itself replicated.
+    pub origin: Option<u16>,
+    /// Top-level transaction of `xid`, logged once per subtransaction with wal_level logical.
+    pub top_xid: Option<u32>,
+    /// Main data; empty if the record has none.
+    pub main: Range<usize>,
+    /// By ascending id.
+    pub blocks: Vec<BlockRef>,
+    /// The whole record as logged, header included, padding not.
+    pub bytes: Vec<u8>,
+}
+
+impl Record {
+    /// Takes apart the bytes of one record, as [`Record::bytes`] holds them.
+    ///
+    /// # Errors
+    /// [`WalError::InvalidRecord`]: wrong length, CRC or structure.
+    pub fn parse(bytes: &[u8], start: Lsn, end: Lsn, major: u32) -> Result<Record, WalError> {
+        Record::from_bytes(bytes.to_vec(), start, end, major)
+    }
+
+    pub(crate) fn from_bytes(
+        bytes: Vec<u8>,
+        start: Lsn,
+        end: Lsn,
+        major: u32,
+    ) -> Result<Record, WalError> {
+        Record::take_apart(bytes, start, end, major)
+            .map_err(|reason| WalError::InvalidRecord { lsn: start, reason })
+    }
+
+    fn take_apart(bytes: Vec<u8>, start: Lsn, end: Lsn, major: u32) -> Result<Record, String> {
+        let header = check_header(&bytes, major)?;
+        let payload = Payload::parse(&bytes, major)?;
+        Ok(Record {
+            start,
+            end,
+            prev: header.prev,
+            xid: header.xid,
+            rmid: header.rmid,
+            info: header.info,
+            origin: payload.origin,
+            top_xid: payload.top_xid,
+            main: payload.main,
+            blocks: payload.blocks,
+            bytes,
+        })
+    }
+
+    /// What the resource manager calls its record types: `info` without the generic flags.
+    #[must_use]
+    pub fn opcode(&self) -> u8 {
+        self.info & XLR_RMGR_INFO_MASK
+    }
+
+    /// Whether the rest of the segment is unused.
+    #[must_use]
+    pub fn is_switch(&self) -> bool {
+        self.rmid == RM_XLOG_ID && self.opcode() == XLOG_SWITCH
+    }
+
+    #[must_use]
+    pub fn main_data(&self) -> &[u8] {
+        self.bytes.get(self.main.clone()).unwrap_or_default()
+    }
+
+    /// The block reference with this id; ids are not indexes.
+    #[must_use]
+    pub fn block(&self, id: u8) -> Option<&BlockRef> {
+        self.blocks.iter().find(|block| block.id == id)
+    }
+
+    /// The data of one of this record's block references; empty if it has none.
+    #[must_use]
+    pub fn block_data(&self, block: &BlockRef) -> &[u8] {
+        self.bytes.get(block.data.clone()).unwrap_or_default()
+    }
+}
+
+fn check_header(bytes: &[u8], major: u32) -> Result<RecordHeader, String> {
+    let header = RecordHeader::parse(bytes)
+        .ok_or_else(|| format!("{} bytes are too few for a record", bytes.len()))?;
+    if header.total_len as usize != bytes.len() {
+        let (total_len, got) = (header.total_len, bytes.len());
+        return Err(format!("length {total_len}, but {got} bytes given"));
+    }
+    if !header.has_known_rmid(major) {
+        let rmid = header.rmid;
+        return Err(format!(
+            "resource manager {rmid} does not exist in Postgres {major}"
+        ));
+    }
+    match header::crc_of(bytes) {
+        Some(computed) if computed == header.crc => Ok(header),
+        computed => Err(format!(
+            "CRC {:08X} stored, {:08X} computed",
+            header.crc,
+            computed.unwrap_or_default()
+        )),
+    }
+}
+
+/// What follows the record header: small headers first, then all data in the same order.
+#[derive(Default)]
+struct Payload {
+    origin: Option<u16>,
+    top_xid: Option<u32>,
+    main: Range<usize>,
+    blocks: Vec<BlockRef>,
+}
+
+impl Payload {
+    fn parse(bytes: &[u8], major: u32) -> Result<Payload, String> {
+        let mut payload = Payload::default();
+        let mut cursor = Cursor {
+            bytes,
+            at: SIZE_OF_RECORD_HEADER,
+        };
+        let mut declared = 0;
+        // Every header announces its data, so the headers end where the announced data begins.
+        while cursor.remaining() > declared {
+            let main_len = match cursor.u8()? {
+                XLR_BLOCK_ID_DATA_SHORT => usize::from(cursor.u8()?),
+                XLR_BLOCK_ID_DATA_LONG => cursor.u32()? as usize,
+                id => {
+                    declared += payload.add_header(id, &mut cursor, major)?;
+                    continue;
+                }
+            };
+            payload.main = 0..main_len;
+            declared += main_len;
+            // The main data's header is the last one.
+            break;
+        }
+        if cursor.remaining() != declared {
+            let rest = cursor.remaining();
+            return Err(format!(
+                "{declared} bytes of data announced, {rest} are there"
+            ));
+        }
+        payload.place_from(cursor.at);
+        Ok(payload)
+    }
+
+    /// Returns how much data the header announces.
+    fn add_header(&mut self, id: u8, cursor: &mut Cursor<'_>, major: u32) -> Result<usize, String> {
+        match id {
+            XLR_BLOCK_ID_ORIGIN => self.origin = Some(cursor.u16()?),
+            XLR_BLOCK_ID_TOPLEVEL_XID => self.top_xid = Some(cursor.u32()?),
+            0..=XLR_MAX_BLOCK_ID => return self.add_block(id, cursor, major),
+            _ => return Err(format!("block reference id {id} is unknown")),
+        }
+        Ok(0)
+    }
+
+    fn add_block(&mut self, id: u8, cursor: &mut Cursor<'_>, major: u32) -> Result<usize, String> {
+        let before = self.blocks.last();
+        if let Some(before) = before.filter(|before| before.id >= id) {
+            return Err(format!("block reference {id} after {}", before.id));
+        }
+        let block = BlockRef::parse(id, cursor, before, major)?;
+        let announced = block.payload_len();
+        self.blocks.push(block);
+        Ok(announced)
+    }
+
+    fn place_from(&mut self, offset: usize) {
+        let end = self
+            .blocks
+            .iter_mut()
+            .fold(offset, |at, block| block.place_at(at));
+        self.main = end..end + self.main.len();
+    }
+}
+
+/// Reads the packed headers of a payload one after another.
+pub(crate) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    fn remaining(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let field = offshoot_layout::le::bytes_at(self.bytes, self.at)
+            .ok_or_else(|| "the headers reach past the record's end".to_owned())?;
+        self.at += N;
+        Ok(field)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, String> {
+        self.take().map(u8::from_le_bytes)
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, String> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, String> {
+        self.take().map(u32::from_le_bytes)
+    }
+}
