@@ -21,6 +21,16 @@ pub enum EngineError {
         segno: u32,
         lsn: Lsn,
     },
+    /// The LSN is outside what the timeline keeps, or keeps yet.
+    #[error("LSN {lsn} cannot be read; readable are {readable_from} to {last_record_lsn}")]
+    NotReadable {
+        lsn: Lsn,
+        readable_from: Lsn,
+        last_record_lsn: Lsn,
+    },
+    /// A record in the store is not one.
+    #[error(transparent)]
+    Wal(#[from] offshoot_wal::WalError),
     /// A request that no state of the data could satisfy.
     #[error("{0}")]
     BadRequest(String),

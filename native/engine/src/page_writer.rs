@@ -159,20 +159,17 @@ impl PageWriter {
         Ok(())
     }
 
-    /// The fork has at most `blocks` blocks at `lsn`, and what it had behind them is void. A fork that
-    /// does not exist comes into being, as in Postgres.
+    /// The fork, if it exists, has at most `blocks` blocks at `lsn`; what it had behind them is void.
     ///
     /// # Errors
     /// As `size`.
     pub fn truncate(&mut self, rel: &RelKey, lsn: Lsn, blocks: u32) -> Result<(), EngineError> {
         let known = self.known(rel)?;
-        match known.blocks {
-            None => return self.extend(rel, lsn, 0),
-            Some(already) if already <= blocks => return Ok(()),
-            Some(_) => known.cut(Cut { lsn, to: blocks }),
+        if known.blocks.is_some_and(|already| already > blocks) {
+            known.blocks = Some(blocks);
+            known.cut(Cut { lsn, to: blocks });
+            self.put_size(rel, lsn);
         }
-        known.blocks = Some(blocks);
-        self.put_size(rel, lsn);
         Ok(())
     }
 

@@ -79,6 +79,25 @@ impl Tenant {
         Ok(View::new(self.store.read()?, &timeline, lsn))
     }
 
+    /// A timeline at an LSN that may be served; at its newest when `lsn` is `None`.
+    ///
+    /// # Errors
+    /// `NotReadable`, `UnknownTimeline`, `Store`.
+    pub fn readable_view(&self, index: u32, lsn: Option<Lsn>) -> Result<View, EngineError> {
+        let timeline = self.timeline(index)?;
+        let last_record_lsn = timeline.last_record_lsn();
+        let readable_from = timeline.readable_from();
+        let lsn = lsn.unwrap_or(last_record_lsn);
+        if !(readable_from..=last_record_lsn).contains(&lsn) {
+            return Err(EngineError::NotReadable {
+                lsn,
+                readable_from,
+                last_record_lsn,
+            });
+        }
+        Ok(View::new(self.store.read()?, &timeline, lsn))
+    }
+
     /// A writer for a timeline; only one at a time.
     ///
     /// # Errors
@@ -88,6 +107,11 @@ impl Tenant {
             Arc::clone(&self.store),
             self.timeline(index)?,
         ))
+    }
+
+    /// For the import, which clears what an earlier one left.
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
     }
 
     /// Puts on disk what was committed with `Durability::Later`.

@@ -33,9 +33,12 @@ impl View {
     }
 
     /// The same timeline at another LSN, on the same snapshot.
-    #[must_use]
-    pub fn moved_to(self, lsn: Lsn) -> View {
-        View::new(self.snapshot, &self.timeline, lsn)
+    pub fn move_to(&mut self, lsn: Lsn) {
+        if lsn != self.lsn {
+            self.lsn = lsn;
+            self.chain = self.timeline.chain(lsn);
+            self.sizes.get_mut().clear();
+        }
     }
 
     #[must_use]

@@ -1,0 +1,132 @@
+//! GetPage: the newest image at or below the LSN, and the records after it.
+
+use crate::keys::{slru_page_key, slru_segment_rel, version_key};
+use crate::redo_record::RecordChain;
+use crate::value::{Image, Version, parse_version};
+use crate::{Checksums, EngineError, View};
+use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
+use offshoot_layout::{BlockKey, Fork, Lsn, Page, RelKey, SlruKind, page};
+use offshoot_store::Table;
+use std::ops::Bound;
+
+impl View {
+    /// Makes a page, over whatever `page` held. Behind the fork's end, and where nothing was ever
+    /// written, it is zeros; so is every page of a free space map or visibility map that does not exist.
+    ///
+    /// # Errors
+    /// `MissingRelation` for other forks; `Redo`, `Damaged`, `Store` when the page cannot be made:
+    /// `page` is then to be thrown away.
+    pub fn page(&self, key: &BlockKey, page: &mut Page) -> Result<(), EngineError> {
+        let history = self.size_history(&key.rel)?;
+        let Some(blocks) = history.blocks else {
+            return self.page_of_missing(&key.rel, page);
+        };
+        if key.block >= blocks {
+            page.fill(0);
+            return Ok(());
+        }
+        self.make(key, history.void_before(key.block), page)?;
+        if self.cluster()?.checksums == Checksums::On {
+            page::set_checksum(page, key.block);
+        }
+        Ok(())
+    }
+
+    /// Makes a page of an SLRU; zeros behind its segment's end and where nothing was written.
+    ///
+    /// # Errors
+    /// `MissingSlruSegment`; as `page`.
+    pub fn slru_page(
+        &self,
+        kind: SlruKind,
+        page_number: u32,
+        page: &mut Page,
+    ) -> Result<(), EngineError> {
+        let segno = page_number / SLRU_PAGES_PER_SEGMENT;
+        let in_segment = page_number % SLRU_PAGES_PER_SEGMENT;
+        let history = self.size_history(&slru_segment_rel(kind, segno))?;
+        let Some(pages) = history.blocks else {
+            return Err(self.missing_segment(kind, segno));
+        };
+        if in_segment >= pages {
+            page.fill(0);
+            return Ok(());
+        }
+        let key = slru_page_key(kind, page_number);
+        self.make(&key, history.void_before(in_segment), page)
+    }
+
+    /// Pages of an SLRU segment, at most 32.
+    ///
+    /// # Errors
+    /// `MissingSlruSegment`, `Store`, `Damaged`.
+    pub fn slru_segment_pages(&self, kind: SlruKind, segno: u32) -> Result<u32, EngineError> {
+        let pages = self.size(&slru_segment_rel(kind, segno))?;
+        let pages = pages.ok_or_else(|| self.missing_segment(kind, segno))?;
+        Ok(pages.min(SLRU_PAGES_PER_SEGMENT))
+    }
+
+    fn missing_segment(&self, kind: SlruKind, segno: u32) -> EngineError {
+        EngineError::MissingSlruSegment {
+            directory: kind.directory(),
+            segno,
+            lsn: self.lsn(),
+        }
+    }
+
+    fn page_of_missing(&self, rel: &RelKey, page: &mut Page) -> Result<(), EngineError> {
+        match rel.fork {
+            Fork::Fsm | Fork::Vm => {
+                page.fill(0);
+                Ok(())
+            }
+            Fork::Main | Fork::Init => Err(EngineError::MissingRelation {
+                rel: *rel,
+                lsn: self.lsn(),
+            }),
+        }
+    }
+
+    /// From the versions that are not older than `void_before`.
+    fn make(&self, key: &BlockKey, void_before: Lsn, page: &mut Page) -> Result<(), EngineError> {
+        let mut records = RecordChain::default();
+        match self.base_of(key, void_before, &mut records)? {
+            Some(image) => image.decode(page)?,
+            None => page.fill(0),
+        }
+        records.apply(self, key, page)
+    }
+
+    /// The newest image, and in `records` what came after it. `None`: the page starts from zeros.
+    fn base_of(
+        &self,
+        key: &BlockKey,
+        void_before: Lsn,
+        records: &mut RecordChain,
+    ) -> Result<Option<Image<'_>>, EngineError> {
+        for link in self.chain() {
+            if link.lsn < void_before {
+                return Ok(None);
+            }
+            let oldest = version_key(link.timeline, key, void_before);
+            let newest = version_key(link.timeline, key, link.lsn);
+            let range = (Bound::Included(&oldest[..]), Bound::Included(&newest[..]));
+            for entry in self
+                .snapshot()
+                .range_back(Table::Versions, range.0, range.1)?
+            {
+                let (found, value) = entry?;
+                match parse_version(value)? {
+                    Version::Image(image) => return Ok(Some(image)),
+                    Version::Record(record) => {
+                        let end = crate::keys::lsn_at_end(found).unwrap_or_default();
+                        if records.push_older(self, &record, end)? {
+                            return Ok(None);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}

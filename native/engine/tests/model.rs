@@ -1,0 +1,286 @@
+//! Random histories on a tree of timelines, against a model that keeps a full copy per LSN.
+
+mod support;
+
+use offshoot_engine::{Checksums, Durability, PageWriter, TimelineSpec};
+use offshoot_layout::{BLCKSZ, Fork, Lsn, RelKey};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use support::{TestTenant, block, page_of, rel, tenant};
+
+const BLOCKS_MAX: u32 = 6;
+
+/// One change to one fork.
+#[derive(Debug, Clone)]
+enum Change {
+    Image { block: u32, tag: u32 },
+    Extend { blocks: u32 },
+    Truncate { blocks: u32 },
+    Drop,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Changes of one record: all at one LSN.
+    Record(usize, Vec<(u8, Change)>),
+    /// Makes what was written visible.
+    Commit(usize),
+    /// A writer that knows nothing.
+    NewWriter(usize),
+    /// A child at some LSN that the parent had.
+    Branch(usize, prop::sample::Index),
+    Reopen,
+}
+
+fn a_rel(number: u8) -> RelKey {
+    match number {
+        0 => rel(100, Fork::Main),
+        1 => rel(100, Fork::Vm),
+        _ => rel(101, Fork::Main),
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        6 => (0..BLOCKS_MAX, 0..50_u32).prop_map(|(block, tag)| Change::Image { block, tag }),
+        1 => (0..=BLOCKS_MAX).prop_map(|blocks| Change::Extend { blocks }),
+        2 => (0..BLOCKS_MAX).prop_map(|blocks| Change::Truncate { blocks }),
+        1 => Just(Change::Drop),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let timeline = 0..4_usize;
+    let changes = prop::collection::vec((0..3_u8, change()), 1..4);
+    prop_oneof![
+        12 => (timeline.clone(), changes).prop_map(|(on, changes)| Step::Record(on, changes)),
+        3 => timeline.clone().prop_map(Step::Commit),
+        1 => timeline.clone().prop_map(Step::NewWriter),
+        1 => (timeline, any::<prop::sample::Index>()).prop_map(|(of, at)| Step::Branch(of, at)),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// Tags of the blocks of each fork that exists.
+type State = BTreeMap<RelKey, Vec<u32>>;
+
+/// What one timeline was at each LSN where it changed.
+#[derive(Clone)]
+struct History {
+    states: BTreeMap<u64, State>,
+    spec: TimelineSpec,
+}
+
+impl History {
+    fn at(&self, lsn: u64) -> State {
+        let newest = self.states.range(..=lsn).next_back();
+        newest.map_or_else(State::new, |(_, state)| state.clone())
+    }
+
+    fn last(&self) -> u64 {
+        self.states.keys().next_back().copied().unwrap_or(1)
+    }
+}
+
+fn apply_to_model(state: &mut State, rel: RelKey, change: &Change) {
+    match *change {
+        Change::Image { block, tag } => {
+            let blocks = state.entry(rel).or_default();
+            blocks.resize(blocks.len().max(block as usize + 1), 0);
+            blocks[block as usize] = tag;
+        }
+        Change::Extend { blocks: count } => {
+            let blocks = state.entry(rel).or_default();
+            blocks.resize(blocks.len().max(count as usize), 0);
+        }
+        Change::Truncate { blocks: count } => {
+            if let Some(blocks) = state.get_mut(&rel) {
+                blocks.truncate(count as usize);
+            }
+        }
+        Change::Drop => {
+            state.remove(&rel);
+        }
+    }
+}
+
+fn apply_to_engine(writer: &mut PageWriter, rel: RelKey, lsn: Lsn, change: &Change) {
+    match *change {
+        Change::Image { block: number, tag } => {
+            writer.image(&block(rel, number), lsn, &page_of(tag));
+            writer.extend(&rel, lsn, number + 1).unwrap();
+        }
+        Change::Extend { blocks } => writer.extend(&rel, lsn, blocks).unwrap(),
+        Change::Truncate { blocks } => writer.truncate(&rel, lsn, blocks).unwrap(),
+        Change::Drop => writer.drop_relation(&rel, lsn).unwrap(),
+    }
+}
+
+/// In real WAL no record both writes a page and makes it void afterwards.
+fn is_possible(changes: &[(u8, Change)]) -> bool {
+    (0..3).all(|rel| {
+        let of_rel = changes.iter().filter(|(number, _)| *number == rel);
+        let cuts = |change: &Change| matches!(change, Change::Truncate { .. } | Change::Drop);
+        let mut of_rel = of_rel.skip_while(|(_, change)| cuts(change));
+        !of_rel.any(|(_, change)| cuts(change))
+    })
+}
+
+struct Run {
+    tenant: Option<TestTenant>,
+    histories: Vec<History>,
+    writers: Vec<Option<PageWriter>>,
+    lsn: u64,
+}
+
+impl Run {
+    fn new() -> Run {
+        let history = History {
+            states: BTreeMap::new(),
+            spec: support::root(),
+        };
+        Run {
+            tenant: Some(tenant(Checksums::Off)),
+            histories: vec![history],
+            writers: vec![None],
+            lsn: 8,
+        }
+    }
+
+    fn tenant(&self) -> &TestTenant {
+        self.tenant.as_ref().unwrap()
+    }
+
+    fn writer(&mut self, on: usize) -> &mut PageWriter {
+        let index = self.histories[on].spec.index;
+        let tenant = self.tenant.as_ref().unwrap();
+        self.writers[on].get_or_insert_with(|| tenant.writer(index).unwrap())
+    }
+
+    fn commit(&mut self, on: usize) {
+        self.writer(on).commit(Durability::Later).unwrap();
+    }
+
+    fn step(&mut self, step: &Step) {
+        let count = self.histories.len();
+        match step {
+            Step::Record(on, changes) if is_possible(changes) => self.record(on % count, changes),
+            Step::Record(..) => {}
+            Step::Commit(on) => self.commit(on % count),
+            Step::NewWriter(on) => {
+                self.commit(on % count);
+                self.writers[on % count] = None;
+            }
+            Step::Branch(of, at) => self.branch(of % count, *at),
+            Step::Reopen => self.reopen(),
+        }
+    }
+
+    fn record(&mut self, on: usize, changes: &[(u8, Change)]) {
+        self.lsn += 8;
+        let lsn = self.lsn;
+        let mut state = self.histories[on].at(lsn);
+        for (number, change) in changes {
+            apply_to_model(&mut state, a_rel(*number), change);
+            apply_to_engine(self.writer(on), a_rel(*number), Lsn(lsn), change);
+        }
+        self.histories[on].states.insert(lsn, state);
+    }
+
+    /// At an LSN that is committed, as the catalog sees to.
+    fn branch(&mut self, of: usize, at: prop::sample::Index) {
+        self.commit(of);
+        let parent = &self.histories[of];
+        let lsns: Vec<u64> = parent.states.keys().copied().collect();
+        let lsn = if lsns.is_empty() {
+            1
+        } else {
+            lsns[at.index(lsns.len())]
+        };
+        let spec = TimelineSpec {
+            index: self.histories.len() as u32 + 1,
+            parent: Some((parent.spec.index, Lsn(lsn))),
+            last_record_lsn: Lsn(lsn),
+            readable_from: Lsn(1),
+        };
+        let states = parent
+            .states
+            .range(..=lsn)
+            .map(|(at, state)| (*at, state.clone()));
+        let states = states.collect();
+        self.tenant().attach(&spec).unwrap();
+        self.histories.push(History { states, spec });
+        self.writers.push(None);
+    }
+
+    fn reopen(&mut self) {
+        for on in 0..self.histories.len() {
+            self.commit(on);
+        }
+        self.writers.iter_mut().for_each(|writer| *writer = None);
+        self.tenant = self.tenant.take().map(TestTenant::reopened);
+        for history in &self.histories {
+            self.tenant().attach(&history.spec).unwrap();
+        }
+    }
+
+    fn compare(&mut self) {
+        for on in 0..self.histories.len() {
+            self.commit(on);
+        }
+        for history in &self.histories {
+            for lsn in (1..=history.last() + 8).step_by(4) {
+                compare_at(self.tenant(), history, lsn);
+            }
+        }
+    }
+}
+
+fn compare_at(tenant: &TestTenant, history: &History, lsn: u64) {
+    let (index, state) = (history.spec.index, history.at(lsn));
+    let view = tenant.view(index, Lsn(lsn)).unwrap();
+    let at = format!("timeline {index} at {lsn}");
+    let listed: State = view
+        .relations(1663, 5)
+        .unwrap()
+        .into_iter()
+        .map(|(rel, blocks)| (rel, vec![0; blocks as usize]))
+        .collect();
+    let zeros = state.iter().map(|(rel, tags)| (*rel, vec![0; tags.len()]));
+    assert_eq!(listed, zeros.collect::<State>(), "{at}");
+    for number in 0..3 {
+        let rel = a_rel(number);
+        let tags = state.get(&rel);
+        let size = view.size(&rel).unwrap();
+        assert_eq!(size, tags.map(|tags| tags.len() as u32), "{rel} {at}");
+        for number in 0..=BLOCKS_MAX {
+            let mut page = [0xEE; BLCKSZ];
+            let made = view.page(&block(rel, number), &mut page);
+            let tag = tags.map(|tags| tags.get(number as usize).copied().unwrap_or(0));
+            match tag.or((rel.fork == Fork::Vm).then_some(0)) {
+                Some(tag) => {
+                    made.unwrap();
+                    let got = u32::from_le_bytes([page[0], page[1], page[2], page[3]]);
+                    assert!(
+                        page == *page_of(tag),
+                        "{rel} block {number} {at}: {got} for {tag}"
+                    );
+                }
+                None => assert!(made.is_err(), "{rel} block {number} {at}"),
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_page_at_every_lsn_of_every_timeline(steps in prop::collection::vec(step(), 1..60)) {
+        let mut run = Run::new();
+        for step in &steps {
+            run.step(step);
+        }
+        run.compare();
+    }
+}

@@ -1,0 +1,127 @@
+//! A tenant in a directory of its own, and pages to put in it.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use offshoot_engine::{
+    Checksums, Durability, FileKey, FileKind, StoreOptions, Tenant, TimelineSpec,
+};
+use offshoot_layout::control::DbState;
+use offshoot_layout::{BLCKSZ, BlockKey, CheckPoint, ControlFile, Fork, Lsn, Page, RelKey};
+use tempfile::TempDir;
+
+pub struct TestTenant {
+    pub tenant: Tenant,
+    dir: TempDir,
+}
+
+impl std::ops::Deref for TestTenant {
+    type Target = Tenant;
+
+    fn deref(&self) -> &Tenant {
+        &self.tenant
+    }
+}
+
+/// A tenant with root timeline 1, whose pg_control is there at LSN 1.
+pub fn tenant(checksums: Checksums) -> TestTenant {
+    let dir = TempDir::new().unwrap();
+    let tenant = open(&dir);
+    tenant.attach(&root()).unwrap();
+    let mut writer = tenant.writer(1).unwrap();
+    let control = control(checksums).to_bytes();
+    writer.file(
+        &FileKey::new(FileKind::Control, 0, 0),
+        Lsn(1),
+        Some(&control),
+    );
+    writer.commit(Durability::Later).unwrap();
+    TestTenant { tenant, dir }
+}
+
+impl TestTenant {
+    pub fn reopened(self) -> TestTenant {
+        self.tenant.close().unwrap();
+        let tenant = open(&self.dir);
+        let dir = self.dir;
+        TestTenant { tenant, dir }
+    }
+}
+
+fn open(dir: &TempDir) -> Tenant {
+    let options = StoreOptions {
+        map_size_initial_bytes: 1 << 20,
+        ..StoreOptions::default()
+    };
+    Tenant::open(&dir.path().join("tenant"), options).unwrap()
+}
+
+pub fn root() -> TimelineSpec {
+    TimelineSpec {
+        index: 1,
+        parent: None,
+        last_record_lsn: Lsn(1),
+        readable_from: Lsn(1),
+    }
+}
+
+pub fn rel(relnode: u32, fork: Fork) -> RelKey {
+    RelKey {
+        spcnode: 1663,
+        dbnode: 5,
+        relnode,
+        fork,
+    }
+}
+
+pub fn block(rel: RelKey, block: u32) -> BlockKey {
+    BlockKey { rel, block }
+}
+
+/// A page that says which one it is; zeros for 0.
+pub fn page_of(tag: u32) -> Box<Page> {
+    let mut page = Box::new([0; BLCKSZ]);
+    for bytes in page.chunks_exact_mut(4) {
+        bytes.copy_from_slice(&tag.to_le_bytes());
+    }
+    page
+}
+
+fn control(checksums: Checksums) -> ControlFile {
+    ControlFile {
+        system_identifier: 1,
+        pg_control_version: 1300,
+        catalog_version_no: 202_209_061,
+        state: DbState::InProduction,
+        time: 0,
+        check_point: Lsn(1),
+        check_point_copy: CheckPoint::parse(&[0; 88], 15).unwrap(),
+        unlogged_lsn: Lsn(1),
+        min_recovery_point: Lsn(0),
+        min_recovery_point_tli: 0,
+        backup_start_point: Lsn(0),
+        backup_end_point: Lsn(0),
+        backup_end_required: false,
+        wal_level: 1,
+        wal_log_hints: false,
+        max_connections: 100,
+        max_worker_processes: 8,
+        max_wal_senders: 10,
+        max_prepared_xacts: 0,
+        max_locks_per_xact: 64,
+        track_commit_timestamp: false,
+        max_align: 8,
+        float_format: 1_234_567.0,
+        blcksz: 8192,
+        relseg_size: 131_072,
+        xlog_blcksz: 8192,
+        xlog_seg_size: 16 << 20,
+        name_data_len: 64,
+        index_max_keys: 32,
+        toast_max_chunk_size: 1996,
+        loblksize: 2048,
+        float8_by_val: true,
+        data_checksum_version: u32::from(checksums == Checksums::On),
+        default_char_signedness: true,
+        mock_authentication_nonce: [0; 32],
+    }
+}
