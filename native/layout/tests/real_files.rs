@@ -1,5 +1,7 @@
 //! pg_control and a page of a real Postgres 15 with data checksums.
 
+#![allow(clippy::unwrap_used)] // A failing helper fails its test.
+
 use offshoot_layout::control::{DbState, PG_CONTROL_FILE_BYTES};
 use offshoot_layout::{BLCKSZ, ControlFile, LayoutError, Lsn, Page, page};
 

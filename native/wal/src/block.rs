@@ -207,3 +207,35 @@ impl ImageRef {
         hole_fits && length_fits
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_bits_moved_between_14_and_15() {
+        use Compression::{Lz4, None, Pglz, Zstd};
+        let cases = [
+            (14, 0x00, Ok((false, false, None))),
+            (14, 0x05, Ok((true, true, None))),
+            (14, 0x07, Ok((true, true, Pglz))),
+            (14, 0x02, Ok((false, false, Pglz))),
+            (14, 0x08, Err("image info 0x08 is unknown")),
+            (15, 0x03, Ok((true, true, None))),
+            (15, 0x05, Ok((true, false, Pglz))),
+            (15, 0x0B, Ok((true, true, Lz4))),
+            (18, 0x12, Ok((false, true, Zstd))),
+            (15, 0x0C, Err("image info 0x0c is unknown")),
+            (15, 0x20, Err("image info 0x20 is unknown")),
+        ];
+        for (major, bits, expected) in cases {
+            let info = ImageInfo::parse(bits, major);
+            let found = info.map(|i| (i.has_hole, i.apply, i.compression));
+            assert_eq!(
+                found,
+                expected.map_err(str::to_owned),
+                "{major} {bits:#04x}"
+            );
+        }
+    }
+}

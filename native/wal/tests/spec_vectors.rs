@@ -1,5 +1,7 @@
 //! Records and a checkpoint whose bytes are known from a stock Postgres 15.18.
 
+#![allow(clippy::unwrap_used)] // A failing helper fails its test.
+
 use offshoot_layout::wal_page::WalPageHeader;
 use offshoot_layout::{BlockKey, CheckPoint, Fork, Lsn, RelKey};
 use offshoot_wal::{Record, WalDecoder, WalError, WalParams, generate};
@@ -183,13 +185,7 @@ fn starts_are_in_the_first_segment_nothing_was_written_to() {
 #[test]
 fn places_for_a_record_are_checked() {
     let record = hex(SHUTDOWN_CHECKPOINT);
-    for x in [
-        0x200_0000,
-        0x200_0018,
-        0x200_0029,
-        0x200_1FF8,
-        u64::MAX & !7,
-    ] {
+    for x in [0x200_0000, 0x200_0018, 0x200_0029, 0x200_1FF8, !7] {
         let page = generate::record_page(&PARAMS, Lsn(x), &record);
         assert!(matches!(page, Err(WalError::InvalidParams { .. })), "{x:X}");
     }
