@@ -1,1 +1,2 @@
 export {};
+export * from './page-service/index.js';
