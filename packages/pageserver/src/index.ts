@@ -1,2 +1,12 @@
-export {};
+export * from './catalog/index.js';
+export * from './import/index.js';
+export type { OpenTimeline } from './open-timeline.js';
+export {
+  PageServer,
+  type PageServerLog,
+  type PageServerOptions,
+  type PageServerStats,
+} from './page-server.js';
+export { pageServerError } from './page-server-error.js';
+export { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 export * from './page-service/index.js';

@@ -25,7 +25,6 @@ function newTenant(name: string): NewTenant {
     pgVersionNum: 150018,
     walSegmentBytes: 16 * 1024 * 1024,
     blockBytes: 8192,
-    tli: 1,
     dataChecksums: 'on',
     defaultUser: 'postgres',
     defaultDatabase: 'shop',
@@ -48,7 +47,12 @@ afterEach(async () => {
 
 async function imported(name: string): Promise<TenantRecord> {
   const { id } = await catalog.reserveTenant(newTenant(name));
-  await catalog.activateTenant(id, { readableFrom: stats.endLsn, lastRecordLsn: stats.endLsn, stats });
+  await catalog.activateTenant(id, {
+    readableFrom: stats.endLsn,
+    lastRecordLsn: stats.endLsn,
+    tli: 1,
+    stats,
+  });
   return catalog.tenant(id);
 }
 
@@ -72,11 +76,12 @@ describe('a tenant', () => {
     const { branch: root, timeline } = await catalog.activateTenant(reserved.id, {
       readableFrom: stats.endLsn,
       lastRecordLsn: stats.endLsn,
+      tli: 1,
       stats,
     });
     expect(root.name).toBe('shop');
     expect(timeline).toMatchObject({ index: reserved.rootIndex, readableFrom: stats.endLsn });
-    expect(catalog.tenant(reserved.id)).toEqual({ ...reserved, state: 'active', importStats: stats });
+    expect(catalog.tenant(reserved.id)).toEqual({ ...reserved, state: 'active', tli: 1, importStats: stats });
   });
 
   it('is the same after the catalog was closed and opened', async () => {

@@ -8,7 +8,10 @@ import { inOneTransaction } from './catalog-transaction.js';
 import type { BranchId, BranchRecord, ImportStats, TenantRecord, TimelineRecord } from './records.js';
 
 /** A tenant's record as it is before its import; the catalog adds what it assigns. */
-export type NewTenant = Omit<TenantRecord, 'state' | 'rootIndex' | 'importStats' | 'failure' | 'createdAt'>;
+export type NewTenant = Omit<
+  TenantRecord,
+  'state' | 'rootIndex' | 'tli' | 'importStats' | 'failure' | 'createdAt'
+>;
 
 /** A branch and the timeline that it names. */
 export interface BranchWithTimeline {
@@ -27,6 +30,7 @@ export interface NewBranch {
 export interface ImportedHistory {
   readonly readableFrom: Lsn;
   readonly lastRecordLsn: Lsn;
+  readonly tli: number;
   readonly stats: ImportStats;
 }
 
@@ -83,14 +87,14 @@ export class Catalog extends CatalogReads {
   /** The import is whole: the tenant becomes active, with its first timeline and a branch of the tenant's name. */
   activateTenant(
     id: TenantId,
-    { readableFrom, lastRecordLsn, stats }: ImportedHistory,
+    { readableFrom, lastRecordLsn, tli, stats }: ImportedHistory,
   ): Promise<BranchWithTimeline> {
     return this.#write(() => {
       const tenant = this.tenant(id);
       if (tenant.state !== 'importing') {
         throw catalogError('tenant_not_active', `tenant ${tenant.name} is not being imported`);
       }
-      this.tables.tenants.put(id, { ...tenant, state: 'active', importStats: stats });
+      this.tables.tenants.put(id, { ...tenant, state: 'active', tli, importStats: stats });
       const history = { tenant: id, index: tenant.rootIndex, readableFrom, lastRecordLsn };
       return this.#putBranch(tenant.name as string as BranchName, history);
     });

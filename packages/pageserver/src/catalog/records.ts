@@ -46,8 +46,8 @@ export interface TenantRecord {
   readonly pgVersionNum: number;
   readonly walSegmentBytes: number;
   readonly blockBytes: number;
-  /** Postgres' own timeline number of the source. */
-  readonly tli: number;
+  /** Postgres' own timeline number (TLI) of the source; absent before the import is whole. */
+  readonly tli?: number | undefined;
   readonly dataChecksums: 'on' | 'off';
   /** For connection strings, as far as the source let us see it. */
   readonly defaultUser: string;

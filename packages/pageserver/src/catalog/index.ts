@@ -1,0 +1,18 @@
+export {
+  type BranchWithTimeline,
+  Catalog,
+  type CatalogSurroundings,
+  type ImportedHistory,
+  type NewBranch,
+  type NewTenant,
+} from './catalog.js';
+export { catalogError } from './catalog-errors.js';
+export type {
+  BranchId,
+  BranchRecord,
+  ImportStats,
+  TenantRecord,
+  TenantSource,
+  TenantState,
+  TimelineRecord,
+} from './records.js';

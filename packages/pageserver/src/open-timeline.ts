@@ -1,0 +1,44 @@
+import type { BaseBackupOptions, PagesReply, TarStream, TenantStore } from '@offshoot/engine';
+import type { Lsn } from '@offshoot/types';
+import type { TenantRecord, TimelineRecord } from './catalog/records.js';
+import { LsnProgress } from './page-service/lsn-progress.js';
+import type { TimelinePages } from './page-service/page-source.js';
+
+/** A timeline of an open tenant. */
+export class OpenTimeline implements TimelinePages {
+  readonly readableFrom: Lsn;
+  readonly walSegmentBytes: number;
+  /** The timeline's number in the engine. */
+  readonly index: number;
+  readonly #store: TenantStore;
+  readonly #progress: LsnProgress;
+
+  /** The timeline must be attached to the store. */
+  constructor(store: TenantStore, tenant: TenantRecord, timeline: TimelineRecord) {
+    this.readableFrom = timeline.readableFrom;
+    this.walSegmentBytes = tenant.walSegmentBytes;
+    this.index = timeline.index;
+    this.#store = store;
+    this.#progress = new LsnProgress(store.lastRecordLsn(timeline.index));
+  }
+
+  lastRecordLsn(): Lsn {
+    return this.#progress.reached;
+  }
+
+  waitForLsn(lsn: Lsn, signal: AbortSignal): Promise<void> {
+    return this.#progress.waitFor(lsn, signal);
+  }
+
+  pages(version: 2 | 3, frames: Uint8Array): Promise<PagesReply> {
+    return this.#store.pages(this.index, version, frames);
+  }
+
+  relations(spcnode: number, dbnode: number, lsn: Lsn): Promise<Buffer> {
+    return this.#store.relations(this.index, spcnode, dbnode, lsn);
+  }
+
+  baseBackup(options: BaseBackupOptions): Promise<TarStream> {
+    return this.#store.baseBackup(this.index, options);
+  }
+}

@@ -1,0 +1,16 @@
+import type { TenantStoreSettings } from '@offshoot/engine';
+import { type ImportSettings, importDefaults } from './import/import-settings.js';
+
+/** Settings of the storage node. */
+export interface PageServerSettings {
+  readonly store: TenantStoreSettings;
+  readonly import: ImportSettings;
+  /** Imports at one time. */
+  readonly importsMax: number;
+}
+
+export const pageServerDefaults: PageServerSettings = {
+  store: { mapSizeInitialBytes: 256 * 1024 * 1024, readersMax: 512 },
+  import: importDefaults,
+  importsMax: 4,
+};

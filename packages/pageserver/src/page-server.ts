@@ -1,0 +1,290 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DirectoryLock, TenantStore, type TenantStoreStats } from '@offshoot/engine';
+import {
+  asOffshootError,
+  type BranchName,
+  formatLsn,
+  type Lsn,
+  type OffshootError,
+  type TenantId,
+  type TenantName,
+  type TimelineId,
+} from '@offshoot/types';
+import { type BranchWithTimeline, Catalog, type CatalogSurroundings } from './catalog/catalog.js';
+import { catalogError } from './catalog/catalog-errors.js';
+import type { TenantRecord } from './catalog/records.js';
+import {
+  type ImportedTenant,
+  type ImportPlace,
+  type ImportRequest,
+  importTenant,
+} from './import/import-tenant.js';
+import { OpenTenant } from './open-tenant.js';
+import type { OpenTimeline } from './open-timeline.js';
+import { pageServerError } from './page-server-error.js';
+import { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
+import type { PageSource } from './page-service/page-source.js';
+
+/** Takes what an operator should know. */
+export type PageServerLog = (message: string, facts: Readonly<Record<string, unknown>>) => void;
+
+export interface PageServerOptions extends CatalogSurroundings {
+  /** Holds `catalog`, `tenants` and `lock`; made when it is not there. */
+  readonly dataDir: string;
+  /** What differs from `pageServerDefaults`. */
+  readonly settings?: Partial<PageServerSettings> | undefined;
+  readonly log?: PageServerLog | undefined;
+}
+
+export interface PageServerStats {
+  readonly catalogBytes: number;
+  /** Of tenants that are open. */
+  readonly tenants: ReadonlyMap<TenantId, TenantStoreStats>;
+}
+
+/** The storage node: tenants, their timelines and branches, and the pages in them. Page service and API sit on it. */
+export class PageServer implements PageSource {
+  readonly catalog: Catalog;
+  readonly #dataDir: string;
+  readonly #settings: PageServerSettings;
+  readonly #log: PageServerLog;
+  readonly #lock: DirectoryLock;
+  readonly #tenants = new Map<TenantId, OpenTenant>();
+  readonly #unavailable = new Map<TenantId, OffshootError>();
+  readonly #imports = new Map<AbortController, Promise<unknown>>();
+  readonly #deletions = new Map<TenantId, Promise<void>>();
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: PageServerOptions, lock: DirectoryLock) {
+    this.#dataDir = options.dataDir;
+    this.#settings = { ...pageServerDefaults, ...options.settings };
+    this.#log = options.log ?? (() => {});
+    this.#lock = lock;
+    this.catalog = Catalog.open(join(options.dataDir, 'catalog'), options);
+  }
+
+  /**
+   * Opens a data directory: finishes deletions and removes imports that broke off, then opens every tenant. One whose
+   * store cannot be opened stays listed and answers `tenant_unavailable`. Throws `directory_locked` when another
+   * process serves the directory.
+   */
+  static async open(options: PageServerOptions): Promise<PageServer> {
+    await mkdir(join(options.dataDir, 'tenants'), { recursive: true, mode: 0o700 });
+    const lock = DirectoryLock.take(options.dataDir);
+    let server: PageServer | undefined;
+    try {
+      server = new PageServer(options, lock);
+      await server.#sweep();
+      await server.#openTenants();
+      return server;
+    } catch (thrown) {
+      await server?.close();
+      lock.release();
+      throw thrown;
+    }
+  }
+
+  /** Throws `timeline_not_found`, `tenant_unavailable`. */
+  async timeline(tenant: TenantId, timeline: TimelineId): Promise<OpenTimeline> {
+    return this.#openTenant(tenant).find(timeline) ?? this.#noTimeline(tenant, timeline);
+  }
+
+  /** Why a tenant could not be opened, or undefined. */
+  unavailable(tenant: TenantId): OffshootError | undefined {
+    return this.#unavailable.get(tenant);
+  }
+
+  /** The timeline that a branch names. Throws `branch_not_found`, `tenant_unavailable`. */
+  timelineOfBranch(name: BranchName): OpenTimeline {
+    const { tenant, timeline } = this.catalog.branchNamed(name);
+    return this.#openTenant(tenant).find(timeline) ?? this.#noTimeline(tenant, timeline);
+  }
+
+  /**
+   * Makes a branch of `from` as it is at `lsn`, by default at its newest. Durable and readable when it resolves. Throws
+   * `name_taken`, `branch_not_found`, `branch_point_out_of_range`, `tenant_not_active`.
+   */
+  async createBranch(name: BranchName, from: BranchName, lsn?: Lsn): Promise<BranchWithTimeline> {
+    this.#expectOpen();
+    const parent = this.catalog.branchNamed(from);
+    const newest = this.timelineOfBranch(from).lastRecordLsn();
+    const ancestorLsn = lsn ?? newest;
+    if (ancestorLsn > newest) {
+      throw catalogError(
+        'branch_point_out_of_range',
+        `branch ${from} has come to ${formatLsn(newest)}, not to ${formatLsn(ancestorLsn)}`,
+      );
+    }
+    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn });
+    this.#openTenant(parent.tenant).attach(made.timeline);
+    return made;
+  }
+
+  /** Throws `branch_not_found`, `branch_has_children`, `branch_is_root`. Whoever reads it gets errors from then on. */
+  async deleteBranch(name: BranchName): Promise<void> {
+    this.#expectOpen();
+    const { id } = this.catalog.branchNamed(name);
+    const { branch, timeline } = await this.catalog.deleteBranch(id);
+    this.#tenants.get(branch.tenant)?.detach(timeline);
+  }
+
+  /** See `importTenant`. Throws `too_many_imports` as well. */
+  async importTenant(request: ImportRequest): Promise<ImportedTenant> {
+    this.#expectOpen();
+    if (this.#imports.size >= this.#settings.importsMax) {
+      throw pageServerError('too_many_imports', `${this.#imports.size} imports run already`);
+    }
+    const abort = new AbortController();
+    const signals = request.signal === undefined ? [abort.signal] : [abort.signal, request.signal];
+    const running = importTenant(this.#importPlace(), { ...request, signal: AbortSignal.any(signals) });
+    this.#imports.set(abort, running);
+    try {
+      const imported = await running;
+      const tenant = new OpenTenant(imported.store, imported.tenant, this.catalog);
+      this.#tenants.set(imported.tenant.id, tenant);
+      tenant.attachAll();
+      return imported;
+    } finally {
+      this.#imports.delete(abort);
+    }
+  }
+
+  /**
+   * Deletes a tenant with all its branches. Once its promise resolves nothing is left; when it is cut short, the next
+   * start goes on. Throws `tenant_not_found`, `tenant_not_active` while it is being imported.
+   */
+  async deleteTenant(name: TenantName): Promise<void> {
+    this.#expectOpen();
+    const { id, state } = this.catalog.tenantNamed(name);
+    if (state === 'importing') {
+      throw catalogError('tenant_not_active', `tenant ${name} is being imported: cancel that instead`);
+    }
+    const running = this.#deletions.get(id) ?? this.#delete(id);
+    this.#deletions.set(id, running);
+    try {
+      await running;
+    } finally {
+      this.#deletions.delete(id);
+    }
+  }
+
+  async stats(): Promise<PageServerStats> {
+    const tenants = new Map<TenantId, TenantStoreStats>();
+    for (const [id, tenant] of this.#tenants) {
+      tenants.set(id, await tenant.stats());
+    }
+    return { catalogBytes: this.catalog.usedBytes(), tenants };
+  }
+
+  /** Cancels imports, waits for what runs, closes everything. A second call waits for the same end. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const abort of this.#imports.keys()) {
+      abort.abort();
+    }
+    await Promise.allSettled([...this.#imports.values(), ...this.#deletions.values()]);
+    for (const tenant of this.#tenants.values()) {
+      await tenant.close();
+    }
+    this.#tenants.clear();
+    await this.catalog.close();
+    this.#lock.release();
+  }
+
+  async #sweep(): Promise<void> {
+    for (const { id, name, state } of this.catalog.tenants()) {
+      if (state !== 'active') {
+        await this.#removeFiles(id);
+        await this.catalog.removeTenant(id);
+        this.#log('removed what was left of a tenant', { tenant: name, tenant_id: id, state });
+      }
+    }
+  }
+
+  async #openTenants(): Promise<void> {
+    for (const tenant of this.catalog.tenants()) {
+      try {
+        this.#tenants.set(tenant.id, await this.#openActive(tenant));
+      } catch (thrown) {
+        const error = asOffshootError(thrown);
+        const { id, name } = tenant;
+        this.#unavailable.set(id, error);
+        this.#log('a tenant cannot be opened', { tenant: name, tenant_id: id, error });
+      }
+    }
+  }
+
+  async #openActive(tenant: TenantRecord): Promise<OpenTenant> {
+    const store = await TenantStore.open(this.#dirOf(tenant.id), this.#settings.store);
+    const open = new OpenTenant(store, tenant, this.catalog);
+    try {
+      open.attachAll();
+      return open;
+    } catch (thrown) {
+      await open.close();
+      throw thrown;
+    }
+  }
+
+  async #delete(id: TenantId): Promise<void> {
+    await this.catalog.markTenantDeleting(id);
+    const open = this.#tenants.get(id);
+    this.#tenants.delete(id);
+    this.#unavailable.delete(id);
+    await open?.close();
+    await this.#removeFiles(id);
+    await this.catalog.removeTenant(id);
+  }
+
+  #importPlace(): ImportPlace {
+    return {
+      catalog: this.catalog,
+      settings: this.#settings.import,
+      log: this.#log,
+      removeFiles: (id) => this.#removeFiles(id),
+      openStore: async (id) => {
+        await mkdir(this.#dirOf(id), { mode: 0o700 });
+        return await TenantStore.open(this.#dirOf(id), this.#settings.store);
+      },
+    };
+  }
+
+  #removeFiles(id: TenantId): Promise<void> {
+    return rm(this.#dirOf(id), { recursive: true, force: true });
+  }
+
+  #dirOf(id: TenantId): string {
+    return join(this.#dataDir, 'tenants', id);
+  }
+
+  #openTenant(id: TenantId): OpenTenant {
+    const open = this.#tenants.get(id);
+    if (open !== undefined) {
+      return open;
+    }
+    this.#expectOpen();
+    const reason = this.#unavailable.get(id);
+    const { name, state } = this.catalog.tenant(id);
+    if (reason !== undefined) {
+      throw pageServerError('tenant_unavailable', `tenant ${name} could not be opened: ${reason.message}`, {
+        cause: reason,
+      });
+    }
+    throw catalogError('tenant_not_active', `tenant ${name} is ${state}`);
+  }
+
+  #noTimeline(tenant: TenantId, timeline: TimelineId): never {
+    throw catalogError('timeline_not_found', `timeline ${timeline} of tenant ${tenant} does not exist`);
+  }
+
+  #expectOpen(): void {
+    if (this.#closing !== undefined) {
+      throw pageServerError('page_server_closed', 'the page server is stopping');
+    }
+  }
+}
