@@ -1,1 +1,30 @@
-//! See the README of this folder.
+//! The library that stock Postgres is started with (`LD_PRELOAD`): its relation files fill themselves
+//! from a page server. See the README of this folder.
+
+// The crate's own tests are linked without the hooks, which are its only callers.
+#![cfg_attr(test, allow(dead_code))]
+
+mod address;
+mod client;
+mod connection;
+mod env;
+mod error;
+mod fetch;
+mod hooks;
+mod inbox;
+mod install;
+mod interrupt;
+mod listing;
+mod log;
+mod map_file;
+mod materialise;
+mod message;
+mod open_file;
+mod path;
+mod path_lock;
+mod read_ahead;
+mod real;
+mod relation_io;
+mod removal;
+mod stream;
+mod sys;

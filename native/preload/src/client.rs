@@ -1,0 +1,155 @@
+//! This process' access to the page server: a connection made when it is needed, made anew after a fork
+//! or a failure, and the retries around it.
+
+use crate::connection::{Answer, Connection};
+use crate::env::Settings;
+use crate::error::{Errno, PreloadError};
+use crate::stream::Deadline;
+use crate::{interrupt, log, sys};
+use offshoot_layout::RelKey;
+use offshoot_pageproto::Request;
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const BACKOFF_MIN: Duration = Duration::from_millis(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// Relations remembered not to exist at the server.
+const MISSING_MAX: usize = 1024;
+
+/// The page server as this process sees it.
+pub struct Client {
+    pid: libc::pid_t,
+    connection: Option<Connection>,
+    /// Relations that do not exist at the base LSN, which never changes.
+    missing: HashSet<RelKey>,
+}
+
+static CLIENT: LazyLock<Mutex<Client>> = LazyLock::new(|| {
+    Mutex::new(Client {
+        pid: 0,
+        connection: None,
+        missing: HashSet::new(),
+    })
+});
+
+impl Client {
+    /// This process' client.
+    pub fn lock() -> MutexGuard<'static, Client> {
+        let mut client = CLIENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let pid = sys::pid();
+        if client.pid != pid {
+            // A connection from before the fork is the parent's; only our copy of it is closed.
+            client.connection = None;
+            client.pid = pid;
+        }
+        client
+    }
+
+    /// The connection, made now if there is none.
+    pub fn connection(&mut self, settings: &Settings) -> Result<&mut Connection, PreloadError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(settings, Deadline::after(settings.response_wait))?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Forgets the connection and what is in flight on it.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
+    /// Blocks of a fork at the base LSN; `None` if it does not exist.
+    pub fn blocks(
+        &mut self,
+        settings: &Settings,
+        rel: RelKey,
+    ) -> Result<Option<u32>, PreloadError> {
+        if self.missing.contains(&rel) {
+            return Ok(None);
+        }
+        let connection = self.connection(settings)?;
+        let deadline = Deadline::after(settings.response_wait);
+        // Both at once: the second answer says nothing (an error, or 0) when the first is no.
+        let exists = connection.ask(Request::Exists { rel });
+        let nblocks = connection.ask(Request::Nblocks { rel });
+        connection.send(deadline)?;
+        let exists = connection.wait(exists, deadline, None)?;
+        let nblocks = connection.wait(nblocks, deadline, None)?;
+        match (exists, nblocks) {
+            (Answer::Exists(false), _) => {
+                self.remember_missing(rel);
+                Ok(None)
+            }
+            (Answer::Exists(true), Answer::Nblocks(blocks)) => Ok(Some(blocks)),
+            (Answer::Refused(text), _) | (_, Answer::Refused(text)) => {
+                Err(PreloadError::Refused(text))
+            }
+            _ => Err(PreloadError::Lost("it mixed up its answers".to_owned())),
+        }
+    }
+
+    fn remember_missing(&mut self, rel: RelKey) {
+        if self.missing.len() >= MISSING_MAX {
+            self.missing.clear();
+        }
+        self.missing.insert(rel);
+    }
+}
+
+/// Tries `attempt` until it succeeds, is refused, or the time for retries is over; what went wrong is
+/// logged here, once, with `subject`.
+pub fn retry<T>(
+    settings: &Settings,
+    subject: &dyn Display,
+    mut attempt: impl FnMut(&mut Client) -> Result<T, PreloadError>,
+) -> Result<T, Errno> {
+    let start = Instant::now();
+    let mut backoff = BACKOFF_MIN;
+    let mut client = Client::lock();
+    loop {
+        let error = match attempt(&mut client) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        // Whatever was in flight may be half-read.
+        if !matches!(error, PreloadError::Refused(_) | PreloadError::System(_)) {
+            client.disconnect();
+        }
+        let error = match error {
+            PreloadError::Lost(_) if interrupt::pending() => PreloadError::Interrupted,
+            other => other,
+        };
+        let reason = match error {
+            PreloadError::System(errno) => {
+                log::line(format_args!("{subject}: cannot keep the page: {errno}"));
+                return Err(errno);
+            }
+            PreloadError::Lost(reason) if start.elapsed() + backoff < settings.retry => reason,
+            error => {
+                log::line(format_args!("{subject}: page server: {error}"));
+                return Err(Errno::EIO);
+            }
+        };
+        if backoff == BACKOFF_MIN * 2 {
+            // The first failure alone is an idle connection that the server has closed.
+            log::line(format_args!(
+                "{subject}: page server: {reason}; trying again"
+            ));
+        }
+        // A signal ends the sleep early; then the flags above are looked at sooner.
+        nap(backoff);
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+fn nap(time: Duration) {
+    let time = libc::timespec {
+        tv_sec: time.as_secs() as libc::time_t,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    };
+    // SAFETY: the kernel reads `time` during the call only.
+    unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };
+}

@@ -1,0 +1,245 @@
+//! Making a relation file that is only at the page server a file of this compute: a sparse one of the
+//! right size, and before it the map that says that its blocks are still to be fetched.
+
+use crate::client::retry;
+use crate::env::{Settings, settings};
+use crate::error::Errno;
+use crate::listing;
+use crate::map_file;
+use crate::path::{DirectoryPath, RelPath, StackPath};
+use crate::path_lock::PathLock;
+use crate::stream::Deadline;
+use crate::sys;
+use offshoot_layout::{BLCKSZ, Fork, RELSEG_BLOCKS, RelKey};
+use std::fmt::Write;
+
+const FILE_MODE: libc::mode_t = 0o600;
+
+/// Whether a relation file exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existence {
+    /// It is in the data directory, perhaps made just now.
+    Here,
+    /// Neither here nor at the server.
+    Nowhere,
+}
+
+/// Brings an absent file here if it is at the server.
+pub fn materialise(path: &RelPath) -> Result<Existence, Errno> {
+    match blocks_at_server(path)? {
+        Some(blocks) => make(path, blocks),
+        None => Ok(Existence::Nowhere),
+    }
+}
+
+/// Whether the server may give this file; a file of this compute's own must never be mixed with it.
+pub fn is_at_server(path: &RelPath) -> Result<bool, Errno> {
+    Ok(blocks_at_server(path)?.is_some())
+}
+
+/// Blocks of this segment at the server; `None` if it does not exist there or must not come back.
+fn blocks_at_server(path: &RelPath) -> Result<Option<u32>, Errno> {
+    let Some(settings) = settings() else {
+        return Ok(None);
+    };
+    if is_gone(path)? || !sys::exists(path.directory().path().as_c_str())? || is_orphan(path)? {
+        return Ok(None);
+    }
+    let rel = path.file.rel;
+    let blocks = retry(settings, &rel, |client| client.blocks(settings, rel))?;
+    Ok(blocks.and_then(|blocks| segment_blocks(blocks, path.file.segment)))
+}
+
+/// Blocks of one segment of a fork of `blocks` blocks. Only the first segment can be empty.
+fn segment_blocks(blocks: u32, segment: u32) -> Option<u32> {
+    let before = segment.saturating_mul(RELSEG_BLOCKS);
+    let own = blocks.saturating_sub(before).min(RELSEG_BLOCKS);
+    (own > 0 || segment == 0).then_some(own)
+}
+
+/// Whether the file was dropped here, or nothing of its directory can be at the server any more.
+pub fn is_gone(path: &RelPath) -> Result<bool, Errno> {
+    Ok(sys::exists(path.gone_path().as_c_str())? || is_closed(&path.directory())?)
+}
+
+fn is_closed(directory: &DirectoryPath) -> Result<bool, Errno> {
+    sys::exists(directory.closed_path().as_c_str())
+}
+
+/// Whether the file belongs behind one that this compute has made, dropped or cut short: then what the
+/// server has under its name is another relation's, or was cut off.
+fn is_orphan(path: &RelPath) -> Result<bool, Errno> {
+    if let Some(before) = path.segment_before() {
+        return is_own_or_cut(&before);
+    }
+    match path.file.rel.fork {
+        Fork::Fsm | Fork::Vm => {
+            let main = path.main_file();
+            Ok(is_own(&main)? || is_gone(&main)?)
+        }
+        Fork::Main | Fork::Init => Ok(false),
+    }
+}
+
+/// Whether the file is here and was never at the server.
+fn is_own(path: &RelPath) -> Result<bool, Errno> {
+    Ok(sys::exists(path.path().as_c_str())? && !sys::exists(path.map_path().as_c_str())?)
+}
+
+fn is_own_or_cut(path: &RelPath) -> Result<bool, Errno> {
+    match sys::open(path.map_path().as_c_str(), libc::O_RDWR, 0) {
+        Ok(fd) => {
+            let bytes = sys::fstat(fd.raw())?.st_size as usize;
+            Ok(map_file::MapFile::map(&fd, bytes)?.remote_blocks() < RELSEG_BLOCKS)
+        }
+        Err(Errno::ENOENT) => Ok(sys::exists(path.path().as_c_str())? || is_gone(path)?),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Makes map and file, in this order: a file without a map counts as this compute's own.
+fn make(path: &RelPath, blocks: u32) -> Result<Existence, Errno> {
+    let _lock = PathLock::acquire(path.path())?;
+    if is_gone(path)? {
+        return Ok(Existence::Nowhere);
+    }
+    if sys::exists(path.path().as_c_str())? {
+        return Ok(Existence::Here);
+    }
+    let map_path = path.map_path();
+    let header = map_file::header_bytes(blocks);
+    let map_bytes = map_file::file_bytes(blocks) as i64;
+    make_file(&map_path, &header, map_bytes).map_err(Errno::of_state)?;
+    let made = make_file(path.path(), &[], i64::from(blocks) * BLCKSZ as i64);
+    match made {
+        Ok(()) => Ok(Existence::Here),
+        Err(errno) => {
+            sys::unlink(map_path.as_c_str()).map_err(Errno::of_state)?;
+            // The directory was there a moment ago: the database is being dropped.
+            if errno == Errno::ENOENT {
+                Ok(Existence::Nowhere)
+            } else {
+                Err(errno)
+            }
+        }
+    }
+}
+
+/// Makes a sparse file appear whole: nobody sees it shorter.
+fn make_file(path: &StackPath, start: &[u8], bytes: i64) -> Result<(), Errno> {
+    let temporary = temporary_path();
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
+    let fd = sys::open(&temporary, flags, FILE_MODE).map_err(Errno::of_state)?;
+    if !start.is_empty() {
+        sys::write_start(fd.raw(), start)?;
+    }
+    if bytes > start.len() as i64 {
+        sys::ftruncate(fd.raw(), bytes)?;
+    }
+    sys::rename(&temporary, path.as_c_str())
+}
+
+/// One name for each process is enough: path locks are held one at a time.
+fn temporary_path() -> std::ffi::CString {
+    let mut name = String::new();
+    // Writing to a String cannot fail.
+    let _ = write!(name, "offshoot/tmp/{}", sys::pid());
+    std::ffi::CString::new(name).unwrap_or_default()
+}
+
+/// Brings every relation file of a database's directory here, so that a listing of it is complete.
+pub fn materialise_all(directory: &DirectoryPath) -> Result<(), Errno> {
+    let Some(settings) = settings() else {
+        return Ok(());
+    };
+    if is_closed(directory)? || !sys::exists(directory.path().as_c_str())? {
+        return Ok(());
+    }
+    let (spcnode, dbnode) = (directory.spcnode, directory.dbnode);
+    let relations = list(settings, directory)?;
+    for entry in relations {
+        let rel = RelKey {
+            spcnode,
+            dbnode,
+            relnode: entry.relnode,
+            fork: entry.fork,
+        };
+        materialise_segments(directory, rel, entry.blocks)?;
+    }
+    close(directory)
+}
+
+fn list(
+    settings: &Settings,
+    directory: &DirectoryPath,
+) -> Result<Vec<offshoot_pageproto::RelationEntry>, Errno> {
+    let (spcnode, dbnode) = (directory.spcnode, directory.dbnode);
+    retry(settings, directory.path(), |_| {
+        let deadline = Deadline::after(settings.response_wait);
+        listing::relations(settings, spcnode, dbnode, deadline)
+    })
+}
+
+fn materialise_segments(directory: &DirectoryPath, rel: RelKey, blocks: u32) -> Result<(), Errno> {
+    for segment in 0.. {
+        let path = directory.file(rel, segment);
+        let Some(own) = segment_blocks(blocks, segment) else {
+            break;
+        };
+        if sys::exists(path.path().as_c_str())? {
+            continue;
+        }
+        if is_gone(&path)? || is_orphan(&path)? {
+            break;
+        }
+        make(&path, own)?;
+    }
+    Ok(())
+}
+
+/// From here on nothing of this directory comes from the server: it is all here, or it was dropped, or
+/// the directory is one that the server does not know.
+pub fn close(directory: &DirectoryPath) -> Result<(), Errno> {
+    make_mark(&directory.closed_path())
+}
+
+/// From here on the file never comes from the server.
+pub fn mark_gone(path: &RelPath) -> Result<(), Errno> {
+    make_mark(&path.gone_path())
+}
+
+fn make_mark(path: &StackPath) -> Result<(), Errno> {
+    let flags = libc::O_WRONLY | libc::O_CREAT;
+    let made = sys::open(path.as_c_str(), flags, FILE_MODE);
+    made.map(drop).map_err(Errno::of_state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_segments() {
+        let full = RELSEG_BLOCKS;
+        let cases = [
+            (0, 0, Some(0)),
+            (0, 1, None),
+            (1, 0, Some(1)),
+            (full, 0, Some(full)),
+            (full, 1, None),
+            (full + 1, 1, Some(1)),
+            (full + 1, 0, Some(full)),
+            (3 * full + 7, 3, Some(7)),
+            (3 * full + 7, 4, None),
+            (u32::MAX, 32767, Some(full - 1)),
+            (u32::MAX, u32::MAX, None),
+        ];
+        for (blocks, segment, expected) in cases {
+            assert_eq!(
+                segment_blocks(blocks, segment),
+                expected,
+                "{blocks} {segment}"
+            );
+        }
+    }
+}
