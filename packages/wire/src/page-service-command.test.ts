@@ -9,7 +9,7 @@ const base = {
   ...address,
   lsn: undefined,
   compression: 'none',
-  use: 'primary',
+  startAs: 'primary',
   wal: 'whole-segment',
 };
 
@@ -20,14 +20,14 @@ describe('a command', () => {
     [`basebackup ${T} ${L}`, base],
     [`basebackup ${T} ${L} latest`, base],
     [`basebackup ${T} ${L} 0/1A --gzip`, { ...base, lsn: 0x1an, compression: 'gzip' }],
-    [`basebackup ${T} ${L} --gzip --replica`, { ...base, compression: 'gzip', use: 'replica' }],
+    [`basebackup ${T} ${L} --gzip --replica`, { ...base, compression: 'gzip', startAs: 'replica' }],
     [
       `basebackup --replica ${T} --first-page ${L} --gzip 1/0`,
       {
         ...base,
         lsn: 0x1_0000_0000n,
         compression: 'gzip',
-        use: 'replica',
+        startAs: 'replica',
         wal: 'first-page',
       },
     ],

@@ -25,7 +25,8 @@ export interface BaseBackupCommand extends TimelineAddress {
   readonly name: 'basebackup';
   readonly lsn: Lsn | undefined;
   readonly compression: 'none' | 'gzip';
-  readonly use: 'primary' | 'replica';
+  /** What the compute will be. */
+  readonly startAs: 'primary' | 'replica';
   /** How much of the fabricated WAL segment the archive holds. */
   readonly wal: 'whole-segment' | 'first-page';
 }
@@ -115,7 +116,7 @@ function parseBaseBackup(args: string[]): BaseBackupCommand {
     ...address(plain),
     lsn: lsnOrLatest(plain[2]),
     compression: flags.delete('--gzip') ? 'gzip' : 'none',
-    use: flags.delete('--replica') ? 'replica' : 'primary',
+    startAs: flags.delete('--replica') ? 'replica' : 'primary',
     wal: flags.delete('--first-page') ? 'first-page' : 'whole-segment',
   };
   for (const unknown of flags) {
