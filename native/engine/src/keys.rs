@@ -150,6 +150,13 @@ pub fn slru_segment_rel(kind: SlruKind, segno: u32) -> RelKey {
     }
 }
 
+/// Which SLRU the keys of `slru_page_key` and `slru_segment_rel` belong to; `None` for a relation.
+#[must_use]
+pub fn slru_of(rel: &RelKey) -> Option<SlruKind> {
+    let kind = u8::try_from(rel.dbnode).ok().filter(|_| rel.spcnode == 0)?;
+    SlruKind::from_number(kind)
+}
+
 /// The relation, fork and LSN of a `sizes` key; `None` when it is not one.
 #[must_use]
 pub fn parse_size_key(key: &[u8]) -> Option<(RelKey, Lsn)> {
@@ -228,6 +235,15 @@ mod tests {
         let file = FileKey::new(FileKind::TwoPhase, 731, 0);
         let key = file_key(7, &file, Lsn(9));
         assert_eq!(parse_file_key(&key), Some((file, Lsn(9))));
+    }
+
+    #[test]
+    fn slru_keys_are_told_from_relations() {
+        for kind in SlruKind::ALL {
+            assert_eq!(slru_of(&slru_page_key(kind, 77).rel), Some(kind));
+        }
+        assert_eq!(slru_of(&block(0, 4, 0, Fork::Main, 0).rel), None);
+        assert_eq!(slru_of(&block(1664, 0, 1260, Fork::Main, 0).rel), None);
     }
 
     #[test]

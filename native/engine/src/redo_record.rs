@@ -1,8 +1,10 @@
 //! The records that make a page from an image.
 
-use crate::value::StoredRecord;
-use crate::{EngineError, View};
-use offshoot_layout::{BlockKey, Lsn, Page, page};
+use crate::keys::slru_of;
+use crate::value::{IMPLICIT_BLOCK, StoredRecord};
+use crate::{Checksums, EngineError, View};
+use offshoot_layout::{BlockKey, Lsn, Page};
+use offshoot_redo::{RedoContext, Target, redo};
 use offshoot_wal::Record;
 
 /// Records of one page, collected from the newest to the oldest that is needed.
@@ -20,32 +22,47 @@ impl RecordChain {
         let major = view.cluster()?.major;
         let record = Record::parse(stored.bytes, stored.start, end, major)?;
         let block = record.block(stored.block_id);
-        let whole = block.is_some_and(|block| {
-            block.will_init || block.image.as_ref().is_some_and(|image| image.apply)
-        });
+        // Not so one that only initialises it: a base backup's page may be newer than such a record,
+        // and is then served as it is.
+        let image = block.and_then(|block| block.image.as_ref());
+        let whole = image.is_some_and(|image| image.apply);
         self.0.push((stored.block_id, record));
         Ok(whole)
     }
 
-    /// Applies the records, oldest first.
+    /// Applies the records, oldest first. A page from a base backup may be newer than where it is
+    /// filed: redo leaves out what the page's own LSN says it has.
     pub(crate) fn apply(
         &self,
-        _view: &View,
+        view: &View,
         key: &BlockKey,
         page: &mut Page,
     ) -> Result<(), EngineError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let cluster = view.cluster()?;
+        let context = RedoContext {
+            major: cluster.major,
+            checksums: cluster.checksums == Checksums::On,
+            wal_log_hints: cluster.wal_log_hints,
+            // Of no use to redo: what was to be done was decided when the record was filed.
+            track_commit_timestamp: false,
+        };
         for (block_id, record) in self.0.iter().rev() {
-            let block = record.block(*block_id);
-            let image = block.filter(|block| block.image.as_ref().is_some_and(|image| image.apply));
-            let Some(block) = image else {
-                let record = format!("record at {} for {key}", record.start);
-                return Err(EngineError::BadRequest(format!("unsupported {record}")));
-            };
-            record.restore_image(block, page)?;
-            if !page::is_new(page) {
-                page::set_pd_lsn(page, record.end);
-            }
+            redo(record, target(*block_id, key), page, &context)?;
         }
         Ok(())
+    }
+}
+
+fn target(block_id: u8, key: &BlockKey) -> Target {
+    match (block_id, slru_of(&key.rel)) {
+        (_, Some(kind)) => Target::Slru {
+            kind,
+            page: key.block,
+        },
+        (IMPLICIT_BLOCK, None) => Target::implicit(*key),
+        (block_id, None) => Target::Block(block_id),
     }
 }

@@ -1,21 +1,41 @@
 //! Random histories on a tree of timelines, against a model that keeps a full copy per LSN.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
+use offshoot_engine::value::IMPLICIT_BLOCK;
 use offshoot_engine::{Checksums, Durability, PageWriter, TimelineSpec};
-use offshoot_layout::{BLCKSZ, Fork, Lsn, RelKey};
+use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, RelKey, page};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use support::{TestTenant, block, page_of, rel, tenant};
+use std::rc::Rc;
+use support::{TestTenant, block, full_page_image, heap_delete, page_of, rel, tenant};
 
 const BLOCKS_MAX: u32 = 6;
 
 /// One change to one fork.
 #[derive(Debug, Clone)]
 enum Change {
-    Image { block: u32, tag: u32 },
-    Extend { blocks: u32 },
-    Truncate { blocks: u32 },
+    Image {
+        block: u32,
+        tag: u32,
+    },
+    /// The same by a WAL record.
+    FullPageImage {
+        block: u32,
+        tag: u32,
+    },
+    /// A record on the heap clears bits of its visibility map's first page.
+    VmClear {
+        heap_block: u32,
+    },
+    Extend {
+        blocks: u32,
+    },
+    Truncate {
+        blocks: u32,
+    },
     Drop,
 }
 
@@ -32,10 +52,13 @@ enum Step {
     Reopen,
 }
 
+const HEAP: u8 = 0;
+const VM: u8 = 1;
+
 fn a_rel(number: u8) -> RelKey {
     match number {
-        0 => rel(100, Fork::Main),
-        1 => rel(100, Fork::Vm),
+        HEAP => rel(100, Fork::Main),
+        VM => rel(100, Fork::Vm),
         _ => rel(101, Fork::Main),
     }
 }
@@ -43,6 +66,8 @@ fn a_rel(number: u8) -> RelKey {
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         6 => (0..BLOCKS_MAX, 0..50_u32).prop_map(|(block, tag)| Change::Image { block, tag }),
+        4 => (0..BLOCKS_MAX, 0..50_u32).prop_map(|(block, tag)| Change::FullPageImage { block, tag }),
+        4 => (0..400_u32).prop_map(|heap_block| Change::VmClear { heap_block }),
         1 => (0..=BLOCKS_MAX).prop_map(|blocks| Change::Extend { blocks }),
         2 => (0..BLOCKS_MAX).prop_map(|blocks| Change::Truncate { blocks }),
         1 => Just(Change::Drop),
@@ -61,8 +86,16 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Tags of the blocks of each fork that exists.
-type State = BTreeMap<RelKey, Vec<u32>>;
+/// The blocks of each fork that exists.
+type State = BTreeMap<RelKey, Vec<Rc<Page>>>;
+
+fn zeros() -> Rc<Page> {
+    Rc::new([0; BLCKSZ])
+}
+
+fn extend(blocks: &mut Vec<Rc<Page>>, count: u32) {
+    blocks.resize(blocks.len().max(count as usize), zeros());
+}
 
 /// What one timeline was at each LSN where it changed.
 #[derive(Clone)]
@@ -82,17 +115,27 @@ impl History {
     }
 }
 
-fn apply_to_model(state: &mut State, rel: RelKey, change: &Change) {
+fn apply_to_model(state: &mut State, rel: RelKey, lsn: u64, change: &Change) {
     match *change {
-        Change::Image { block, tag } => {
+        Change::Image { block, tag } | Change::FullPageImage { block, tag } => {
             let blocks = state.entry(rel).or_default();
-            blocks.resize(blocks.len().max(block as usize + 1), 0);
-            blocks[block as usize] = tag;
+            extend(blocks, block + 1);
+            let mut page = *page_of(tag);
+            if matches!(change, Change::FullPageImage { .. }) && tag > 0 {
+                page::set_pd_lsn(&mut page, Lsn(lsn));
+            }
+            blocks[block as usize] = Rc::new(page);
         }
-        Change::Extend { blocks: count } => {
-            let blocks = state.entry(rel).or_default();
-            blocks.resize(blocks.len().max(count as usize), 0);
+        Change::VmClear { heap_block } => {
+            let map = state
+                .get_mut(&a_rel(VM))
+                .and_then(|blocks| blocks.first_mut());
+            if let Some(map) = map {
+                let byte = 24 + heap_block as usize / 4;
+                Rc::make_mut(map)[byte] &= !(3 << (2 * (heap_block % 4)));
+            }
         }
+        Change::Extend { blocks } => extend(state.entry(rel).or_default(), blocks),
         Change::Truncate { blocks: count } => {
             if let Some(blocks) = state.get_mut(&rel) {
                 blocks.truncate(count as usize);
@@ -105,10 +148,26 @@ fn apply_to_model(state: &mut State, rel: RelKey, change: &Change) {
 }
 
 fn apply_to_engine(writer: &mut PageWriter, rel: RelKey, lsn: Lsn, change: &Change) {
+    let start = Lsn(lsn.0 - 4);
     match *change {
         Change::Image { block: number, tag } => {
             writer.image(&block(rel, number), lsn, &page_of(tag));
             writer.extend(&rel, lsn, number + 1).unwrap();
+        }
+        Change::FullPageImage { block: number, tag } => {
+            let key = block(rel, number);
+            writer.record(&key, lsn, 0, start, &full_page_image(key, &page_of(tag)));
+            writer.extend(&rel, lsn, number + 1).unwrap();
+        }
+        Change::VmClear { heap_block } => {
+            let (heap, map) = (block(a_rel(HEAP), heap_block), block(a_rel(VM), 0));
+            if writer
+                .size(&map.rel)
+                .unwrap()
+                .is_some_and(|blocks| blocks > 0)
+            {
+                writer.record(&map, lsn, IMPLICIT_BLOCK, start, &heap_delete(heap));
+            }
         }
         Change::Extend { blocks } => writer.extend(&rel, lsn, blocks).unwrap(),
         Change::Truncate { blocks } => writer.truncate(&rel, lsn, blocks).unwrap(),
@@ -116,11 +175,15 @@ fn apply_to_engine(writer: &mut PageWriter, rel: RelKey, lsn: Lsn, change: &Chan
     }
 }
 
-/// In real WAL no record both writes a page and makes it void afterwards.
+/// In real WAL no record both writes a page and makes it void afterwards, and none changes a page twice.
 fn is_possible(changes: &[(u8, Change)]) -> bool {
+    let clears = |(_, change): &&(u8, Change)| matches!(change, Change::VmClear { .. });
+    let cuts = |change: &Change| matches!(change, Change::Truncate { .. } | Change::Drop);
+    if changes.iter().any(|change| clears(&change)) {
+        return changes.len() == 1;
+    }
     (0..3).all(|rel| {
         let of_rel = changes.iter().filter(|(number, _)| *number == rel);
-        let cuts = |change: &Change| matches!(change, Change::Truncate { .. } | Change::Drop);
         let mut of_rel = of_rel.skip_while(|(_, change)| cuts(change));
         !of_rel.any(|(_, change)| cuts(change))
     })
@@ -181,7 +244,7 @@ impl Run {
         let lsn = self.lsn;
         let mut state = self.histories[on].at(lsn);
         for (number, change) in changes {
-            apply_to_model(&mut state, a_rel(*number), change);
+            apply_to_model(&mut state, a_rel(*number), lsn, change);
             apply_to_engine(self.writer(on), a_rel(*number), Lsn(lsn), change);
         }
         self.histories[on].states.insert(lsn, state);
@@ -244,27 +307,25 @@ fn compare_at(tenant: &TestTenant, history: &History, lsn: u64) {
         .relations(1663, 5)
         .unwrap()
         .into_iter()
-        .map(|(rel, blocks)| (rel, vec![0; blocks as usize]))
+        .map(|(rel, blocks)| (rel, vec![zeros(); blocks as usize]))
         .collect();
-    let zeros = state.iter().map(|(rel, tags)| (*rel, vec![0; tags.len()]));
-    assert_eq!(listed, zeros.collect::<State>(), "{at}");
+    let blank = |blocks: &Vec<_>| vec![zeros(); blocks.len()];
+    let expected = state.iter().map(|(rel, blocks)| (*rel, blank(blocks)));
+    assert!(listed == expected.collect::<State>(), "{at}");
     for number in 0..3 {
         let rel = a_rel(number);
-        let tags = state.get(&rel);
+        let blocks = state.get(&rel);
         let size = view.size(&rel).unwrap();
-        assert_eq!(size, tags.map(|tags| tags.len() as u32), "{rel} {at}");
+        assert_eq!(size, blocks.map(|blocks| blocks.len() as u32), "{rel} {at}");
         for number in 0..=BLOCKS_MAX {
             let mut page = [0xEE; BLCKSZ];
             let made = view.page(&block(rel, number), &mut page);
-            let tag = tags.map(|tags| tags.get(number as usize).copied().unwrap_or(0));
-            match tag.or((rel.fork == Fork::Vm).then_some(0)) {
-                Some(tag) => {
+            let behind = |page: Option<&Rc<Page>>| page.cloned().unwrap_or_else(zeros);
+            let expected = blocks.map(|blocks| behind(blocks.get(number as usize)));
+            match expected.or((rel.fork == Fork::Vm).then(zeros)) {
+                Some(expected) => {
                     made.unwrap();
-                    let got = u32::from_le_bytes([page[0], page[1], page[2], page[3]]);
-                    assert!(
-                        page == *page_of(tag),
-                        "{rel} block {number} {at}: {got} for {tag}"
-                    );
+                    assert!(page == *expected, "{rel} block {number} {at}");
                 }
                 None => assert!(made.is_err(), "{rel} block {number} {at}"),
             }

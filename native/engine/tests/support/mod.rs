@@ -1,12 +1,15 @@
 //! A tenant in a directory of its own, and pages to put in it.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use offshoot_engine::{
     Checksums, Durability, FileKey, FileKind, StoreOptions, Tenant, TimelineSpec,
 };
 use offshoot_layout::control::DbState;
 use offshoot_layout::{BLCKSZ, BlockKey, CheckPoint, ControlFile, Fork, Lsn, Page, RelKey};
+use offshoot_wal::Compression;
+use offshoot_wal::generate::{BlockDraft, ImageDraft, RecordDraft};
 use tempfile::TempDir;
 
 pub struct TestTenant {
@@ -77,11 +80,11 @@ pub fn block(rel: RelKey, block: u32) -> BlockKey {
     BlockKey { rel, block }
 }
 
-/// A page that says which one it is; zeros for 0.
+/// A page that says which one it is, in its first byte too; zeros for 0. `tag` below 256.
 pub fn page_of(tag: u32) -> Box<Page> {
     let mut page = Box::new([0; BLCKSZ]);
     for bytes in page.chunks_exact_mut(4) {
-        bytes.copy_from_slice(&tag.to_le_bytes());
+        bytes.copy_from_slice(&(tag << 16 | tag).to_le_bytes());
     }
     page
 }
@@ -123,5 +126,58 @@ fn control(checksums: Checksums) -> ControlFile {
         data_checksum_version: u32::from(checksums == Checksums::On),
         default_char_signedness: true,
         mock_authentication_nonce: [0; 32],
+    }
+}
+
+/// XLOG/FPI of one page.
+pub fn full_page_image(key: BlockKey, page: &Page) -> Vec<u8> {
+    let image = ImageDraft {
+        apply: true,
+        compression: Compression::None,
+        hole_offset: 0,
+        hole_length: 0,
+        stored: page.to_vec(),
+    };
+    let draft = RecordDraft {
+        rmid: 0,
+        info: 0xB0,
+        blocks: vec![block_draft(key, Some(image))],
+        ..RecordDraft::default()
+    };
+    draft.to_bytes(Lsn(0), 15).unwrap()
+}
+
+/// Heap/DELETE on a page whose visibility-map bits it clears.
+pub fn heap_delete(key: BlockKey) -> Vec<u8> {
+    let draft = RecordDraft {
+        rmid: 10,
+        info: 0x10,
+        xid: 731,
+        blocks: vec![block_draft(key, None)],
+        main: vec![0xDB, 2, 0, 0, 1, 0, 0, 1],
+        ..RecordDraft::default()
+    };
+    draft.to_bytes(Lsn(0), 15).unwrap()
+}
+
+/// Transaction/COMMIT.
+pub fn commit(xid: u32) -> Vec<u8> {
+    let draft = RecordDraft {
+        rmid: 1,
+        info: 0,
+        xid,
+        main: vec![0; 8],
+        ..RecordDraft::default()
+    };
+    draft.to_bytes(Lsn(0), 15).unwrap()
+}
+
+fn block_draft(key: BlockKey, image: Option<ImageDraft>) -> BlockDraft {
+    BlockDraft {
+        id: 0,
+        key,
+        will_init: false,
+        image,
+        data: Vec::new(),
     }
 }

@@ -1,0 +1,125 @@
+//! GetPage by batches of pagestream frames, warm, on one thread: pages per second.
+//!
+//! `cargo bench -p offshoot-engine` prints one JSON document per case.
+
+#![allow(clippy::unwrap_used, reason = "a bench that cannot be set up fails")]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use offshoot_engine::{Checksums, Durability, TimelineSpec};
+use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, page};
+use offshoot_pageproto::{Header, Request, Version, write_request};
+use std::time::{Duration, Instant};
+use support::{TestTenant, block, rel};
+
+const BLOCKS: u32 = 16_384;
+const BATCH: u32 = 64;
+const TIME: Duration = Duration::from_secs(2);
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// A heap page of orders: half of it numbers that nothing can compress, the rest words.
+fn heap_page(random: &mut Random) -> Box<Page> {
+    let mut made = Box::new([0; BLCKSZ]);
+    let mut upper = BLCKSZ;
+    let mut lower = 24;
+    while upper - lower > 120 {
+        let text = format!("shipped to customer {:06}, paid", random.next() % 1_000_000);
+        upper -= 96;
+        made[upper..upper + 8].copy_from_slice(&random.next().to_le_bytes());
+        made[upper + 24..upper + 32].copy_from_slice(&random.next().to_le_bytes());
+        made[upper + 32..upper + 40].copy_from_slice(&random.next().to_le_bytes());
+        made[upper + 40..upper + 40 + text.len()].copy_from_slice(text.as_bytes());
+        made[lower..lower + 4]
+            .copy_from_slice(&((upper as u32) | 96 << 17 | 1 << 15).to_le_bytes());
+        lower += 4;
+    }
+    page::set_pd_lower(&mut made, lower as u16);
+    page::set_pd_upper(&mut made, upper as u16);
+    page::set_pd_special(&mut made, BLCKSZ as u16);
+    page::set_pd_pagesize_version(&mut made, page::PAGESIZE_VERSION);
+    made
+}
+
+/// The relation on timeline 1, and a branch 2 of it with one page of its own.
+fn filled(checksums: Checksums) -> TestTenant {
+    let tenant = support::tenant(checksums);
+    let mut random = Random(1);
+    let mut writer = tenant.writer(1).unwrap();
+    let table = rel(16_384, Fork::Main);
+    for number in 0..BLOCKS {
+        writer.image(&block(table, number), Lsn(8), &heap_page(&mut random));
+    }
+    writer.extend(&table, Lsn(8), BLOCKS).unwrap();
+    writer.commit(Durability::Later).unwrap();
+    tenant.timeline(1).unwrap().advance_last_record_lsn(Lsn(8));
+    let spec = TimelineSpec {
+        index: 2,
+        parent: Some((1, Lsn(8))),
+        last_record_lsn: Lsn(16),
+        readable_from: Lsn(8),
+    };
+    tenant.attach(&spec).unwrap();
+    let mut writer = tenant.writer(2).unwrap();
+    writer.image(&block(table, 7), Lsn(16), &heap_page(&mut random));
+    writer.commit(Durability::Later).unwrap();
+    tenant
+}
+
+fn frames(block_numbers: impl Iterator<Item = u32>) -> Vec<u8> {
+    let mut frames = Vec::new();
+    for number in block_numbers {
+        let key = block(rel(16_384, Fork::Main), number);
+        let header = Header {
+            request_id: 0,
+            request_lsn: Lsn::MAX,
+            not_modified_since: Lsn(8),
+        };
+        write_request(&mut frames, Version::V3, &header, &Request::GetPage { key });
+    }
+    frames
+}
+
+fn run(name: &str, tenant: &TestTenant, timeline: u32, mut number: impl FnMut(u32) -> u32) {
+    let started = Instant::now();
+    let mut asked = 0;
+    while started.elapsed() < TIME {
+        let frames = frames((asked..asked + BATCH).map(&mut number));
+        let reply = tenant.pages(timeline, Version::V3, &frames).unwrap();
+        assert_eq!(reply.handled, BATCH as usize);
+        assert_eq!(reply.reply[5], 102, "a page");
+        asked += BATCH;
+    }
+    let per_second = f64::from(asked) / started.elapsed().as_secs_f64();
+    println!("{{\"name\":\"{name}\",\"unit\":\"pages/s\",\"value\":{per_second:.0}}}");
+}
+
+fn main() {
+    for (checksums, suffix) in [(Checksums::Off, ""), (Checksums::On, ", checksums")] {
+        let tenant = filled(checksums);
+        let usage = tenant.stats().unwrap();
+        let per_page = usage.used_bytes / u64::from(BLOCKS);
+        println!("{{\"name\":\"stored{suffix}\",\"unit\":\"bytes/page\",\"value\":{per_page}}}");
+        let mut random = Random(2);
+        run(&format!("sequential{suffix}"), &tenant, 1, |n| n % BLOCKS);
+        run(&format!("random{suffix}"), &tenant, 1, |_| {
+            random.next() as u32 % BLOCKS
+        });
+        run(
+            &format!("sequential on a branch{suffix}"),
+            &tenant,
+            2,
+            |n| n % BLOCKS,
+        );
+    }
+}
