@@ -1,8 +1,12 @@
 //! The engine as a Node.js addon: unpack the arguments, call the engine, pack the reply.
 //!
-//! Errors cross as data: an `Error` with `code` (see `EngineError::code`) and `details`. A panic
+//! Errors cross as data: an `Error` with `code` (see `failure`) and `details`. A panic
 //! inside is caught and crosses as code `internal`.
 
 mod failure;
+mod import_session;
 mod lock;
+mod numbers;
+mod tar_stream;
+mod tenant;
 mod work;

@@ -36,14 +36,24 @@ fn lock(dir: &Path) -> Result<LockHandle, Failure> {
     let path = dir.join("lock");
     let io = |error: std::io::Error| Failure::new("io", format!("{}: {error}", path.display()));
     let mut options = File::options();
-    let file = options.create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    let file = options
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(io)?;
     // SAFETY: the descriptor is `file`'s, which lives until after the call.
     if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-        return Ok(LockHandle { file: Mutex::new(Some(file)) });
+        return Ok(LockHandle {
+            file: Mutex::new(Some(file)),
+        });
     }
     let error = std::io::Error::last_os_error();
     if error.kind() != std::io::ErrorKind::WouldBlock {
         return Err(io(error));
     }
-    Err(Failure::new("locked", format!("another process is using {}", dir.display())))
+    Err(Failure::new(
+        "locked",
+        format!("another process is using {}", dir.display()),
+    ))
 }

@@ -24,7 +24,9 @@ pub struct Work<T: Reply> {
 pub fn promise<T: Reply>(
     call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> AsyncTask<Work<T>> {
-    AsyncTask::new(Work { call: Some(Box::new(call)) })
+    AsyncTask::new(Work {
+        call: Some(Box::new(call)),
+    })
 }
 
 /// Runs `call` here; a panic inside becomes a failure.
@@ -53,7 +55,9 @@ impl<T: Reply> Task for Work<T> {
     }
 
     fn resolve(&mut self, env: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
-        output.map(T::into_js).map_err(|failure| failure.into_js(&env))
+        output
+            .map(T::into_js)
+            .map_err(|failure| failure.into_js(&env))
     }
 }
 

@@ -31,6 +31,9 @@ pub enum EngineError {
     /// A record in the store is not one.
     #[error(transparent)]
     Wal(#[from] offshoot_wal::WalError),
+    /// A record cannot be applied, or is not what its type promises.
+    #[error(transparent)]
+    Redo(#[from] offshoot_redo::RedoError),
     /// A request that no state of the data could satisfy.
     #[error("{0}")]
     BadRequest(String),

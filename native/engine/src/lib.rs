@@ -1,10 +1,15 @@
 //! Every version of every page: timelines, sizes, files, and reading them at any LSN. See the README
 //! of this folder.
 
+pub mod base_backup;
+mod checkpoint_state;
 mod cluster;
 mod error;
 mod files;
+pub mod import;
+mod ingest;
 pub mod keys;
+mod origins_file;
 mod page_writer;
 mod pages;
 mod read_page;
@@ -16,8 +21,10 @@ mod timeline;
 pub mod value;
 mod view;
 
+pub use checkpoint_state::CheckPointState;
 pub use cluster::{Checksums, Cluster};
 pub use error::EngineError;
+pub use ingest::{Ingest, UnsupportedCount};
 pub use keys::{FileKey, FileKind};
 pub use offshoot_store::{Durability, StoreError, StoreOptions, Usage};
 pub use page_writer::PageWriter;

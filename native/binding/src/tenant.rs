@@ -1,0 +1,288 @@
+//! One tenant's store and timelines.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, Uint8Array};
+use napi_derive::napi;
+use offshoot_engine::base_backup::{BaseBackupOptions, Contents, WalSegment};
+use offshoot_engine::import::ImportOptions;
+use offshoot_engine::{PagesReply, StoreOptions, TimelineSpec, Usage};
+use offshoot_pageproto::Version;
+use offshoot_wal::WalParams;
+
+use crate::failure::Failure;
+use crate::import_session::ImportSession;
+use crate::numbers::{bigint, lsn, unsigned};
+use crate::tar_stream::TarStream;
+use crate::work::{Reply, Work, now, promise};
+
+/// Limits of a tenant's store.
+#[napi(object)]
+pub struct TenantOptions {
+    /// First size of the store's memory map; it grows by itself.
+    pub map_size_initial_bytes: f64,
+    /// Snapshots at one time.
+    pub readers_max: u32,
+}
+
+/// What the catalog knows of a timeline.
+#[napi(object)]
+pub struct TimelineOptions {
+    pub index: u32,
+    /// Both or none: the timeline it branched from, and the last LSN they have in common.
+    pub parent_index: Option<u32>,
+    pub ancestor_lsn: Option<BigInt>,
+    pub last_record_lsn: BigInt,
+    pub readable_from: BigInt,
+}
+
+/// Answers to a batch of page requests.
+#[napi(object, object_from_js = false)]
+pub struct PagesAnswer {
+    /// Whole CopyData messages, in the order of the requests.
+    pub reply: Buffer,
+    /// Requests that `reply` answers. When neither of the next two is set and requests are left, the
+    /// reply was full: ask again with the rest.
+    pub handled: u32,
+    /// The request after those needs lastRecordLsn to reach this.
+    pub wait_for: Option<BigInt>,
+    /// The request after those is malformed.
+    pub failure: Option<Failure>,
+}
+
+#[napi(object)]
+pub struct BackupOptions {
+    /// The newest when absent.
+    pub lsn: Option<BigInt>,
+    /// `full` has all relation files.
+    #[napi(ts_type = "'base' | 'full'")]
+    pub kind: String,
+    /// `first-page`: the WAL segment ends behind its first page.
+    #[napi(ts_type = "'whole-segment' | 'first-page'")]
+    pub wal: String,
+    /// A replica's directory is the same: replication slots, which it must not have, are never in it.
+    pub replica: bool,
+}
+
+#[napi(object)]
+pub struct ImportSettings {
+    /// The timeline that the import becomes.
+    pub index: u32,
+    pub start_lsn: BigInt,
+    /// Postgres' timeline number (TLI).
+    pub timeline_id: u32,
+    pub segment_bytes: u32,
+    pub major: u32,
+    pub system_id: BigInt,
+}
+
+#[napi(object)]
+pub struct TenantStats {
+    pub used_bytes: f64,
+    pub map_bytes: f64,
+    /// Page versions stored.
+    pub versions: f64,
+}
+
+/// An open store; see `openTenant`.
+#[napi]
+pub struct Tenant {
+    engine: Arc<offshoot_engine::Tenant>,
+}
+
+/// Opens the store in `dir`, which is made if it is not there.
+#[napi(ts_return_type = "Promise<Tenant>")]
+pub fn open_tenant(dir: String, options: TenantOptions) -> AsyncTask<Work<Tenant>> {
+    promise(move || {
+        let options = StoreOptions {
+            map_size_initial_bytes: options.map_size_initial_bytes as usize,
+            readers_max: options.readers_max,
+            ..StoreOptions::default()
+        };
+        let engine = offshoot_engine::Tenant::open(&PathBuf::from(dir), options)?;
+        Ok(Tenant {
+            engine: Arc::new(engine),
+        })
+    })
+}
+
+#[napi]
+impl Tenant {
+    /// Makes a timeline known; its parent must be. Again: moves lastRecordLsn and readableFrom.
+    #[napi]
+    pub fn attach(&self, env: &Env, spec: TimelineOptions) -> napi::Result<()> {
+        now(env, || {
+            let parent = match (spec.parent_index, &spec.ancestor_lsn) {
+                (None, None) => None,
+                (Some(index), Some(ancestor)) => Some((index, lsn("ancestorLsn", ancestor)?)),
+                _ => {
+                    return Err(Failure::argument(
+                        "parentIndex and ancestorLsn belong together",
+                    ));
+                }
+            };
+            self.engine.attach(&TimelineSpec {
+                index: spec.index,
+                parent,
+                last_record_lsn: lsn("lastRecordLsn", &spec.last_record_lsn)?,
+                readable_from: lsn("readableFrom", &spec.readable_from)?,
+            })?;
+            Ok(())
+        })
+    }
+
+    /// Forgets a timeline; its data stays in the store.
+    #[napi]
+    pub fn detach(&self, env: &Env, index: u32) -> napi::Result<()> {
+        now(env, || {
+            self.engine.detach(index);
+            Ok(())
+        })
+    }
+
+    /// `frames`: whole CopyData messages back to back, each a pagestream request of `version`.
+    #[napi(ts_return_type = "Promise<PagesAnswer>")]
+    pub fn pages(
+        &self,
+        index: u32,
+        version: u32,
+        frames: Uint8Array,
+    ) -> AsyncTask<Work<PagesReply>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || {
+            let known = u8::try_from(version).ok().and_then(Version::from_number);
+            let unknown = || Failure::argument(format!("pagestream version {version} is unknown"));
+            Ok(engine.pages(index, known.ok_or_else(unknown)?, &frames)?)
+        })
+    }
+
+    /// The forks that a database has in a tablespace, 13 bytes each, big-endian: relnode u32, fork u8,
+    /// blocks u32, reserved u32.
+    #[napi(ts_return_type = "Promise<Buffer>")]
+    pub fn relations(&self, index: u32, spc: u32, db: u32, at: BigInt) -> AsyncTask<Work<Vec<u8>>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || {
+            let view = engine.readable_view(index, Some(lsn("lsn", &at)?))?;
+            Ok(view.relations_listing(spc, db)?)
+        })
+    }
+
+    /// Begins a tar archive of a data directory.
+    #[napi(ts_return_type = "Promise<TarStream>")]
+    pub fn base_backup(&self, index: u32, options: BackupOptions) -> AsyncTask<Work<TarStream>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || {
+            let options = backup_options(&options)?;
+            Ok(TarStream::new(engine.base_backup(index, &options)?))
+        })
+    }
+
+    /// Begins to import a cluster as a new root timeline.
+    #[napi]
+    pub fn begin_import(&self, env: &Env, options: ImportSettings) -> napi::Result<ImportSession> {
+        now(env, || {
+            let wal = WalParams {
+                major: options.major,
+                system_id: unsigned("systemId", &options.system_id)?,
+                seg_size: options.segment_bytes,
+                tli: options.timeline_id,
+            };
+            let options = ImportOptions {
+                index: options.index,
+                start_lsn: lsn("startLsn", &options.start_lsn)?,
+                wal,
+            };
+            Ok(ImportSession::new(self.engine.begin_import(options)?))
+        })
+    }
+
+    #[napi(ts_return_type = "Promise<TenantStats>")]
+    pub fn stats(&self) -> AsyncTask<Work<Usage>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || Ok(engine.stats()?))
+    }
+
+    /// End of the last record that is in the store.
+    #[napi]
+    pub fn last_record_lsn(&self, env: &Env, index: u32) -> napi::Result<BigInt> {
+        now(env, || {
+            Ok(bigint(self.engine.timeline(index)?.last_record_lsn()))
+        })
+    }
+
+    /// Waits for what is being read or written.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close(&self) -> AsyncTask<Work<()>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || Ok(engine.close()?))
+    }
+}
+
+fn backup_options(options: &BackupOptions) -> Result<BaseBackupOptions, Failure> {
+    let unknown =
+        |name: &str, found: &str| Failure::argument(format!("{name} '{found}' is unknown"));
+    Ok(BaseBackupOptions {
+        lsn: options
+            .lsn
+            .as_ref()
+            .map(|found| lsn("lsn", found))
+            .transpose()?,
+        contents: match options.kind.as_str() {
+            "base" => Contents::Base,
+            "full" => Contents::Full,
+            other => return Err(unknown("kind", other)),
+        },
+        wal: match options.wal.as_str() {
+            "whole-segment" => WalSegment::Whole,
+            "first-page" => WalSegment::FirstPage,
+            other => return Err(unknown("wal", other)),
+        },
+    })
+}
+
+impl Reply for Tenant {
+    type Js = Tenant;
+
+    fn into_js(self) -> Tenant {
+        self
+    }
+}
+
+impl Reply for Vec<u8> {
+    type Js = Buffer;
+
+    fn into_js(self) -> Buffer {
+        Buffer::from(self)
+    }
+}
+
+impl Reply for PagesReply {
+    type Js = PagesAnswer;
+
+    fn into_js(self) -> PagesAnswer {
+        PagesAnswer {
+            reply: Buffer::from(self.reply),
+            // A batch is one buffer, which cannot hold that many.
+            handled: u32::try_from(self.handled).unwrap_or(u32::MAX),
+            wait_for: self.wait_for.map(bigint),
+            failure: self
+                .failure
+                .map(|error| Failure::new("malformed_request", error.to_string())),
+        }
+    }
+}
+
+impl Reply for Usage {
+    type Js = TenantStats;
+
+    fn into_js(self) -> TenantStats {
+        let [versions, ..] = self.entries;
+        TenantStats {
+            used_bytes: self.used_bytes as f64,
+            map_bytes: self.map_bytes as f64,
+            versions: versions as f64,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a compute's fabricated start needs besides pages: pg_control as it would be at an LSN.
+//!
+//! ```text
+//! last record's start u64 | ControlFileData, 296 bytes (checkPointCopy kept current, see ingest)
+//! ```
+
+use offshoot_layout::{ControlFile, Lsn};
+use offshoot_redo::ParameterChange;
+
+use crate::{EngineError, FileKey, FileKind};
+
+/// Longest ControlFileData of any major version.
+const CONTROL_BYTES: usize = 296;
+
+/// Content of the file kind `CheckPointState`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CheckPointState {
+    /// `check_point_copy` holds the counters at the LSN, whichever records moved them.
+    pub control: ControlFile,
+    /// Start of the last record; `INVALID` while there is none.
+    pub last_record_start: Lsn,
+}
+
+impl CheckPointState {
+    /// Where it is filed.
+    pub const FILE: FileKey = FileKey {
+        kind: FileKind::CheckPointState,
+        a: 0,
+        b: 0,
+    };
+
+    /// Production changed settings that pg_control keeps.
+    pub fn set_parameters(&mut self, change: &ParameterChange) {
+        let control = &mut self.control;
+        control.max_connections = change.max_connections;
+        control.max_worker_processes = change.max_worker_processes;
+        control.max_wal_senders = change.max_wal_senders;
+        control.max_prepared_xacts = change.max_prepared_xacts;
+        control.max_locks_per_xact = change.max_locks_per_xact;
+        control.wal_level = change.wal_level;
+        control.wal_log_hints = change.wal_log_hints;
+        control.track_commit_timestamp = change.track_commit_timestamp;
+    }
+
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.last_record_start.0.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&self.control.to_bytes()[..CONTROL_BYTES]);
+        bytes
+    }
+
+    /// # Errors
+    /// `Damaged`.
+    pub fn parse(bytes: &[u8]) -> Result<CheckPointState, EngineError> {
+        let damaged = |reason: String| EngineError::damaged("checkpoint state", reason);
+        let (start, control) = bytes
+            .split_first_chunk()
+            .ok_or_else(|| damaged("it is too short".to_owned()))?;
+        Ok(CheckPointState {
+            control: ControlFile::parse(control).map_err(|error| damaged(error.to_string()))?,
+            last_record_start: Lsn(u64::from_be_bytes(*start)),
+        })
+    }
+}

@@ -1,0 +1,381 @@
+//! Turns WAL into page versions, sizes and files of one timeline.
+//!
+//! Bytes in, record by record: `redo` says what a record does (its effects), this module files it at
+//! the record's end LSN. Nothing here knows where the bytes come from.
+
+mod database;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
+use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey, SlruKind};
+use offshoot_redo::opcode::BlockRedo;
+use offshoot_redo::rmgr_table::OPCODES;
+use offshoot_redo::{
+    Effect, OriginAdvance, PageBase, RedoContext, RedoError, SlruTruncation, Target, record_name,
+};
+use offshoot_store::{Durability, Store};
+use offshoot_wal::{Record, WalDecoder, WalParams};
+
+use crate::keys::slru_segment_rel;
+use crate::value::IMPLICIT_BLOCK;
+use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, View};
+
+/// A batch is committed when it takes this much memory.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Below this wal_level, WAL leaves out what we need.
+pub(crate) const WAL_LEVEL_REPLICA: i32 = 1;
+
+/// Records of one type that are stored but cannot be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsupportedCount {
+    /// As pg_waldump names it.
+    pub name: String,
+    pub count: u64,
+}
+
+/// Takes in one timeline's WAL. Everything is filed in LSN order; `commit` makes it visible.
+pub struct Ingest {
+    decoder: WalDecoder,
+    store: Arc<Store>,
+    writer: PageWriter,
+    durability: Durability,
+    state: CheckPointState,
+    context: RedoContext,
+    /// What the last commit reached.
+    committed: Lsn,
+    records: u64,
+    /// Progress of the replication origins that moved.
+    origins: HashMap<u16, Lsn>,
+    /// Every record type without redo, and how often a page depends on one.
+    unsupported: BTreeMap<&'static str, u64>,
+}
+
+impl Ingest {
+    /// Goes on at `start`, the end of the last record that was taken in, with the state that was filed
+    /// with it. `writer` is the timeline's only one.
+    ///
+    /// # Errors
+    /// `Wal` when `start` or `params` are impossible.
+    pub fn new(
+        params: WalParams,
+        start: Lsn,
+        store: Arc<Store>,
+        writer: PageWriter,
+        state: CheckPointState,
+        durability: Durability,
+    ) -> Result<Ingest, EngineError> {
+        let previous = state.last_record_start;
+        let decoder = WalDecoder::new(params, start, previous.is_valid().then_some(previous))?;
+        let control = &state.control;
+        let context = RedoContext {
+            major: params.major,
+            checksums: control.data_checksum_version != 0,
+            wal_log_hints: control.wal_log_hints,
+            track_commit_timestamp: control.track_commit_timestamp,
+        };
+        Ok(Ingest {
+            decoder,
+            store,
+            writer,
+            durability,
+            state,
+            context,
+            committed: start,
+            records: 0,
+            origins: HashMap::new(),
+            unsupported: names_without_redo().map(|name| (name, 0)).collect(),
+        })
+    }
+
+    /// End of the last whole record.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        self.decoder.position()
+    }
+
+    /// Records taken in so far.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Which records pages depend on that cannot be applied.
+    #[must_use]
+    pub fn unsupported(&self) -> Vec<UnsupportedCount> {
+        let counts = self.unsupported.iter().filter(|(_, count)| **count > 0);
+        counts
+            .map(|(name, count)| UnsupportedCount {
+                name: (*name).to_owned(),
+                count: *count,
+            })
+            .collect()
+    }
+
+    /// Takes the next bytes of the WAL. Commits when a batch is full.
+    ///
+    /// # Errors
+    /// `Wal`, `Redo`: the WAL makes no sense. `Store`. In either case this ingest is at its end; what
+    /// was committed stays.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
+        self.decoder.feed(bytes);
+        while let Some(record) = self.decoder.next()? {
+            self.take(&record)?;
+            if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
+                self.commit()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes visible what was taken in, together with the state at its end.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub fn commit(&mut self) -> Result<(), EngineError> {
+        let end = self.decoder.position();
+        if end > self.committed {
+            let state = self.state.encode();
+            self.writer.file(&CheckPointState::FILE, end, Some(&state));
+        }
+        self.writer.commit(self.durability)?;
+        self.committed = end;
+        self.writer.timeline().advance_last_record_lsn(end);
+        Ok(())
+    }
+
+    fn take(&mut self, record: &Record) -> Result<(), EngineError> {
+        for effect in offshoot_redo::effects(record, &self.context)? {
+            self.file(record, effect)?;
+        }
+        self.state.last_record_start = record.start;
+        self.records += 1;
+        Ok(())
+    }
+
+    fn file(&mut self, record: &Record, effect: Effect) -> Result<(), EngineError> {
+        let end = record.end;
+        match effect {
+            Effect::CheckPoint => {
+                let check_point = &mut self.state.control.check_point_copy;
+                offshoot_redo::apply_checkpoint_state(check_point, record, &self.context)?;
+            }
+            Effect::Page {
+                block_id,
+                key,
+                base,
+            } => self.page(record, block_id, &key, base)?,
+            Effect::VmClear { key } | Effect::FsmTruncate { key } => self.implicit(record, &key)?,
+            Effect::Create { rel } => self.writer.extend(&rel, end, 0)?,
+            Effect::Truncate { rel, blocks } => self.writer.truncate(&rel, end, blocks)?,
+            Effect::DropRelation { spc, db, rel } => {
+                for fork in Fork::ALL {
+                    let rel = RelKey {
+                        spcnode: spc,
+                        dbnode: db,
+                        relnode: rel,
+                        fork,
+                    };
+                    self.writer.drop_relation(&rel, end)?;
+                }
+            }
+            Effect::Slru { kind, page } => {
+                self.writer
+                    .slru_record(kind, page, end, record.start, &record.bytes)?;
+            }
+            Effect::SlruZero { kind, page } => self.slru_zero(kind, page, end)?,
+            Effect::SlruTruncate(truncation) => self.slru_truncate(&truncation, end)?,
+            Effect::DatabaseCreate { spc, db } => self.create_database(spc, db, end),
+            Effect::DatabaseCopy {
+                spc,
+                db,
+                src_spc,
+                src_db,
+            } => {
+                self.copy_database((src_spc, src_db), (spc, db), record)?;
+            }
+            Effect::DatabaseDrop { db, spcs } => {
+                for spc in spcs {
+                    self.drop_database(spc, db, record)?;
+                }
+            }
+            effect => self.small_file(effect, end)?,
+        }
+        Ok(())
+    }
+
+    /// Files that a record carries whole, and settings.
+    fn small_file(&mut self, effect: Effect, end: Lsn) -> Result<(), EngineError> {
+        let mut put = |kind, a, b, content: Option<&[u8]>| {
+            self.writer.file(&FileKey::new(kind, a, b), end, content);
+        };
+        match effect {
+            Effect::RelMap { spc, db, bytes } => put(FileKind::RelMap, spc, db, Some(&bytes)),
+            // Where production has it means nothing here.
+            Effect::TablespaceCreate { spc, .. } => put(FileKind::TableSpace, spc, 0, Some(b"")),
+            Effect::TablespaceDrop { spc } => put(FileKind::TableSpace, spc, 0, None),
+            Effect::TwoPhase { xid, bytes } => put(FileKind::TwoPhase, xid, 0, Some(&bytes)),
+            Effect::TwoPhaseEnd { xid } => put(FileKind::TwoPhase, xid, 0, None),
+            Effect::OriginDrop { node } => {
+                // Not forgotten: what the store says may be older.
+                self.origins.insert(node, Lsn::INVALID);
+                put(FileKind::Origins, u32::from(node), 0, None);
+            }
+            Effect::Origin {
+                node,
+                remote_lsn,
+                advance,
+            } => {
+                self.advance_origin(node, remote_lsn, advance, end)?;
+            }
+            Effect::Parameters(change) => {
+                if change.wal_level < WAL_LEVEL_REPLICA {
+                    let text =
+                        format!("wal_level became minimal at {end}; WAL has gaps from there");
+                    return Err(EngineError::UnsupportedSource(text));
+                }
+                self.state.set_parameters(&change);
+                self.context.wal_log_hints = self.state.control.wal_log_hints;
+                self.context.track_commit_timestamp = self.state.control.track_commit_timestamp;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A page as the record leaves it when that needs nothing older, else the record.
+    fn page(
+        &mut self,
+        record: &Record,
+        block_id: u8,
+        key: &BlockKey,
+        base: PageBase,
+    ) -> Result<(), EngineError> {
+        let blocks = key.block.checked_add(1);
+        let blocks = blocks.ok_or_else(|| EngineError::damaged("WAL", format!("{key}")))?;
+        self.writer.extend(&key.rel, record.end, blocks)?;
+        if base == PageBase::Image {
+            // One record can carry 32 images: each page keeps its own only.
+            let mut made: Page = [0; BLCKSZ];
+            match offshoot_redo::redo(record, Target::Block(block_id), &mut made, &self.context) {
+                Ok(_) => {
+                    self.writer.image(key, record.end, &made);
+                    return Ok(());
+                }
+                Err(RedoError::Unsupported { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if let Some(count) = record_name(record).and_then(|name| self.unsupported.get_mut(name)) {
+            *count += 1;
+        }
+        self.writer
+            .record(key, record.end, block_id, record.start, &record.bytes);
+        Ok(())
+    }
+
+    /// A map page that the record changes without referencing it.
+    fn implicit(&mut self, record: &Record, key: &BlockKey) -> Result<(), EngineError> {
+        if self
+            .writer
+            .size(&key.rel)?
+            .is_some_and(|blocks| blocks > key.block)
+        {
+            self.writer
+                .record(key, record.end, IMPLICIT_BLOCK, record.start, &record.bytes);
+        }
+        Ok(())
+    }
+
+    fn slru_zero(&mut self, kind: SlruKind, number: u32, end: Lsn) -> Result<(), EngineError> {
+        if kind == SlruKind::MultiXactOffsets && self.slru_page_exists(kind, number)? {
+            // The first multixact of the page was filed already, with the last one of the page
+            // before: older minor releases log the new page only afterwards.
+            return Ok(());
+        }
+        self.writer.slru_image(kind, number, end, &[0; BLCKSZ])
+    }
+
+    fn slru_page_exists(&mut self, kind: SlruKind, number: u32) -> Result<bool, EngineError> {
+        let segment = slru_segment_rel(kind, number / SLRU_PAGES_PER_SEGMENT);
+        let pages = self.writer.size(&segment)?;
+        Ok(pages.is_some_and(|pages| pages > number % SLRU_PAGES_PER_SEGMENT))
+    }
+
+    fn slru_truncate(&mut self, truncation: &SlruTruncation, end: Lsn) -> Result<(), EngineError> {
+        let segments = self.current_view()?.slru_segments(truncation.kind)?;
+        for (segment, _) in segments {
+            if truncation.removes(segment) {
+                self.writer
+                    .drop_slru_segment(truncation.kind, segment, end)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn advance_origin(
+        &mut self,
+        node: u16,
+        remote_lsn: Lsn,
+        advance: OriginAdvance,
+        end: Lsn,
+    ) -> Result<(), EngineError> {
+        let known = match self.origins.get(&node) {
+            Some(known) => *known,
+            None => self.stored_origin(node)?,
+        };
+        if advance == OriginAdvance::Force || remote_lsn > known {
+            self.origins.insert(node, remote_lsn);
+            let content = remote_lsn.0.to_be_bytes();
+            self.writer.file(&origin_file(node), end, Some(&content));
+        }
+        Ok(())
+    }
+
+    fn stored_origin(&self, node: u16) -> Result<Lsn, EngineError> {
+        let view = self.committed_view()?;
+        let content = view.file(&origin_file(node))?;
+        content.map_or(Ok(Lsn::INVALID), parse_origin)
+    }
+
+    /// The timeline after everything taken in so far, which is committed for that.
+    fn current_view(&mut self) -> Result<View, EngineError> {
+        self.writer.commit(self.durability)?;
+        self.committed_view()
+    }
+
+    /// The timeline after the last commit.
+    fn committed_view(&self) -> Result<View, EngineError> {
+        Ok(View::new(
+            self.store.read()?,
+            self.writer.timeline(),
+            Lsn::MAX,
+        ))
+    }
+
+    fn commit_if_full(&mut self) -> Result<(), EngineError> {
+        if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
+            self.writer.commit(self.durability)?;
+        }
+        Ok(())
+    }
+}
+
+fn names_without_redo() -> impl Iterator<Item = &'static str> {
+    let opcodes = OPCODES.iter();
+    opcodes
+        .filter(|opcode| matches!(opcode.blocks, BlockRedo::Unsupported))
+        .map(|opcode| opcode.name)
+}
+
+/// How far one replication origin has come: its remote LSN, big-endian.
+pub(crate) fn origin_file(node: u16) -> FileKey {
+    FileKey::new(FileKind::Origins, u32::from(node), 0)
+}
+
+pub(crate) fn parse_origin(content: &[u8]) -> Result<Lsn, EngineError> {
+    let bytes = content.try_into();
+    let bytes = bytes.map_err(|_| EngineError::damaged("replication origin", content.len()))?;
+    Ok(Lsn(u64::from_be_bytes(bytes)))
+}
