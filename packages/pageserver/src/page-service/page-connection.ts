@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocketOptions } from 'node:tls';
-import { asOffshootError, type OffshootError } from '@offshoot/types';
+import { asOffshootError, baseError, type OffshootError } from '@offshoot/types';
 import type { FlightAccount } from './flight-budget.js';
 import type { LeaseBook } from './lease-book.js';
 import type { PageServiceCounters } from './page-service-counters.js';
@@ -159,8 +159,9 @@ export class PageConnection {
     let scope: TokenScope | undefined;
     try {
       scope = await checkToken(token, this.#services.tokens);
-    } catch (error) {
-      this.#session.end(asOffshootError(error));
+    } catch (cause) {
+      // Whoever is not received yet learns nothing of what is broken here.
+      this.#session.end(baseError('internal', 'the token could not be checked', { cause }));
       return;
     }
     this.#session.tokenChecked(scope);

@@ -91,7 +91,7 @@ test.each([
     expect(message?.body.length).toBe(8234);
     expect(message?.body.at(-1)).toBe(block % 256);
   }
-  expect(service.bytesInFlight).toBe(0);
+  await vi.waitFor(() => expect(service.bytesInFlight).toBe(0));
 });
 
 test('a client without TLS is refused', async () => {

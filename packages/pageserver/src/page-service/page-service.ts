@@ -26,7 +26,7 @@ export interface PageServiceOptions {
   readonly leases?: LeaseBook;
   /** What differs from `pageServiceDefaults`. */
   readonly settings?: Partial<PageServiceSettings>;
-  /** Told of errors of kind `alert`, once each. */
+  /** Told of errors of kind `alert`, once each. Must not throw. */
   readonly onAlert?: (error: OffshootError) => void;
 }
 
