@@ -1,1 +1,26 @@
-export {};
+export { formatPageServiceAddress, type PageServiceAddress } from './base-backup.js';
+export type {
+  ComputeDriver,
+  ComputeEnd,
+  ComputeSpec,
+  ComputeStatus,
+  ComputeTimings,
+  ConnectAs,
+  RunningCompute,
+  StopMode,
+  SweepReport,
+} from './compute-driver.js';
+export { computeError } from './compute-errors.js';
+export type { ComputeState } from './compute-lifecycle.js';
+export { type ComputeSettings, defaultComputeSettings, resolveComputeSettings } from './compute-settings.js';
+export { LocalComputeDriver, type LocalComputeDriverOptions } from './local-compute-driver.js';
+export { defaultLocalComputeLimits, type LocalComputeLimits } from './local-compute-limits.js';
+export { type OsUser, resolveOsUser, spawnAs } from './os-user.js';
+export {
+  type PostgresInstallation,
+  type ResolvePostgresOptions,
+  resolvePostgres,
+} from './postgres-installation.js';
+export { supportedMajors } from './postgres-version.js';
+export { assertEnterable } from './reachability.js';
+export { type ScratchConnection, ScratchPostgres, type ScratchPostgresOptions } from './scratch-postgres.js';

@@ -1,0 +1,103 @@
+import type { Lsn, TenantId, TimelineId } from '@offshoot/types';
+import type { ComputeState } from './compute-lifecycle.js';
+import type { ComputeSettings } from './compute-settings.js';
+
+/** A role and a database that exist on the branch, to ask the first query with. */
+export interface ConnectAs {
+  readonly user: string;
+  readonly database: string;
+}
+
+/** What a compute is to serve. */
+export interface ComputeSpec {
+  readonly tenantId: TenantId;
+  readonly timelineId: TimelineId;
+  /** Every page that the compute has not written itself is read as of this LSN. */
+  readonly baseLsn: Lsn;
+  /** Tried in order until one can connect; at least one. */
+  readonly connectAs: readonly ConnectAs[];
+  /** Over the driver's defaults. */
+  readonly settings?: Partial<ComputeSettings>;
+}
+
+/** How long each phase of a start took, in milliseconds. Phases follow each other; their sum is at most `total`. */
+export interface ComputeTimings {
+  /** From the request to the last byte of the base backup, written out. */
+  readonly base_backup: number;
+  /** Configuration, WAL segment, directories of the preload library. */
+  readonly configure: number;
+  /** Creating the process. */
+  readonly spawn: number;
+  /** From then until Postgres said that it takes connections. */
+  readonly postmaster: number;
+  /** Connecting and one query on a catalog. */
+  readonly first_query: number;
+  readonly total: number;
+}
+
+/** A compute that answered a query. */
+export interface RunningCompute {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly timelineId: TimelineId;
+  readonly baseLsn: Lsn;
+  /** Process id of the postmaster. */
+  readonly pid: number;
+  readonly startedAt: Date;
+  /** `host` of a connection; the socket's file there is named after `port`. */
+  readonly socketDirectory: string;
+  readonly port: number;
+  readonly dataDirectory: string;
+  readonly logFile: string;
+  /** The candidate that could connect. */
+  readonly connectedAs: ConnectAs;
+  readonly timings: ComputeTimings;
+  /** Settles, never rejects, when the process has ended and its directory is gone. */
+  readonly ended: Promise<ComputeEnd>;
+}
+
+/** How a compute ended. */
+export interface ComputeEnd {
+  readonly state: 'stopped' | 'crashed';
+  /** One line: exit status or signal, and the log's last words when it crashed. */
+  readonly reason: string;
+}
+
+/** A compute as it stands now, starting ones included. */
+export interface ComputeStatus {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly timelineId: TimelineId;
+  readonly baseLsn: Lsn;
+  readonly state: ComputeState;
+  /** Absent until the process was made. */
+  readonly pid?: number;
+}
+
+/**
+ * How Postgres is told to stop. `immediate`: at once, nothing is flushed; sessions are told. `fast`: sessions are
+ * ended, then a checkpoint is made.
+ */
+export type StopMode = 'immediate' | 'fast';
+
+/** What a sweep found of a former daemon. */
+export interface SweepReport {
+  readonly killedPids: readonly number[];
+  readonly removedDirectories: readonly string[];
+}
+
+/** Where and how computes run. */
+export interface ComputeDriver {
+  /**
+   * Answers when a query on a catalog has succeeded; on failure nothing is left but the log. Throws
+   * `base_backup_*`, `compute_start_*`, `computes_exhausted`, `compute_setting_invalid`.
+   */
+  start(spec: ComputeSpec, signal?: AbortSignal): Promise<RunningCompute>;
+  /** Answers when no process of the compute is left and its directory is gone. Throws `compute_not_found`. */
+  stop(id: string, mode?: StopMode): Promise<ComputeEnd>;
+  list(): readonly ComputeStatus[];
+  /** Kills and removes what a former daemon left in this data directory. Before the first start only. */
+  sweep(): Promise<SweepReport>;
+  /** Stops all computes, those being started included. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,219 @@
+import { chownSync, closeSync, fchownSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { extract, type Headers } from 'tar-stream';
+import { isLeftOut, parseArchiveEntry } from './archive-entry.js';
+import { computeError } from './compute-errors.js';
+import { COMPUTE_HBA, formatParameters, type Parameters } from './configuration.js';
+import { CONTROL_FILE_BYTES, type ControlFile, parseControlFile } from './control-file.js';
+import type { OsUser } from './os-user.js';
+
+export interface DataDirectoryLimits {
+  /** All files of a base backup together, in bytes: it holds no relations, but all of pg_xact. */
+  readonly archiveBytesMax: number;
+  readonly archiveEntriesMax: number;
+}
+
+/** A file up to this size is written at once, without a trip through the thread pool: most are a page or less. */
+const SMALL_FILE_BYTES = 64 * 1024;
+
+/** The preload library's state, inside the data directory. */
+const stateDirectories = ['offshoot', 'offshoot/map', 'offshoot/gone', 'offshoot/tmp'] as const;
+
+/** One compute's data directory while it is being made; nothing is flushed to disk, it does not outlive its compute. */
+export class DataDirectory {
+  #bytes = 0;
+  #entries = 0;
+  #control: Buffer | undefined;
+  readonly #walSegments: string[] = [];
+  /** Relative paths; `.` is the data directory. */
+  readonly #made = new Set<string>();
+
+  private constructor(
+    readonly path: string,
+    private readonly owner: OsUser,
+    private readonly limits: DataDirectoryLimits,
+  ) {}
+
+  /** Makes the directory itself, empty, with mode 0700. */
+  static create(path: string, owner: OsUser, limits: DataDirectoryLimits): DataDirectory {
+    const directory = new DataDirectory(path, owner, limits);
+    directory.#mkdir('.');
+    return directory;
+  }
+
+  /** Unpacks a base backup. Throws `base_backup_invalid`, and what `archive` throws. */
+  async unpack(archive: AsyncIterable<Buffer>): Promise<void> {
+    const first = new FirstCause();
+    const entries = extract();
+    const feeding = pipeline(first.of(archive), entries);
+    const unpacking = (async () => {
+      for await (const entry of entries) {
+        await first.in(() => this.#unpackEntry(entry.header, entry));
+      }
+    })();
+    const ends = await Promise.allSettled([unpacking, feeding]);
+    // When one side fails the other is torn down and fails too: what came first is the reason.
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed !== undefined) {
+      throw first.cause ?? invalidArchive(failed.reason);
+    }
+  }
+
+  /** What pg_control of the unpacked base backup says. Throws `base_backup_invalid`. */
+  controlFile(): ControlFile {
+    if (this.#control === undefined) {
+      throw computeError('base_backup_invalid', 'the base backup holds no global/pg_control');
+    }
+    return parseControlFile(this.#control);
+  }
+
+  /** Gives the WAL segment its size, makes the preload library's directories, and writes the configuration. */
+  complete(control: ControlFile, parameters: Parameters): void {
+    if (this.#walSegments.length !== 1) {
+      throw computeError(
+        'base_backup_invalid',
+        `the base backup holds ${this.#walSegments.length} WAL segments`,
+      );
+    }
+    for (const segment of this.#walSegments) {
+      extend(join(this.path, segment), control.walSegmentBytes);
+    }
+    for (const directory of stateDirectories) {
+      this.#mkdir(directory);
+    }
+    this.#write('postgresql.conf', formatParameters(parameters));
+    this.#write('postgresql.auto.conf', '');
+    this.#write('pg_hba.conf', COMPUTE_HBA);
+    this.#write('pg_ident.conf', '');
+  }
+
+  /** Keeps the page service's token where the preload library reads it; answers the file's path. */
+  writeToken(token: string): string {
+    const path = 'offshoot/token';
+    this.#write(path, token);
+    return join(this.path, path);
+  }
+
+  async #unpackEntry(header: Headers, body: AsyncIterable<Buffer> & { resume(): void }): Promise<void> {
+    const entry = parseArchiveEntry(header);
+    this.#entries += 1;
+    this.#bytes += entry.size;
+    if (this.#entries > this.limits.archiveEntriesMax || this.#bytes > this.limits.archiveBytesMax) {
+      throw computeError('base_backup_invalid', 'the base backup is larger than a compute takes', {
+        details: { bytes: this.#bytes, entries: this.#entries, ...this.limits },
+      });
+    }
+    if (entry.kind === 'directory' || isLeftOut(entry.path)) {
+      body.resume();
+      if (entry.kind === 'directory' && !isLeftOut(entry.path)) {
+        this.#mkdir(entry.path);
+      }
+      return;
+    }
+    if (/^pg_wal\/[0-9A-F]{24}$/.test(entry.path)) {
+      this.#walSegments.push(entry.path);
+    }
+    await (entry.size <= SMALL_FILE_BYTES
+      ? this.#unpackSmall(entry.path, body)
+      : this.#unpackLarge(entry.path, body));
+  }
+
+  async #unpackSmall(path: string, body: AsyncIterable<Buffer>): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of body) {
+      chunks.push(chunk);
+    }
+    const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    if (path === 'global/pg_control') {
+      this.#control = Buffer.from(bytes.subarray(0, CONTROL_FILE_BYTES + 1));
+    }
+    this.#write(path, bytes);
+  }
+
+  async #unpackLarge(path: string, body: AsyncIterable<Buffer>): Promise<void> {
+    this.#mkdir(dirname(path));
+    const file = await open(join(this.path, path), 'w', 0o600);
+    try {
+      if (this.owner.kind === 'other') {
+        await file.chown(this.owner.uid, this.owner.gid);
+      }
+      for await (const chunk of body) {
+        await file.writeFile(chunk);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Makes a directory and those above it, up to the data directory. */
+  #mkdir(path: string): void {
+    if (this.#made.has(path)) {
+      return;
+    }
+    if (path !== '.') {
+      this.#mkdir(dirname(path));
+    }
+    const absolute = join(this.path, path);
+    mkdirSync(absolute, { mode: 0o700 });
+    if (this.owner.kind === 'other') {
+      chownSync(absolute, this.owner.uid, this.owner.gid);
+    }
+    this.#made.add(path);
+  }
+
+  #write(path: string, bytes: Uint8Array | string): void {
+    this.#mkdir(dirname(path));
+    const file = openSync(join(this.path, path), 'w', 0o600);
+    try {
+      if (this.owner.kind === 'other') {
+        fchownSync(file, this.owner.uid, this.owner.gid);
+      }
+      const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
+      for (let written = 0; written < data.length; ) {
+        written += writeSync(file, data, written);
+      }
+    } finally {
+      closeSync(file);
+    }
+  }
+}
+
+/** Sparsely: the page that has bytes is at its start. */
+function extend(path: string, size: number): void {
+  const file = openSync(path, 'r+');
+  try {
+    ftruncateSync(file, size);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Remembers which of two sides failed first. */
+class FirstCause {
+  cause: unknown;
+
+  async *of(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    try {
+      yield* source;
+    } catch (error) {
+      this.cause ??= error;
+      throw error;
+    }
+  }
+
+  async in(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.cause ??= error;
+      throw error;
+    }
+  }
+}
+
+function invalidArchive(cause: unknown) {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return computeError('base_backup_invalid', `the base backup is no tar archive: ${reason}`, { cause });
+}

@@ -1,0 +1,259 @@
+import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { PageServiceAddress } from './base-backup.js';
+import type {
+  ComputeDriver,
+  ComputeEnd,
+  ComputeSpec,
+  ComputeStatus,
+  RunningCompute,
+  StopMode,
+  SweepReport,
+} from './compute-driver.js';
+import { computeError } from './compute-errors.js';
+import {
+  type ComputePlaces,
+  computePaths,
+  computePlaces,
+  isComputeId,
+  randomComputeId,
+} from './compute-paths.js';
+import { type ComputeSettings, resolveComputeSettings } from './compute-settings.js';
+import { COMPUTE_PORT } from './configuration.js';
+import { copyForUser } from './installation-copy.js';
+import { LocalCompute } from './local-compute.js';
+import type { LocalComputeHost } from './local-compute-host.js';
+import { defaultLocalComputeLimits, type LocalComputeLimits } from './local-compute-limits.js';
+import { boundLog } from './log-file.js';
+import type { OsUser } from './os-user.js';
+import type { PostgresInstallation } from './postgres-installation.js';
+import { assertEnterable, firstUnreachable } from './reachability.js';
+import { removeLeftovers } from './remove-leftovers.js';
+
+export interface LocalComputeDriverOptions {
+  /** The daemon's data directory, which exists. Computes live in `computes`, sockets in `run`. */
+  readonly dataDirectory: string;
+  readonly installation: PostgresInstallation;
+  readonly osUser: OsUser;
+  readonly pageService: PageServiceAddress;
+  /** The page service's token, if it asks for one. A compute's superuser can read it. */
+  readonly pageToken?: string | undefined;
+  /** Default: the one that was built into this package. */
+  readonly preloadLibrary?: string | undefined;
+  /** Defaults of all computes. */
+  readonly settings?: Partial<ComputeSettings> | undefined;
+  readonly limits?: Partial<LocalComputeLimits> | undefined;
+  /** Names of new computes; a test can hold it. */
+  readonly newId?: (() => string) | undefined;
+}
+
+/** Computes as processes of this machine, in directories of this daemon's. */
+export class LocalComputeDriver implements ComputeDriver {
+  readonly #computes = new Map<string, LocalCompute>();
+  readonly #logCheck: NodeJS.Timeout;
+  #state: 'open' | 'closed' = 'open';
+  /** Checked once: it takes a process of the OS user. */
+  #pageServiceReach: 'unknown' | 'reached' = 'unknown';
+
+  private constructor(
+    private readonly host: LocalComputeHost,
+    private readonly newId: () => string,
+  ) {
+    this.#logCheck = setInterval(() => this.#boundLogs(), host.limits.logCheckMs).unref();
+  }
+
+  /** Throws `path_unreachable`, `preload_library_missing`, `compute_setting_invalid`. */
+  static async open(options: LocalComputeDriverOptions): Promise<LocalComputeDriver> {
+    const { osUser } = options;
+    const data = await realpath(options.dataDirectory);
+    const places = computePlaces(data);
+    await makePlaces(places, osUser);
+    const host = {
+      places,
+      installation: options.installation,
+      osUser,
+      pageService: options.pageService,
+      pageToken: options.pageToken,
+      preloadLibrary: await findPreloadLibrary(options.preloadLibrary, places, osUser),
+      settings: resolveComputeSettings(options.settings),
+      limits: { ...defaultLocalComputeLimits, ...options.limits },
+    };
+    return new LocalComputeDriver(host, options.newId ?? randomComputeId);
+  }
+
+  async start(spec: ComputeSpec, signal?: AbortSignal): Promise<RunningCompute> {
+    await this.#reachPageService();
+    const compute = this.#admit(spec);
+    const start = await compute.start(signal);
+    return {
+      id: compute.id,
+      tenantId: spec.tenantId,
+      timelineId: spec.timelineId,
+      baseLsn: spec.baseLsn,
+      startedAt: compute.startedAt,
+      socketDirectory: compute.socketDirectory,
+      port: COMPUTE_PORT,
+      dataDirectory: compute.paths.dataDirectory,
+      logFile: compute.paths.logFile,
+      ended: compute.ended,
+      ...start,
+    };
+  }
+
+  async stop(id: string, mode: StopMode = 'immediate'): Promise<ComputeEnd> {
+    const compute = this.#computes.get(id);
+    if (compute === undefined) {
+      throw computeError('compute_not_found', `no compute ${id} is running`, { details: { compute: id } });
+    }
+    return compute.stop(mode);
+  }
+
+  list(): readonly ComputeStatus[] {
+    return [...this.#computes.values()].map((compute) => ({
+      id: compute.id,
+      tenantId: compute.spec.tenantId,
+      timelineId: compute.spec.timelineId,
+      baseLsn: compute.spec.baseLsn,
+      state: compute.state,
+      ...(compute.pid === undefined ? {} : { pid: compute.pid }),
+    }));
+  }
+
+  async sweep(): Promise<SweepReport> {
+    const { places, osUser } = this.host;
+    const killedPids: number[] = [];
+    const removedDirectories: string[] = [];
+    for (const id of await this.#strangers()) {
+      const paths = computePaths(places, id);
+      killedPids.push(...(await removeLeftovers(paths, id, osUser, 'may be left')));
+      removedDirectories.push(paths.dataDirectory);
+    }
+    await this.#pruneEnded();
+    return { killedPids, removedDirectories };
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    clearInterval(this.#logCheck);
+    await Promise.all([...this.#computes.values()].map((compute) => compute.stop('immediate')));
+  }
+
+  #admit(spec: ComputeSpec): LocalCompute {
+    const { computesMax } = this.host.limits;
+    if (this.#state === 'closed') {
+      throw computeError('compute_start_cancelled', 'computes are being stopped');
+    }
+    if (spec.connectAs.length === 0) {
+      throw computeError('compute_setting_invalid', 'connectAs is empty: no query could be asked');
+    }
+    if (this.#computes.size >= computesMax) {
+      throw computeError('computes_exhausted', `${computesMax} computes are running; stop one first`, {
+        details: { computesMax },
+      });
+    }
+    const compute = new LocalCompute(this.newId(), spec, this.host);
+    this.#computes.set(compute.id, compute);
+    compute.ended.then(() => this.#forget(compute.id));
+    return compute;
+  }
+
+  async #forget(id: string): Promise<void> {
+    this.#computes.delete(id);
+    // A log too many is no reason to fail; the next end tries again.
+    await this.#pruneEnded().catch(() => undefined);
+  }
+
+  async #reachPageService(): Promise<void> {
+    const { osUser, pageService } = this.host;
+    if (this.#pageServiceReach === 'reached' || osUser.kind === 'same' || pageService.kind === 'tcp') {
+      return;
+    }
+    await assertEnterable(osUser, dirname(pageService.path));
+    if ((await firstUnreachable(osUser, [pageService.path], 'connect')) !== undefined) {
+      throw computeError(
+        'path_unreachable',
+        `Postgres runs as ${osUser.name}, who cannot connect to the page service's socket ${pageService.path}`,
+        { details: { user: osUser.name, path: pageService.path } },
+      );
+    }
+    this.#pageServiceReach = 'reached';
+  }
+
+  /** Directories of computes that are not ours, and hold more than a log. */
+  async #strangers(): Promise<string[]> {
+    const ids = await this.#directories();
+    const found = await Promise.all(
+      ids.map(async (id) => {
+        const { dataDirectory, socketRecord } = computePaths(this.host.places, id);
+        return (await exists(dataDirectory)) || (await exists(socketRecord)) ? [id] : [];
+      }),
+    );
+    return found.flat();
+  }
+
+  /** Ids that have a directory and are not among the computes of this driver. */
+  async #directories(): Promise<string[]> {
+    const names = await readdir(this.host.places.computes);
+    return names.filter((name) => isComputeId(name) && !this.#computes.has(name));
+  }
+
+  async #pruneEnded(): Promise<void> {
+    const { places, limits } = this.host;
+    const ids = await this.#directories();
+    if (ids.length <= limits.endedMax) {
+      return;
+    }
+    const ages = await Promise.all(
+      ids.map(async (id) => ({ id, mtimeMs: (await lstat(join(places.computes, id))).mtimeMs })),
+    );
+    const oldest = ages.sort((a, b) => a.mtimeMs - b.mtimeMs).slice(0, ids.length - limits.endedMax);
+    for (const { id } of oldest) {
+      await rm(join(places.computes, id), { recursive: true, force: true });
+    }
+  }
+
+  #boundLogs(): void {
+    for (const { paths } of this.#computes.values()) {
+      // Tried again at the next check.
+      boundLog(paths.logFile, this.host.limits.logBytesMax).catch(() => undefined);
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function makePlaces(places: ComputePlaces, osUser: OsUser): Promise<void> {
+  // Another user passes through and cannot list; the computes' own directories are for that user alone.
+  const mode = osUser.kind === 'other' ? 0o711 : 0o700;
+  for (const place of [places.computes, places.run]) {
+    await mkdir(place, { recursive: true, mode });
+  }
+  await assertEnterable(osUser, places.computes);
+  await assertEnterable(osUser, places.run);
+}
+
+/** Where the OS user can read it: a copy, if that user cannot read the original. */
+async function findPreloadLibrary(
+  given: string | undefined,
+  places: ComputePlaces,
+  osUser: OsUser,
+): Promise<string> {
+  const library = given ?? fileURLToPath(new URL('../native/liboffshoot_preload.so', import.meta.url));
+  if (!(await exists(library))) {
+    throw computeError(
+      'preload_library_missing',
+      `there is no ${library}, the library through which Postgres reads pages; the set-up builds it`,
+      { details: { library } },
+    );
+  }
+  if (osUser.kind === 'same' || (await firstUnreachable(osUser, [library], 'read')) === undefined) {
+    return library;
+  }
+  return copyForUser(library, places.cache, osUser);
+}

@@ -1,0 +1,215 @@
+import { join } from 'node:path';
+import { OffshootError } from '@offshoot/types';
+import type { ComputeEnd, ComputeSpec, ComputeTimings, ConnectAs, StopMode } from './compute-driver.js';
+import { computeError } from './compute-errors.js';
+import { type ComputeEffect, type ComputeEvent, type ComputeState, transition } from './compute-lifecycle.js';
+import { type ComputePaths, computePaths } from './compute-paths.js';
+import { COMPUTE_PORT, fixedParameters, parameterArguments } from './configuration.js';
+import type { LocalComputeHost } from './local-compute-host.js';
+import { logTail } from './log-file.js';
+import { formatExit, PostgresProcess } from './postgres-process.js';
+import { prepareCompute } from './prepare-compute.js';
+import { awaitReady } from './readiness.js';
+import { removeLeftovers } from './remove-leftovers.js';
+import { chooseSocketDirectory, temporaryDirectories } from './socket-directory.js';
+
+/** What a start that succeeded found. */
+export interface LocalComputeStart {
+  readonly pid: number;
+  readonly connectedAs: ConnectAs;
+  readonly timings: ComputeTimings;
+}
+
+/** Lines of the log that the reason of a crash quotes. */
+const CRASH_LOG_LINES = 5;
+
+/** One compute as a process of this machine: carries out what the lifecycle's table says. */
+export class LocalCompute {
+  readonly paths: ComputePaths;
+  readonly socketDirectory: string;
+  readonly startedAt = new Date();
+  /** Never rejects. */
+  readonly ended: Promise<ComputeEnd>;
+  #state: ComputeState = 'starting';
+  #process: PostgresProcess | undefined;
+  #stopMode: StopMode = 'immediate';
+  #stopDeadline: NodeJS.Timeout | undefined;
+  readonly #abort = new AbortController();
+  #resolveEnded: (end: ComputeEnd) => void = () => undefined;
+
+  constructor(
+    readonly id: string,
+    readonly spec: ComputeSpec,
+    private readonly host: LocalComputeHost,
+  ) {
+    const temporary = temporaryDirectories(host.osUser);
+    this.paths = computePaths(host.places, id);
+    this.socketDirectory = chooseSocketDirectory(host.places.run, id, COMPUTE_PORT, temporary);
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  get state(): ComputeState {
+    return this.#state;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Once. When it throws, the compute has ended and is cleaned up. */
+  async start(callerSignal?: AbortSignal): Promise<LocalComputeStart> {
+    const timer = setTimeout(() => this.#giveUp(), this.host.limits.startTimeoutMs);
+    const own = this.#abort.signal;
+    const signal = callerSignal === undefined ? own : AbortSignal.any([own, callerSignal]);
+    try {
+      signal.throwIfAborted();
+      const start = await this.#start(signal);
+      signal.throwIfAborted();
+      this.#dispatch('answered');
+      return start;
+    } catch (error) {
+      this.#dispatch(this.#process === undefined ? 'exited' : 'stop_requested');
+      await this.ended;
+      throw this.#asStartError(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Answers when nothing of it is left but its log. */
+  stop(mode: StopMode): Promise<ComputeEnd> {
+    this.#stopMode = mode;
+    this.#dispatch('stop_requested');
+    return this.ended;
+  }
+
+  async #start(signal: AbortSignal): Promise<LocalComputeStart> {
+    const began = performance.now();
+    const { paths, socketDirectory, spec, id, host } = this;
+    const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, signal });
+    const ready = performance.now();
+    const process = await this.#spawn(prepared.environment);
+    const spawned = performance.now();
+    const { connectedAs, readyAtMs } = await awaitReady({
+      process,
+      dataDirectory: paths.dataDirectory,
+      socketDirectory,
+      port: COMPUTE_PORT,
+      connectAs: spec.connectAs,
+      logFile: paths.logFile,
+      signal,
+    });
+    const answered = performance.now();
+    const timings = {
+      base_backup: prepared.baseBackupMs,
+      configure: prepared.configureMs,
+      spawn: spawned - ready,
+      postmaster: readyAtMs - spawned,
+      first_query: answered - readyAtMs,
+      total: answered - began,
+    };
+    return { pid: process.pid, connectedAs, timings };
+  }
+
+  async #spawn(environment: Record<string, string>): Promise<PostgresProcess> {
+    const { dataDirectory, logFile } = this.paths;
+    const postgres = await PostgresProcess.spawn({
+      program: join(this.host.installation.bindir, 'postgres'),
+      args: ['-D', dataDirectory, ...parameterArguments(fixedParameters(this.socketDirectory))],
+      workingDirectory: dataDirectory,
+      environment,
+      osUser: this.host.osUser,
+      logFile,
+      standardInput: 'none',
+    });
+    this.#process = postgres;
+    postgres.exited.then(() => this.#dispatch('exited'));
+    return postgres;
+  }
+
+  #dispatch(event: ComputeEvent): void {
+    const { state, effects } = transition(this.#state, event);
+    this.#state = state;
+    for (const effect of effects) {
+      this.#carryOut(effect);
+    }
+  }
+
+  #carryOut(effect: ComputeEffect): void {
+    switch (effect) {
+      case 'abort_start':
+        this.#abort.abort(
+          computeError('compute_start_cancelled', 'the compute was stopped while it started'),
+        );
+        return;
+      case 'arm_stop_deadline':
+        this.#stopDeadline = setTimeout(
+          () => this.#dispatch('stop_deadline'),
+          this.host.limits.stopTimeoutMs,
+        );
+        return;
+      case 'disarm_stop_deadline':
+        clearTimeout(this.#stopDeadline);
+        return;
+      case 'signal_stop':
+        this.#process?.signal(this.#stopMode === 'immediate' ? 'SIGQUIT' : 'SIGINT');
+        return;
+      case 'kill_all':
+        // Its children follow in the clean-up: they cannot be told from others' by anything but where they work.
+        this.#process?.signal('SIGKILL');
+        return;
+      case 'clean_up':
+        this.#cleanUp(this.#state === 'crashed' ? 'crashed' : 'stopped');
+    }
+  }
+
+  /** Never rejects: what cannot be removed is named in the reason, and the next daemon's sweep tries again. */
+  async #cleanUp(state: ComputeEnd['state']): Promise<void> {
+    let reason = 'it was stopped';
+    try {
+      reason = state === 'crashed' ? await this.#crashReason() : reason;
+      // A postmaster that ended by itself waited for its children; one that was killed left them.
+      const processes = this.#process?.exit?.signal == null ? 'gone' : 'may be left';
+      await removeLeftovers(this.paths, this.id, this.host.osUser, processes);
+    } catch (error) {
+      const words = error instanceof Error ? error.message : String(error);
+      reason = `${reason}; cleaning up failed: ${words}`;
+    }
+    this.#resolveEnded({ state, reason });
+  }
+
+  async #crashReason(): Promise<string> {
+    const exit = this.#process?.exit;
+    if (exit === undefined) {
+      return 'it could not be started';
+    }
+    const tail = await logTail(this.paths.logFile, CRASH_LOG_LINES);
+    return `Postgres ended with ${formatExit(exit)}; its log's last lines: ${tail}`;
+  }
+
+  #giveUp(): void {
+    const { startTimeoutMs } = this.host.limits;
+    this.#abort.abort(
+      computeError('compute_start_timeout', `the compute was not ready within ${startTimeoutMs} ms`),
+    );
+  }
+
+  /** With the compute's id and log, whatever went wrong. */
+  #asStartError(error: unknown): OffshootError {
+    const details = { compute: this.id, logFile: this.paths.logFile };
+    if (error instanceof OffshootError) {
+      return new OffshootError(error.code, error.message, {
+        details: { ...error.details, ...details },
+        cause: error.cause,
+      });
+    }
+    const words = error instanceof Error ? error.message : String(error);
+    const code =
+      error instanceof Error && error.name === 'AbortError'
+        ? 'compute_start_cancelled'
+        : 'compute_start_failed';
+    return computeError(code, `the compute could not be started: ${words}`, { details, cause: error });
+  }
+}

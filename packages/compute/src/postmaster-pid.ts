@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** What Postgres writes into `postmaster.pid`, line by line (miscadmin.h). */
+export interface PostmasterPid {
+  readonly pid: number;
+  /** Absent until its memory is made. */
+  readonly sharedMemory?: { readonly key: number; readonly id: number };
+  /** `ready`: it takes connections. */
+  readonly status: 'starting' | 'stopping' | 'ready' | 'standby' | 'unknown';
+}
+
+const line = { pid: 0, sharedMemory: 6, status: 7 } as const;
+const statuses = ['starting', 'stopping', 'ready', 'standby'] as const;
+
+/** Undefined when the text does not begin with a process id: the file is being written. */
+export function parsePostmasterPid(text: string): PostmasterPid | undefined {
+  const lines = text.split('\n');
+  // A postmaster's own is positive, a standalone backend's negative.
+  const pid = Number(lines[line.pid]);
+  if (!Number.isSafeInteger(pid) || pid <= 0) {
+    return undefined;
+  }
+  const status = statuses.find((known) => known === lines[line.status]?.trim()) ?? 'unknown';
+  const memory = /^\s*(\d+)\s+(\d+)\s*$/.exec(lines[line.sharedMemory] ?? '');
+  return memory === null
+    ? { pid, status }
+    : { pid, status, sharedMemory: { key: Number(memory[1]), id: Number(memory[2]) } };
+}
+
+/** Undefined when there is none, or none that makes sense. */
+export async function readPostmasterPid(dataDirectory: string): Promise<PostmasterPid | undefined> {
+  try {
+    return parsePostmasterPid(await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

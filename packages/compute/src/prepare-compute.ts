@@ -1,0 +1,71 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { fetchBaseBackup } from './base-backup.js';
+import type { ComputeSpec } from './compute-driver.js';
+import type { ComputePaths } from './compute-paths.js';
+import { resolveComputeSettings } from './compute-settings.js';
+import { fileParameters } from './configuration.js';
+import { DataDirectory } from './data-directory.js';
+import type { LocalComputeHost } from './local-compute-host.js';
+import { preloadableName, preloadEnvironment } from './preload-environment.js';
+import { makeSocketDirectory } from './socket-directory.js';
+
+export interface ComputePreparation {
+  readonly id: string;
+  readonly spec: ComputeSpec;
+  readonly host: LocalComputeHost;
+  readonly paths: ComputePaths;
+  readonly socketDirectory: string;
+  readonly signal: AbortSignal;
+}
+
+/** A data directory that Postgres can be started in. */
+export interface PreparedCompute {
+  readonly environment: Record<string, string>;
+  readonly baseBackupMs: number;
+  readonly configureMs: number;
+}
+
+/** Makes all directories and files of a compute. What it has made when it throws is the caller's to remove. */
+export async function prepareCompute(preparation: ComputePreparation): Promise<PreparedCompute> {
+  const { spec, host, signal } = preparation;
+  const settings = resolveComputeSettings(spec.settings, host.settings);
+  const began = performance.now();
+  await makeDirectories(preparation);
+  const directory = await fetchDataDirectory(preparation);
+  const fetched = performance.now();
+  const control = directory.controlFile();
+  const parameters = fileParameters(settings, control);
+  directory.complete(control, { ...parameters, cluster_name: `offshoot ${preparation.id}` });
+  const environment = preloadEnvironment(spec, settings, {
+    library: preloadableName(host.preloadLibrary, directory.path),
+    pageService: host.pageService,
+    tokenFile: host.pageToken === undefined ? undefined : directory.writeToken(host.pageToken),
+    parentPid: process.pid,
+  });
+  signal.throwIfAborted();
+  return { environment, baseBackupMs: fetched - began, configureMs: performance.now() - fetched };
+}
+
+async function makeDirectories({ host, paths, socketDirectory }: ComputePreparation): Promise<void> {
+  mkdirSync(paths.root, { mode: host.osUser.kind === 'other' ? 0o711 : 0o700 });
+  mkdirSync(paths.logDirectory, { mode: 0o700 });
+  // Before the directory itself: what a crash leaves behind must be found.
+  writeFileSync(paths.socketRecord, `${socketDirectory}\n`);
+  await makeSocketDirectory(socketDirectory, host.osUser);
+}
+
+async function fetchDataDirectory(preparation: ComputePreparation): Promise<DataDirectory> {
+  const { host, spec, paths, signal } = preparation;
+  const { limits } = host;
+  const directory = DataDirectory.create(paths.dataDirectory, host.osUser, limits);
+  const of = { tenantId: spec.tenantId, timelineId: spec.timelineId, lsn: spec.baseLsn };
+  await directory.unpack(
+    fetchBaseBackup(host.pageService, of, {
+      password: host.pageToken,
+      silenceMs: limits.baseBackupSilenceMs,
+      messageBytesMax: limits.messageBytesMax,
+      signal,
+    }),
+  );
+  return directory;
+}

@@ -1,0 +1,146 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { ConnectAs } from './compute-driver.js';
+import { computeError } from './compute-errors.js';
+import { logTail } from './log-file.js';
+import { formatExit, type PostgresProcess } from './postgres-process.js';
+import { readPostmasterPid } from './postmaster-pid.js';
+
+export interface ReadinessOptions {
+  readonly process: PostgresProcess;
+  readonly dataDirectory: string;
+  readonly socketDirectory: string;
+  readonly port: number;
+  readonly connectAs: readonly ConnectAs[];
+  readonly logFile: string;
+  /** Aborted by a deadline or by whoever started it: then its reason is thrown. */
+  readonly signal: AbortSignal;
+}
+
+export interface Readiness {
+  readonly connectedAs: ConnectAs;
+  /** When Postgres said that it takes connections, on the clock of `performance.now()`. */
+  readonly readyAtMs: number;
+}
+
+/** How often `postmaster.pid` is read: often at first, as most starts take some 50 ms, then seldom. */
+const LOOK_MS = 2;
+const LOOKS_OFTEN = 250;
+const LATE_LOOK_MS = 20;
+
+/** cannot_connect_now: Postgres says that it takes connections a moment before it does, or is ending. */
+const CANNOT_CONNECT_NOW = '57P03';
+
+/** Reads a catalog: connecting alone would not show that pages can be read. */
+const FIRST_QUERY = 'SELECT relname FROM pg_catalog.pg_class LIMIT 1';
+
+/**
+ * Waits until Postgres has answered a query. Throws `compute_start_failed` as soon as the process ends or no
+ * candidate can ask, and the signal's reason.
+ */
+export async function awaitReady(options: ReadinessOptions): Promise<Readiness> {
+  const exited = options.process.exited.then(() => 'exited' as const);
+  const abandoned = new AbortController();
+  const signal = AbortSignal.any([options.signal, abandoned.signal]);
+  const readying = awaitAnswer(options, signal);
+  const first = await Promise.race([exited, readying]).finally(() => abandoned.abort());
+  if (first !== 'exited') {
+    return first;
+  }
+  await readying.catch(() => undefined);
+  throw await exitError(options);
+}
+
+async function awaitAnswer(options: ReadinessOptions, signal: AbortSignal): Promise<Readiness> {
+  await awaitReadyStatus(options.dataDirectory, signal);
+  const readyAtMs = performance.now();
+  return { connectedAs: await askFirstQuery(options, signal), readyAtMs };
+}
+
+async function awaitReadyStatus(dataDirectory: string, signal: AbortSignal): Promise<void> {
+  for (let look = 0; ; look += 1) {
+    const status = (await readPostmasterPid(dataDirectory))?.status;
+    if (status === 'ready' || status === 'standby') {
+      return;
+    }
+    await pause(look < LOOKS_OFTEN ? LOOK_MS : LATE_LOOK_MS, signal);
+  }
+}
+
+async function askFirstQuery(options: ReadinessOptions, signal: AbortSignal): Promise<ConnectAs> {
+  const refusals: string[] = [];
+  let cause: unknown;
+  for (const candidate of options.connectAs) {
+    try {
+      await askOnceUp(options, candidate, signal);
+      return candidate;
+    } catch (error) {
+      signal.throwIfAborted();
+      cause = error;
+      const words = error instanceof Error ? error.message : String(error);
+      refusals.push(`as ${candidate.user} to database ${candidate.database}: ${words}`);
+    }
+  }
+  throw computeError('compute_start_failed', `no query could be asked, ${refusals.join('; ')}`, { cause });
+}
+
+async function askOnceUp(
+  options: ReadinessOptions,
+  candidate: ConnectAs,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    try {
+      return await ask(options, candidate, signal);
+    } catch (error) {
+      if (!(error instanceof Error) || !('code' in error) || error.code !== CANNOT_CONNECT_NOW) {
+        throw error;
+      }
+      await pause(LOOK_MS, signal);
+    }
+  }
+}
+
+async function ask(
+  { socketDirectory, port }: ReadinessOptions,
+  candidate: ConnectAs,
+  signal: AbortSignal,
+): Promise<void> {
+  const client = new pg.Client({
+    host: socketDirectory,
+    port,
+    ...candidate,
+    ssl: false,
+    // Also keeps the options of this program's own environment out.
+    options: '-c search_path=pg_catalog',
+    application_name: 'offshoot',
+  });
+  // What goes wrong is thrown where it is waited for.
+  client.on('error', () => undefined);
+  const abort = () => client.connection.stream.destroy(new Error('given up'));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    await client.connect();
+    const { rowCount } = await client.query(FIRST_QUERY);
+    if (rowCount !== 1) {
+      throw new Error('pg_class is empty');
+    }
+  } finally {
+    signal.removeEventListener('abort', abort);
+    // Not waited for: the session ends by itself.
+    client.end().catch(() => undefined);
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
+}
+
+async function exitError({ process, logFile }: ReadinessOptions) {
+  const exit = process.exit === undefined ? 'an unknown status' : formatExit(process.exit);
+  const tail = await logTail(logFile);
+  return computeError('compute_start_failed', `Postgres ended with ${exit} before it was ready:\n${tail}`, {
+    details: { exit, log: tail },
+  });
+}
