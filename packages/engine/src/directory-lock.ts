@@ -1,11 +1,12 @@
-import { type NativeLock, nativeAddon } from './native-addon.js';
+import type { LockHandle } from '../native.js';
+import { nativeAddon } from './native-addon.js';
 import { calling } from './native-errors.js';
 
 /** A data directory held by this process alone, until `release` or the process' end, however it ends. */
 export class DirectoryLock {
-  readonly #native: NativeLock;
+  readonly #native: LockHandle;
 
-  private constructor(native: NativeLock) {
+  private constructor(native: LockHandle) {
     this.#native = native;
   }
 

@@ -1,5 +1,5 @@
 import type { Lsn } from '@offshoot/types';
-import type { NativeImportSession } from './native-addon.js';
+import type { ImportSession as NativeImportSession } from '../native.js';
 import { awaiting, calling, engineError } from './native-errors.js';
 
 /** What of a base backup is stored so far. */

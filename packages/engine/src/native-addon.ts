@@ -1,63 +1,10 @@
 import { createRequire } from 'node:module';
-import { engineError, type NativeErrorData } from './native-errors.js';
+// Types only; generated from the Rust source by the build of the addon.
+import type * as native from '../native.js';
+import { engineError } from './native-errors.js';
 
-/** The addon as it comes out of the build (see `native.d.ts`); nothing outside this package sees it. */
-export interface NativeAddon {
-  openTenant(
-    dir: string,
-    options: { mapSizeInitialBytes: number; readersMax: number },
-  ): Promise<NativeTenant>;
-  lockDirectory(dir: string): NativeLock;
-}
-
-export interface NativeLock {
-  release(): void;
-}
-
-export interface NativeTenant {
-  attach(spec: {
-    index: number;
-    parentIndex?: number;
-    ancestorLsn?: bigint;
-    lastRecordLsn: bigint;
-    readableFrom: bigint;
-  }): void;
-  detach(index: number): void;
-  pages(
-    index: number,
-    version: number,
-    frames: Uint8Array,
-  ): Promise<{ reply: Buffer; handled: number; waitFor?: bigint; failure?: NativeErrorData }>;
-  relations(index: number, spc: number, db: number, lsn: bigint): Promise<Buffer>;
-  baseBackup(
-    index: number,
-    options: { lsn?: bigint; kind: string; wal: string; replica: boolean },
-  ): Promise<NativeTarStream>;
-  beginImport(options: {
-    index: number;
-    startLsn: bigint;
-    timelineId: number;
-    segmentBytes: number;
-    major: number;
-    systemId: bigint;
-  }): NativeImportSession;
-  stats(): Promise<{ usedBytes: number; mapBytes: number; versions: number }>;
-  lastRecordLsn(index: number): bigint;
-  close(): Promise<void>;
-}
-
-export interface NativeTarStream {
-  next(): Promise<Buffer | null>;
-}
-
-export interface NativeImportSession {
-  beginArchive(spcOid: number): void;
-  write(chunk: Uint8Array): Promise<{ pages: number; bytes: number }>;
-  finishBackup(): Promise<Record<string, unknown>>;
-  wal(chunk: Uint8Array): Promise<{ lsn: bigint; records: number }>;
-  finish(endLsn: bigint): Promise<{ lastRecordLsn: bigint; unsupported: { name: string; count: number }[] }>;
-  abort(): Promise<void>;
-}
+/** The addon; nothing outside this package sees it. */
+type NativeAddon = typeof native;
 
 let loaded: NativeAddon | undefined;
 

@@ -8,8 +8,12 @@ export const engineError = defineErrors({
   engine_closed: { kind: 'reconnect', sqlState: '57P01', httpStatus: 503 },
   /** A failure inside the engine that has no code of its own. */
   engine_failed: { kind: 'alert', sqlState: 'XX000', httpStatus: 500 },
-  /** A mistake in how the program calls the engine. */
-  engine_argument: { kind: 'alert', sqlState: 'XX000', httpStatus: 500 },
+  /** A request that no state of the data could satisfy. */
+  engine_argument: { kind: 'fix', sqlState: '22023', httpStatus: 400 },
+  /** More readers at once than the store takes, or its map is being grown. */
+  engine_busy: { kind: 'retry', sqlState: '53400', httpStatus: 503 },
+  /** The store's map has reached its limit; what was acknowledged is intact. */
+  store_full: { kind: 'alert', sqlState: '53100', httpStatus: 507 },
   /** Another process is using the directory. */
   directory_locked: { kind: 'fix', sqlState: '55006', httpStatus: 409 },
   /** The file system said no: permissions, a missing directory, an I/O error. */
@@ -40,14 +44,19 @@ export interface NativeErrorData {
 /** The engine's codes in our words. A code that is not here becomes `engine_failed` and keeps its name in the details. */
 const codes: Readonly<Record<string, Parameters<typeof engineError>[0]>> = {
   argument: 'engine_argument',
+  bad_source: 'source_corrupt',
+  busy: 'engine_busy',
   closed: 'engine_closed',
-  locked: 'directory_locked',
-  io: 'storage_io',
-  disk_full: 'disk_full',
   corrupt: 'storage_corrupt',
+  disk_full: 'disk_full',
+  internal: 'engine_failed',
+  io: 'storage_io',
+  locked: 'directory_locked',
+  not_found: 'engine_not_found',
+  not_readable: 'lsn_out_of_range',
+  store_full: 'store_full',
   unsupported: 'source_unsupported',
   unsupported_record: 'unsupported_record',
-  not_found: 'engine_not_found',
 };
 
 /** The one place where an error of the addon becomes ours. */

@@ -1,4 +1,4 @@
-import type { NativeTarStream } from './native-addon.js';
+import type { TarStream as NativeTarStream } from '../native.js';
 import { awaiting } from './native-errors.js';
 
 /** A tar archive made while it is read, in chunks of at most 1 MiB. Reads do not overlap. */

@@ -1,6 +1,7 @@
 import type { Lsn, OffshootError } from '@offshoot/types';
+import type { Tenant as NativeTenant } from '../native.js';
 import { ImportSession } from './import-session.js';
-import { type NativeTenant, nativeAddon } from './native-addon.js';
+import { nativeAddon } from './native-addon.js';
 import { awaiting, calling, engineError, fromNative } from './native-errors.js';
 import { TarStream } from './tar-stream.js';
 

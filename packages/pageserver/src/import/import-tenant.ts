@@ -128,7 +128,8 @@ async function fillStore(filling: Filling, store: TenantStore): Promise<Imported
     const endLsn = backup.end.lsn;
     const { lastRecordLsn, unsupported } = await backup.session.finish(endLsn);
     signal.throwIfAborted();
-    const history = { readableFrom: endLsn, lastRecordLsn };
+    // The end of the last record up to the backup's end: the same point, as the engine spells it.
+    const history = { readableFrom: lastRecordLsn, lastRecordLsn };
     store.attach({ index: tenant.rootIndex, ...history });
     const stats = statsOf(backup, { walRecords, unsupported, durationMs: Date.now() - began });
     const root = await place.catalog.activateTenant(tenant.id, { ...history, tli: backup.start.tli, stats });
