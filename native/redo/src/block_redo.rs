@@ -1,0 +1,319 @@
+//! Redo of a block reference, the same for every resource manager: restore an image, or build
+//! the page, or change it unless its LSN says that this was done; then stamp it.
+
+use offshoot_layout::page::{is_new, pd_lsn, set_pd_lsn};
+use offshoot_layout::{BLCKSZ, Page};
+use offshoot_wal::{BlockRef, Record};
+
+use crate::context::RedoContext;
+use crate::effect::PageBase;
+use crate::effects::page_base;
+use crate::error::RedoError;
+use crate::opcode::{BlockChange, BlockRedo, Opcode, Stamp};
+use crate::payload::Malformed;
+use crate::redo::Outcome;
+
+pub(crate) fn redo_block(
+    opcode: &Opcode,
+    record: &Record,
+    block_id: u8,
+    page: &mut Page,
+    context: &RedoContext,
+) -> Result<Outcome, RedoError> {
+    let block = record.block(block_id).ok_or(RedoError::NoSuchBlock {
+        name: opcode.name,
+        lsn: record.start,
+        block_id,
+    })?;
+    let base = page_base(block);
+    match base {
+        PageBase::Image => {
+            restore_image(opcode, record, block, page)?;
+            if !opcode.changed_after_image.contains(&block_id) {
+                return Ok(Outcome::Applied);
+            }
+        }
+        // A version that is newer than the record has no need of it, whatever it does: base
+        // backups copy pages while they change.
+        _ if !is_new(page) && pd_lsn(page) >= record.end => return Ok(Outcome::AlreadyThere),
+        PageBase::Init => *page = [0; BLCKSZ],
+        PageBase::Previous => {}
+    }
+    let change = BlockChange {
+        record,
+        block,
+        context,
+        base,
+    };
+    apply(opcode, &change, page)?;
+    Ok(Outcome::Applied)
+}
+
+fn restore_image(
+    opcode: &Opcode,
+    record: &Record,
+    block: &BlockRef,
+    page: &mut Page,
+) -> Result<(), RedoError> {
+    record
+        .restore_image(block, page)
+        .map_err(|source| RedoError::Image {
+            name: opcode.name,
+            source,
+        })?;
+    // The image of a page that was never initialised stays as it is, without an LSN.
+    if !is_new(page) {
+        set_pd_lsn(page, record.end);
+    }
+    Ok(())
+}
+
+fn apply(opcode: &Opcode, change: &BlockChange<'_>, page: &mut Page) -> Result<(), RedoError> {
+    let malformed = |malformed| RedoError::malformed(opcode, change.record, malformed);
+    match opcode.blocks {
+        BlockRedo::Apply(apply) => {
+            if apply(change, page).map_err(malformed)? == Stamp::EndLsn {
+                set_pd_lsn(page, change.record.end);
+            }
+            Ok(())
+        }
+        BlockRedo::Unsupported => Err(RedoError::Unsupported {
+            name: opcode.name,
+            lsn: change.record.start,
+        }),
+        BlockRedo::Images => Err(malformed(Malformed("block without its image"))),
+        BlockRedo::NoBlocks => Err(malformed(Malformed(
+            "block reference in a record that has none",
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offshoot_layout::Lsn;
+    use offshoot_wal::generate::BlockDraft;
+
+    use super::*;
+    use crate::test_record::{CONTEXT, END, START, block, draft, parse, some_page, with_image};
+    use crate::{Target, redo};
+
+    const OLD: Lsn = Lsn(0x1000);
+    const NEWER: Lsn = Lsn(END.0 + 8);
+    const HEAP_INSERT: (u8, u8) = (10, 0x00);
+    const FPI: (u8, u8) = (0, 0xB0);
+    const FPI_FOR_HINT: (u8, u8) = (0, 0xA0);
+    const BTREE_INSERT_LEAF: (u8, u8) = (11, 0x00);
+    const HASH_SPLIT_ALLOCATE_PAGE: (u8, u8) = (12, 0x40);
+    const HASH_SPLIT_COMPLETE: (u8, u8) = (12, 0x60);
+    const GIST_PAGE_UPDATE: (u8, u8) = (14, 0x00);
+    const GIST_PAGE_SPLIT: (u8, u8) = (14, 0x30);
+
+    fn redo_one(
+        (rmid, info): (u8, u8),
+        reference: BlockDraft,
+        page: &mut Page,
+    ) -> Result<Outcome, String> {
+        let mut draft = draft(rmid, info, &[0; 32]);
+        let target = Target::Block(reference.id);
+        draft.blocks = vec![reference];
+        redo(&parse(&draft), target, page, &CONTEXT).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn image_to_apply_is_restored_and_stamped_for_any_resource_manager() {
+        let image = some_page(7, OLD);
+        let mut expected = image;
+        set_pd_lsn(&mut expected, END);
+        for kind in [
+            FPI,
+            FPI_FOR_HINT,
+            HEAP_INSERT,
+            BTREE_INSERT_LEAF,
+            (20, 0x00),
+        ] {
+            // The page's own LSN does not matter, even a later one.
+            for before in [[0; BLCKSZ], some_page(1, OLD), some_page(1, NEWER)] {
+                let mut page = before;
+                let reference = with_image(block(0, 3), &image, true);
+                assert_eq!(redo_one(kind, reference, &mut page), Ok(Outcome::Applied));
+                assert!(page == expected, "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn image_of_a_new_page_stays_all_zero() {
+        let mut page = some_page(1, OLD);
+        let reference = with_image(block(0, 3), &[0; BLCKSZ], true);
+        assert_eq!(redo_one(FPI, reference, &mut page), Ok(Outcome::Applied));
+        assert!(page == [0; BLCKSZ]);
+    }
+
+    #[test]
+    fn what_has_no_redo_is_unsupported_by_name() {
+        let image = some_page(7, OLD);
+        let init = BlockDraft {
+            will_init: true,
+            ..block(0, 3)
+        };
+        let cases = [
+            (HEAP_INSERT, block(0, 3), "Heap/INSERT"),
+            ((10, 0x80), init, "Heap/INSERT+INIT"),
+            // An image to compare with is none to apply.
+            (
+                BTREE_INSERT_LEAF,
+                with_image(block(0, 3), &image, false),
+                "Btree/INSERT_LEAF",
+            ),
+            // These change the page beyond its image.
+            (
+                HASH_SPLIT_ALLOCATE_PAGE,
+                with_image(block(0, 3), &image, true),
+                "Hash/SPLIT_ALLOCATE_PAGE",
+            ),
+            (
+                HASH_SPLIT_COMPLETE,
+                with_image(block(0, 3), &image, true),
+                "Hash/SPLIT_COMPLETE",
+            ),
+            (
+                HASH_SPLIT_COMPLETE,
+                with_image(block(1, 3), &image, true),
+                "Hash/SPLIT_COMPLETE",
+            ),
+            (
+                GIST_PAGE_UPDATE,
+                with_image(block(1, 3), &image, true),
+                "Gist/PAGE_UPDATE",
+            ),
+            (
+                GIST_PAGE_SPLIT,
+                with_image(block(0, 3), &image, true),
+                "Gist/PAGE_SPLIT",
+            ),
+        ];
+        for (kind, reference, name) in cases {
+            for before in [[0; BLCKSZ], some_page(1, OLD), some_page(1, Lsn(END.0 - 1))] {
+                let mut page = before;
+                let error = redo_one(kind, reference.clone(), &mut page).unwrap_err();
+                assert_eq!(error, format!("unsupported record {name} at {START}"));
+            }
+        }
+    }
+
+    #[test]
+    fn other_blocks_of_such_records_are_their_images() {
+        let image = some_page(7, OLD);
+        for kind in [GIST_PAGE_UPDATE, GIST_PAGE_SPLIT, HASH_SPLIT_ALLOCATE_PAGE] {
+            let id = if kind == GIST_PAGE_UPDATE { 0 } else { 2 };
+            let mut page = [0; BLCKSZ];
+            let reference = with_image(block(id, 3), &image, true);
+            assert_eq!(redo_one(kind, reference, &mut page), Ok(Outcome::Applied));
+        }
+    }
+
+    #[test]
+    fn page_that_is_not_older_is_left_alone() {
+        let init = BlockDraft {
+            will_init: true,
+            ..block(0, 3)
+        };
+        for reference in [block(0, 3), init] {
+            for lsn in [END, NEWER] {
+                let before = some_page(1, lsn);
+                let mut page = before;
+                let outcome = redo_one(HEAP_INSERT, reference.clone(), &mut page);
+                assert_eq!(outcome, Ok(Outcome::AlreadyThere));
+                assert!(page == before);
+            }
+        }
+    }
+
+    #[test]
+    fn restored_image_does_not_hide_a_later_unsupported_record() {
+        let mut page = [0; BLCKSZ];
+        let reference = with_image(block(0, 3), &some_page(7, NEWER), true);
+        redo_one(HEAP_INSERT, reference, &mut page).unwrap();
+        let mut later = draft(10, 0x10, &[0; 8]);
+        later.blocks = vec![block(0, 3)];
+        let bytes = later.to_bytes(START, 15).unwrap();
+        let later = Record::parse(&bytes, END, NEWER, 15).unwrap();
+        let error = redo(&later, Target::Block(0), &mut page, &CONTEXT).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("unsupported record Heap/DELETE at {END}")
+        );
+    }
+
+    #[test]
+    fn hint_without_its_image_changes_nothing() {
+        for before in [[0; BLCKSZ], some_page(1, OLD)] {
+            let mut page = before;
+            let outcome = redo_one(FPI_FOR_HINT, block(0, 3), &mut page);
+            assert_eq!(outcome, Ok(Outcome::Applied));
+            assert!(page == before);
+        }
+    }
+
+    #[test]
+    fn records_that_are_their_images_must_have_them() {
+        let mut page = [0; BLCKSZ];
+        for kind in [FPI, (12, 0x50), (13, 0x40)] {
+            let error = redo_one(kind, block(0, 3), &mut page).unwrap_err();
+            assert!(error.contains("block without its image"), "{error}");
+        }
+    }
+
+    #[test]
+    fn block_reference_that_is_not_there_is_an_error() {
+        let mut draft = draft(10, 0, &[0; 3]);
+        draft.blocks = vec![block(0, 3)];
+        let mut page = [0; BLCKSZ];
+        let error = redo(&parse(&draft), Target::Block(1), &mut page, &CONTEXT).unwrap_err();
+        assert!(
+            error.to_string().contains("no block reference 1"),
+            "{error}"
+        );
+    }
+
+    /// What a later resource manager's redo gets to see and decides.
+    #[test]
+    fn apply_functions_get_the_base_and_decide_on_the_stamp() {
+        fn note_base(change: &BlockChange<'_>, page: &mut Page) -> Result<Stamp, Malformed> {
+            offshoot_layout::page::set_pd_upper(page, 8192);
+            page[100] = match change.base {
+                PageBase::Image => b'i',
+                PageBase::Init => b'n',
+                PageBase::Previous => b'p',
+            };
+            Ok(match change.block.id {
+                0 => Stamp::EndLsn,
+                _ => Stamp::Unchanged,
+            })
+        }
+        let opcode = Opcode::new(10, 0, 0xF0, "Heap/INSERT")
+            .blocks(BlockRedo::Apply(note_base))
+            .changed_after_image(&[2]);
+        let init = BlockDraft {
+            will_init: true,
+            ..block(0, 3)
+        };
+        let image = some_page(7, OLD);
+        let cases = [
+            (init, b'n', END, 0),
+            (block(0, 3), b'p', END, 1),
+            (block(1, 3), b'p', OLD, 1),
+            (with_image(block(0, 3), &image, true), 7, END, 7),
+            (with_image(block(2, 3), &image, true), b'i', END, 7),
+        ];
+        for (reference, base, lsn, rest) in cases {
+            let id = reference.id;
+            let mut draft = draft(10, 0, &[0; 3]);
+            draft.blocks = vec![reference];
+            let mut page = some_page(1, OLD);
+            redo_block(&opcode, &parse(&draft), id, &mut page, &CONTEXT).unwrap();
+            assert_eq!((page[100], page[200]), (base, rest));
+            assert_eq!(pd_lsn(&page), lsn);
+        }
+    }
+}

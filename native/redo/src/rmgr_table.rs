@@ -1,0 +1,396 @@
+//! The record types of Postgres 15: every opcode of every built-in resource manager.
+//!
+//! A row says what the record is called and what it does. A row without a word about blocks,
+//! effects, SLRUs or checkpoint state is a record type that changes nothing we keep.
+//! `Unsupported` rows wait for redo; a new resource manager is a folder in `rmgr` and its rows.
+
+use offshoot_wal::Record;
+
+use crate::context::RedoContext;
+use crate::error::RedoError;
+use crate::opcode::BlockRedo::{Apply, Images, Unsupported};
+use crate::opcode::ImplicitRedo::VmClears;
+use crate::opcode::Opcode;
+use crate::rmgr::{
+    clog, commit_ts, dbase, heap, heap2, multixact, relmap, replorigin, smgr, standby, tblspc,
+    xact, xlog,
+};
+
+/// The major version whose record types these are.
+const MAJOR: u32 = 15;
+
+/// Names of the resource managers, by id.
+pub const RMGR_NAMES: [&str; 22] = [
+    "XLOG",
+    "Transaction",
+    "Storage",
+    "CLOG",
+    "Database",
+    "Tablespace",
+    "MultiXact",
+    "RelMap",
+    "Standby",
+    "Heap2",
+    "Heap",
+    "Btree",
+    "Hash",
+    "Gin",
+    "Gist",
+    "Sequence",
+    "SPGist",
+    "BRIN",
+    "CommitTs",
+    "ReplicationOrigin",
+    "Generic",
+    "LogicalMessage",
+];
+
+const RM_XLOG: u8 = 0;
+const RM_XACT: u8 = 1;
+const RM_SMGR: u8 = 2;
+const RM_CLOG: u8 = 3;
+const RM_DBASE: u8 = 4;
+const RM_TBLSPC: u8 = 5;
+const RM_MULTIXACT: u8 = 6;
+const RM_RELMAP: u8 = 7;
+const RM_STANDBY: u8 = 8;
+const RM_HEAP2: u8 = 9;
+const RM_HEAP: u8 = 10;
+const RM_BTREE: u8 = 11;
+const RM_HASH: u8 = 12;
+const RM_GIN: u8 = 13;
+const RM_GIST: u8 = 14;
+const RM_SEQ: u8 = 15;
+const RM_SPGIST: u8 = 16;
+const RM_BRIN: u8 = 17;
+const RM_COMMIT_TS: u8 = 18;
+const RM_REPLORIGIN: u8 = 19;
+const RM_GENERIC: u8 = 20;
+const RM_LOGICALMSG: u8 = 21;
+
+/// Bits of `info` that tell the record types of a resource manager apart.
+const ALL: u8 = 0xF0;
+/// The highest bit says that COMMIT and the like have an xinfo word.
+const XACT: u8 = 0x70;
+
+const fn op(rmid: u8, opcode: u8, name: &'static str) -> Opcode {
+    Opcode::new(rmid, opcode, ALL, name)
+}
+
+const fn xact(opcode: u8, name: &'static str) -> Opcode {
+    Opcode::new(RM_XACT, opcode, XACT, name)
+}
+
+/// A record type whose page redo is not there yet.
+const fn pages(rmid: u8, opcode: u8, name: &'static str) -> Opcode {
+    op(rmid, opcode, name).blocks(Unsupported)
+}
+
+/// The table. Heap, Heap2 and BRIN records with bit 0x80 (`+INIT`) build their page anew.
+#[rustfmt::skip] // one row per line, so that it reads as a table
+pub const OPCODES: [Opcode; 123] = [
+    op(RM_XLOG, 0x00, "XLOG/CHECKPOINT_SHUTDOWN").check_point(xlog::checkpoint_shutdown),
+    op(RM_XLOG, 0x10, "XLOG/CHECKPOINT_ONLINE").check_point(xlog::checkpoint_online),
+    op(RM_XLOG, 0x20, "XLOG/NOOP"),
+    op(RM_XLOG, 0x30, "XLOG/NEXTOID").check_point(xlog::next_oid),
+    op(RM_XLOG, 0x40, "XLOG/SWITCH"),
+    op(RM_XLOG, 0x50, "XLOG/BACKUP_END"),
+    op(RM_XLOG, 0x60, "XLOG/PARAMETER_CHANGE").effects(xlog::parameter_change).check_point(xlog::parameter_change_state),
+    op(RM_XLOG, 0x70, "XLOG/RESTORE_POINT"),
+    op(RM_XLOG, 0x80, "XLOG/FPW_CHANGE").check_point(xlog::fpw_change),
+    op(RM_XLOG, 0x90, "XLOG/END_OF_RECOVERY").check_point(xlog::end_of_recovery),
+    op(RM_XLOG, 0xA0, "XLOG/FPI_FOR_HINT").blocks(Apply(xlog::hint_without_image)),
+    op(RM_XLOG, 0xB0, "XLOG/FPI").blocks(Images),
+    op(RM_XLOG, 0xD0, "XLOG/OVERWRITE_CONTRECORD"), // checked by the WAL decoder
+
+    xact(0x00, "Transaction/COMMIT").slru(xact::COMMIT_SLRU).effects(xact::end).check_point(xact::commit_state),
+    xact(0x10, "Transaction/PREPARE").effects(xact::prepare).check_point(xact::prepare_state),
+    xact(0x20, "Transaction/ABORT").slru(xact::ABORT_SLRU).effects(xact::end).check_point(xact::end_state),
+    xact(0x30, "Transaction/COMMIT_PREPARED").slru(xact::COMMIT_SLRU).effects(xact::end).check_point(xact::commit_state),
+    xact(0x40, "Transaction/ABORT_PREPARED").slru(xact::ABORT_SLRU).effects(xact::end).check_point(xact::end_state),
+    xact(0x50, "Transaction/ASSIGNMENT"),
+    xact(0x60, "Transaction/INVALIDATION"),
+
+    op(RM_SMGR, 0x10, "Storage/CREATE").effects(smgr::create),
+    op(RM_SMGR, 0x20, "Storage/TRUNCATE").implicit(smgr::TRUNCATE_IMPLICIT).effects(smgr::truncate),
+
+    op(RM_CLOG, 0x00, "CLOG/ZEROPAGE").slru(clog::ZEROPAGE_SLRU),
+    op(RM_CLOG, 0x10, "CLOG/TRUNCATE").effects(clog::truncate),
+
+    op(RM_DBASE, 0x00, "Database/CREATE_FILE_COPY").effects(dbase::create_file_copy),
+    op(RM_DBASE, 0x10, "Database/CREATE_WAL_LOG").effects(dbase::create_wal_log),
+    op(RM_DBASE, 0x20, "Database/DROP").effects(dbase::drop),
+
+    op(RM_TBLSPC, 0x00, "Tablespace/CREATE").effects(tblspc::create),
+    op(RM_TBLSPC, 0x10, "Tablespace/DROP").effects(tblspc::drop),
+
+    op(RM_MULTIXACT, 0x00, "MultiXact/ZERO_OFF_PAGE").slru(multixact::ZERO_OFF_PAGE_SLRU),
+    op(RM_MULTIXACT, 0x10, "MultiXact/ZERO_MEM_PAGE").slru(multixact::ZERO_MEM_PAGE_SLRU),
+    op(RM_MULTIXACT, 0x20, "MultiXact/CREATE_ID").slru(multixact::CREATE_ID_SLRU).check_point(multixact::create_id_state),
+    op(RM_MULTIXACT, 0x30, "MultiXact/TRUNCATE_ID").effects(multixact::truncate).check_point(multixact::truncate_state),
+
+    op(RM_RELMAP, 0x00, "RelMap/UPDATE").effects(relmap::update),
+
+    op(RM_STANDBY, 0x00, "Standby/LOCK"),
+    op(RM_STANDBY, 0x10, "Standby/RUNNING_XACTS").check_point(standby::running_xacts),
+    op(RM_STANDBY, 0x20, "Standby/INVALIDATIONS"),
+
+    op(RM_HEAP2, 0x00, "Heap2/REWRITE"), // files of logical decoding, which we do not keep
+    pages(RM_HEAP2, 0x10, "Heap2/PRUNE"),
+    pages(RM_HEAP2, 0x20, "Heap2/VACUUM"),
+    pages(RM_HEAP2, 0x30, "Heap2/FREEZE_PAGE"),
+    pages(RM_HEAP2, 0x40, "Heap2/VISIBLE"),
+    pages(RM_HEAP2, 0x50, "Heap2/MULTI_INSERT").implicit(VmClears(heap2::multi_insert_clears)),
+    pages(RM_HEAP2, 0xD0, "Heap2/MULTI_INSERT+INIT").implicit(VmClears(heap2::multi_insert_clears)),
+    pages(RM_HEAP2, 0x60, "Heap2/LOCK_UPDATED").implicit(VmClears(heap::lock_clears)),
+    op(RM_HEAP2, 0x70, "Heap2/NEW_CID"),
+
+    pages(RM_HEAP, 0x00, "Heap/INSERT").implicit(VmClears(heap::insert_clears)),
+    pages(RM_HEAP, 0x80, "Heap/INSERT+INIT").implicit(VmClears(heap::insert_clears)),
+    pages(RM_HEAP, 0x10, "Heap/DELETE").implicit(VmClears(heap::delete_clears)),
+    pages(RM_HEAP, 0x20, "Heap/UPDATE").implicit(VmClears(heap::update_clears)),
+    pages(RM_HEAP, 0xA0, "Heap/UPDATE+INIT").implicit(VmClears(heap::update_clears)),
+    op(RM_HEAP, 0x30, "Heap/TRUNCATE"), // for logical decoding
+    pages(RM_HEAP, 0x40, "Heap/HOT_UPDATE").implicit(VmClears(heap::update_clears)),
+    pages(RM_HEAP, 0xC0, "Heap/HOT_UPDATE+INIT").implicit(VmClears(heap::update_clears)),
+    pages(RM_HEAP, 0x50, "Heap/HEAP_CONFIRM"),
+    pages(RM_HEAP, 0x60, "Heap/LOCK").implicit(VmClears(heap::lock_clears)),
+    pages(RM_HEAP, 0x70, "Heap/INPLACE"),
+
+    pages(RM_BTREE, 0x00, "Btree/INSERT_LEAF"),
+    pages(RM_BTREE, 0x10, "Btree/INSERT_UPPER"),
+    pages(RM_BTREE, 0x20, "Btree/INSERT_META"),
+    pages(RM_BTREE, 0x30, "Btree/SPLIT_L"),
+    pages(RM_BTREE, 0x40, "Btree/SPLIT_R"),
+    pages(RM_BTREE, 0x50, "Btree/INSERT_POST"),
+    pages(RM_BTREE, 0x60, "Btree/DEDUP"),
+    pages(RM_BTREE, 0x70, "Btree/DELETE"),
+    pages(RM_BTREE, 0x80, "Btree/UNLINK_PAGE"),
+    pages(RM_BTREE, 0x90, "Btree/UNLINK_PAGE_META"),
+    pages(RM_BTREE, 0xA0, "Btree/NEWROOT"),
+    pages(RM_BTREE, 0xB0, "Btree/MARK_PAGE_HALFDEAD"),
+    pages(RM_BTREE, 0xC0, "Btree/VACUUM"),
+    op(RM_BTREE, 0xD0, "Btree/REUSE_PAGE"),
+    pages(RM_BTREE, 0xE0, "Btree/META_CLEANUP"),
+
+    pages(RM_HASH, 0x00, "Hash/INIT_META_PAGE"),
+    pages(RM_HASH, 0x10, "Hash/INIT_BITMAP_PAGE"),
+    pages(RM_HASH, 0x20, "Hash/INSERT"),
+    pages(RM_HASH, 0x30, "Hash/ADD_OVFL_PAGE"),
+    pages(RM_HASH, 0x40, "Hash/SPLIT_ALLOCATE_PAGE").changed_after_image(&[0]),
+    op(RM_HASH, 0x50, "Hash/SPLIT_PAGE").blocks(Images),
+    pages(RM_HASH, 0x60, "Hash/SPLIT_COMPLETE").changed_after_image(&[0, 1]),
+    pages(RM_HASH, 0x70, "Hash/MOVE_PAGE_CONTENTS"),
+    pages(RM_HASH, 0x80, "Hash/SQUEEZE_PAGE"),
+    pages(RM_HASH, 0x90, "Hash/DELETE"),
+    pages(RM_HASH, 0xA0, "Hash/SPLIT_CLEANUP"),
+    pages(RM_HASH, 0xB0, "Hash/UPDATE_META_PAGE"),
+    pages(RM_HASH, 0xC0, "Hash/VACUUM_ONE_PAGE"),
+
+    pages(RM_GIN, 0x10, "Gin/CREATE_PTREE"),
+    pages(RM_GIN, 0x20, "Gin/INSERT"),
+    pages(RM_GIN, 0x30, "Gin/SPLIT"),
+    op(RM_GIN, 0x40, "Gin/VACUUM_PAGE").blocks(Images),
+    pages(RM_GIN, 0x50, "Gin/DELETE_PAGE"),
+    pages(RM_GIN, 0x60, "Gin/UPDATE_META_PAGE"),
+    pages(RM_GIN, 0x70, "Gin/INSERT_LISTPAGE"),
+    pages(RM_GIN, 0x80, "Gin/DELETE_LISTPAGE"),
+    pages(RM_GIN, 0x90, "Gin/VACUUM_DATA_LEAF_PAGE"),
+
+    pages(RM_GIST, 0x00, "Gist/PAGE_UPDATE").changed_after_image(&[1]),
+    pages(RM_GIST, 0x10, "Gist/DELETE"),
+    op(RM_GIST, 0x20, "Gist/PAGE_REUSE"),
+    pages(RM_GIST, 0x30, "Gist/PAGE_SPLIT").changed_after_image(&[0]),
+    pages(RM_GIST, 0x60, "Gist/PAGE_DELETE"),
+    op(RM_GIST, 0x70, "Gist/ASSIGN_LSN"),
+
+    pages(RM_SEQ, 0x00, "Sequence/LOG"),
+
+    pages(RM_SPGIST, 0x10, "SPGist/ADD_LEAF"),
+    pages(RM_SPGIST, 0x20, "SPGist/MOVE_LEAFS"),
+    pages(RM_SPGIST, 0x30, "SPGist/ADD_NODE"),
+    pages(RM_SPGIST, 0x40, "SPGist/SPLIT_TUPLE"),
+    pages(RM_SPGIST, 0x50, "SPGist/PICKSPLIT"),
+    pages(RM_SPGIST, 0x60, "SPGist/VACUUM_LEAF"),
+    pages(RM_SPGIST, 0x70, "SPGist/VACUUM_ROOT"),
+    pages(RM_SPGIST, 0x80, "SPGist/VACUUM_REDIRECT"),
+
+    pages(RM_BRIN, 0x00, "BRIN/CREATE_INDEX"),
+    pages(RM_BRIN, 0x10, "BRIN/INSERT"),
+    pages(RM_BRIN, 0x90, "BRIN/INSERT+INIT"),
+    pages(RM_BRIN, 0x20, "BRIN/UPDATE"),
+    pages(RM_BRIN, 0xA0, "BRIN/UPDATE+INIT"),
+    pages(RM_BRIN, 0x30, "BRIN/SAMEPAGE_UPDATE"),
+    pages(RM_BRIN, 0x40, "BRIN/REVMAP_EXTEND"),
+    pages(RM_BRIN, 0x50, "BRIN/DESUMMARIZE"),
+
+    op(RM_COMMIT_TS, 0x00, "CommitTs/ZEROPAGE").slru(commit_ts::ZEROPAGE_SLRU),
+    op(RM_COMMIT_TS, 0x10, "CommitTs/TRUNCATE").effects(commit_ts::truncate).check_point(commit_ts::truncate_state),
+
+    op(RM_REPLORIGIN, 0x00, "ReplicationOrigin/SET").effects(replorigin::set),
+    op(RM_REPLORIGIN, 0x10, "ReplicationOrigin/DROP").effects(replorigin::drop),
+
+    pages(RM_GENERIC, 0x00, "Generic/Generic"),
+
+    op(RM_LOGICALMSG, 0x00, "LogicalMessage/MESSAGE"),
+];
+
+/// Row number + 1 of each opcode of each resource manager; 0 where there is none.
+const ROWS: [[u8; 16]; RMGR_NAMES.len()] = index();
+
+const fn index() -> [[u8; 16]; RMGR_NAMES.len()] {
+    let mut rows = [[0; 16]; RMGR_NAMES.len()];
+    let mut row = 0;
+    while row < OPCODES.len() {
+        let opcode = OPCODES[row];
+        let mut high = 0;
+        while high < 16 {
+            if (high << 4) & opcode.mask == opcode.opcode {
+                let slot = &mut rows[opcode.rmid as usize][high as usize];
+                assert!(*slot == 0, "two rows for one opcode");
+                *slot = row as u8 + 1;
+            }
+            high += 1;
+        }
+        row += 1;
+    }
+    rows
+}
+
+/// The row of a record.
+pub(crate) fn lookup(record: &Record, context: &RedoContext) -> Result<&'static Opcode, RedoError> {
+    if context.major != MAJOR {
+        let major = context.major;
+        return Err(RedoError::Major { major });
+    }
+    row(record.rmid, record.info).ok_or_else(|| RedoError::Unknown {
+        rmgr: rmgr_name(record.rmid),
+        info: record.info,
+        lsn: record.start,
+    })
+}
+
+/// The record's type as `pg_waldump --stats=record` prints it; `None` if Postgres 15 has no such.
+#[must_use]
+pub fn record_name(record: &Record) -> Option<&'static str> {
+    row(record.rmid, record.info).map(|opcode| opcode.name)
+}
+
+fn row(rmid: u8, info: u8) -> Option<&'static Opcode> {
+    static TABLE: [Opcode; OPCODES.len()] = OPCODES;
+    let row = ROWS.get(usize::from(rmid))?[usize::from(info >> 4)];
+    TABLE.get(usize::from(row).checked_sub(1)?)
+}
+
+fn rmgr_name(rmid: u8) -> String {
+    match RMGR_NAMES.get(usize::from(rmid)) {
+        Some(name) => (*name).to_owned(),
+        None if rmid >= 128 => format!("{rmid} (of an extension)"),
+        None => rmid.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_record::{CONTEXT, START, record};
+
+    /// Opcodes per resource manager, `+INIT` forms not counted.
+    #[test]
+    fn every_opcode_of_postgres_15_is_there() {
+        let counts = [
+            13, 7, 2, 2, 3, 2, 4, 1, 3, 8, 8, 15, 13, 9, 6, 1, 8, 6, 2, 2, 1, 1,
+        ];
+        for (rmid, expected) in counts.into_iter().enumerate() {
+            let rows = OPCODES.iter().filter(|row| usize::from(row.rmid) == rmid);
+            let count = rows.filter(|row| !row.name.ends_with("+INIT")).count();
+            assert_eq!(count, expected, "{}", RMGR_NAMES[rmid]);
+        }
+        assert_eq!(counts.iter().sum::<usize>(), 117);
+    }
+
+    #[test]
+    fn pages_change_by_71_opcodes() {
+        let changing = OPCODES
+            .iter()
+            .filter(|row| !matches!(row.blocks, crate::opcode::BlockRedo::NoBlocks))
+            .filter(|row| !row.name.ends_with("+INIT"));
+        assert_eq!(changing.count(), 71);
+    }
+
+    #[test]
+    fn names_begin_with_their_resource_manager_and_are_unique() {
+        let mut names: Vec<_> = OPCODES.iter().map(|row| row.name).collect();
+        for row in &OPCODES {
+            let (rmgr, _) = row.name.split_once('/').unwrap();
+            assert_eq!(rmgr, RMGR_NAMES[usize::from(row.rmid)]);
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), OPCODES.len());
+    }
+
+    #[test]
+    fn records_find_their_row() {
+        let cases = [
+            (10, 0x00, "Heap/INSERT"),
+            (10, 0x80, "Heap/INSERT+INIT"),
+            (10, 0xC0, "Heap/HOT_UPDATE+INIT"),
+            (9, 0xD0, "Heap2/MULTI_INSERT+INIT"),
+            (17, 0x90, "BRIN/INSERT+INIT"),
+            // The low bits are generic flags; XACT's highest is no part of the opcode.
+            (10, 0x02, "Heap/INSERT"),
+            (1, 0x80, "Transaction/COMMIT"),
+            (1, 0xB1, "Transaction/COMMIT_PREPARED"),
+            (21, 0x00, "LogicalMessage/MESSAGE"),
+        ];
+        for (rmid, info, name) in cases {
+            assert_eq!(record_name(&record(rmid, info, &[])), Some(name));
+        }
+    }
+
+    #[test]
+    fn what_postgres_15_does_not_have_is_unknown() {
+        let cases = [
+            (0, 0xC0, "resource manager XLOG, info 0xC0"),
+            (1, 0x70, "resource manager Transaction, info 0x70"),
+            (10, 0x90, "resource manager Heap, info 0x90"),
+            (14, 0x50, "resource manager Gist, info 0x50"),
+            (
+                128,
+                0x10,
+                "resource manager 128 (of an extension), info 0x10",
+            ),
+            (
+                255,
+                0x00,
+                "resource manager 255 (of an extension), info 0x00",
+            ),
+        ];
+        for (rmid, info, text) in cases {
+            let record = record(rmid, info, &[0; 64]);
+            let error = crate::effects(&record, &CONTEXT).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("unknown record: {text}, at {START}")
+            );
+            let mut page = [0; offshoot_layout::BLCKSZ];
+            let target = crate::Target::Block(0);
+            let error = crate::redo(&record, target, &mut page, &CONTEXT).unwrap_err();
+            assert!(matches!(error, RedoError::Unknown { .. }));
+        }
+    }
+
+    #[test]
+    fn other_majors_are_refused() {
+        let context = RedoContext {
+            major: 16,
+            ..CONTEXT
+        };
+        let error = crate::effects(&record(10, 0, &[0; 3]), &context).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "records of Postgres 16 cannot be applied; supported: 15"
+        );
+    }
+}
