@@ -10,13 +10,11 @@ pub enum Checksums {
     Off,
 }
 
-/// Fixed at initdb, or nearly so.
+/// Fixed for as long as we follow the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cluster {
     pub major: u32,
     pub checksums: Checksums,
-    /// Whether hint-bit changes are in the WAL although checksums are off.
-    pub wal_log_hints: bool,
 }
 
 impl Cluster {
@@ -34,7 +32,6 @@ impl Cluster {
                 0 => Checksums::Off,
                 _ => Checksums::On,
             },
-            wal_log_hints: control.wal_log_hints,
         })
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::keys::slru_of;
 use crate::value::{IMPLICIT_BLOCK, StoredRecord};
-use crate::{Checksums, EngineError, View};
+use crate::{EngineError, View};
 use offshoot_layout::{BlockKey, Lsn, Page};
-use offshoot_redo::{RedoContext, Target, redo};
+use offshoot_redo::{Target, redo};
 use offshoot_wal::Record;
 
 /// Records of one page, collected from the newest to the oldest that is needed.
@@ -41,14 +41,7 @@ impl RecordChain {
         if self.0.is_empty() {
             return Ok(());
         }
-        let cluster = view.cluster()?;
-        let context = RedoContext {
-            major: cluster.major,
-            checksums: cluster.checksums == Checksums::On,
-            wal_log_hints: cluster.wal_log_hints,
-            // Of no use to redo: what was to be done was decided when the record was filed.
-            track_commit_timestamp: false,
-        };
+        let context = view.redo_context()?;
         for (block_id, record) in self.0.iter().rev() {
             redo(record, target(*block_id, key), page, &context)?;
         }

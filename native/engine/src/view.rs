@@ -1,10 +1,11 @@
 //! A timeline as it was at an LSN.
 
 use crate::sizes::{SizeHistory, add_cuts, newest_entry};
-use crate::{Cluster, EngineError, FileKey, FileKind, Link, Timeline};
+use crate::{CheckPointState, Checksums, Cluster, EngineError, FileKey, FileKind, Link, Timeline};
 use offshoot_layout::{Lsn, RelKey};
+use offshoot_redo::RedoContext;
 use offshoot_store::Snapshot;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub struct View {
     lsn: Lsn,
     chain: Vec<Link>,
     sizes: RefCell<HashMap<RelKey, Arc<SizeHistory>>>,
+    redo_context: OnceCell<RedoContext>,
 }
 
 impl View {
@@ -29,6 +31,7 @@ impl View {
             timeline: Arc::clone(timeline),
             lsn,
             sizes: RefCell::default(),
+            redo_context: OnceCell::new(),
         }
     }
 
@@ -38,6 +41,7 @@ impl View {
             self.lsn = lsn;
             self.chain = self.timeline.chain(lsn);
             self.sizes.get_mut().clear();
+            self.redo_context.take();
         }
     }
 
@@ -117,5 +121,25 @@ impl View {
         let control = control.ok_or_else(|| EngineError::damaged("pg_control", "it is missing"))?;
         let cluster = Cluster::from_control(control)?;
         Ok(*cell.get_or_init(|| cluster))
+    }
+
+    /// The settings that records before this LSN are applied with.
+    pub(crate) fn redo_context(&self) -> Result<RedoContext, EngineError> {
+        if let Some(known) = self.redo_context.get() {
+            return Ok(*known);
+        }
+        let cluster = self.cluster()?;
+        let state = self
+            .file(&CheckPointState::FILE)?
+            .map(CheckPointState::parse);
+        let state = state.transpose()?;
+        let context = RedoContext {
+            major: cluster.major,
+            checksums: cluster.checksums == Checksums::On,
+            wal_log_hints: state.is_some_and(|state| state.control.wal_log_hints),
+            // Of no use to redo: what was to be done was decided when the record was filed.
+            track_commit_timestamp: false,
+        };
+        Ok(*self.redo_context.get_or_init(|| context))
     }
 }
