@@ -1,0 +1,145 @@
+//! Pages made from an image and records: SLRUs, implicit changes, fuzzy base images, refusals.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use offshoot_engine::value::IMPLICIT_BLOCK;
+use offshoot_engine::{Checksums, Durability, EngineError};
+use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, SlruKind, page};
+use support::{TestTenant, block, commit, full_page_image, heap_delete, page_of, rel, tenant};
+
+const HEAP: u32 = 100;
+
+fn at(tenant: &TestTenant, lsn: u64, key: (Fork, u32)) -> Result<Page, EngineError> {
+    let mut made = [0xEE; BLCKSZ];
+    let view = tenant.view(1, Lsn(lsn))?;
+    view.page(&block(rel(HEAP, key.0), key.1), &mut made)?;
+    Ok(made)
+}
+
+#[test]
+fn commits_set_bits_of_a_transaction_status_page() {
+    let tenant = tenant(Checksums::On);
+    let mut writer = tenant.writer(1).unwrap();
+    let kind = SlruKind::Xact;
+    writer.slru_image(kind, 0, Lsn(10), &[0; BLCKSZ]).unwrap();
+    for (xid, end) in [(8, 20), (9, 30), (11, 40)] {
+        let record = commit(xid);
+        writer
+            .slru_record(kind, 0, Lsn(end), Lsn(end - 8), &record)
+            .unwrap();
+    }
+    writer.drop_slru_segment(kind, 0, Lsn(50)).unwrap();
+    writer
+        .slru_record(kind, 0, Lsn(60), Lsn(52), &commit(10))
+        .unwrap();
+    writer.commit(Durability::Later).unwrap();
+    let status = |lsn: u64| {
+        let mut made = [0xEE; BLCKSZ];
+        let view = tenant.view(1, Lsn(lsn)).unwrap();
+        view.slru_page(kind, 0, &mut made).map(|()| made[2])
+    };
+    for (lsn, expected) in [
+        (10, 0),
+        (20, 0b01),
+        (30, 0b0101),
+        (45, 0b0100_0101),
+        (60, 0b01_0000),
+    ] {
+        assert_eq!(status(lsn).unwrap(), expected, "{lsn}");
+    }
+    assert!(matches!(
+        status(50),
+        Err(EngineError::MissingSlruSegment {
+            directory: "pg_xact",
+            segno: 0,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_heap_record_clears_bits_of_the_map_it_does_not_name() {
+    let tenant = tenant(Checksums::Off);
+    let mut writer = tenant.writer(1).unwrap();
+    let map = block(rel(HEAP, Fork::Vm), 0);
+    writer.image(&map, Lsn(10), &[0xFF; BLCKSZ]);
+    writer.extend(&map.rel, Lsn(10), 1).unwrap();
+    let record = heap_delete(block(rel(HEAP, Fork::Main), 5));
+    writer.record(&map, Lsn(20), IMPLICIT_BLOCK, Lsn(12), &record);
+    writer.commit(Durability::Later).unwrap();
+    assert!(at(&tenant, 19, (Fork::Vm, 0)).unwrap() == [0xFF; BLCKSZ]);
+    let cleared = at(&tenant, 20, (Fork::Vm, 0)).unwrap();
+    assert_eq!(cleared[25], 0b1111_0011);
+    assert_eq!(cleared.iter().filter(|&&byte| byte != 0xFF).count(), 1);
+}
+
+#[test]
+fn a_fuzzy_base_image_is_not_changed_by_records_it_has_seen() {
+    let tenant = tenant(Checksums::Off);
+    let key = block(rel(HEAP, Fork::Main), 0);
+    // Filed at the backup's start 10, copied when the page was at 30.
+    let mut base = *page_of(7);
+    page::set_pd_lsn(&mut base, Lsn(30));
+    let mut writer = tenant.writer(1).unwrap();
+    writer.image(&key, Lsn(10), &base);
+    writer.extend(&key.rel, Lsn(10), 1).unwrap();
+    let delete = heap_delete(key);
+    writer.record(&key, Lsn(20), 0, Lsn(12), &delete);
+    writer.record(&key, Lsn(30), 0, Lsn(22), &delete);
+    writer.record(
+        &key,
+        Lsn(40),
+        0,
+        Lsn(32),
+        &full_page_image(key, &page_of(8)),
+    );
+    writer.record(&key, Lsn(50), 0, Lsn(42), &delete);
+    writer.commit(Durability::Later).unwrap();
+    assert!(at(&tenant, 30, (Fork::Main, 0)).unwrap() == base);
+    let mut image = *page_of(8);
+    page::set_pd_lsn(&mut image, Lsn(40));
+    assert!(at(&tenant, 49, (Fork::Main, 0)).unwrap() == image);
+    let view = tenant.view(1, Lsn(50)).unwrap();
+    let made = view.page(&key, &mut [0; BLCKSZ]);
+    // Never a page without the change: either redo makes it, or it says why not.
+    match made {
+        Ok(()) => assert_eq!(
+            page::pd_lsn(&at(&tenant, 50, (Fork::Main, 0)).unwrap()),
+            Lsn(50)
+        ),
+        Err(error) => assert!(matches!(error, EngineError::Redo(_)), "{error}"),
+    }
+}
+
+#[test]
+fn damaged_versions_are_errors() {
+    let tenant = tenant(Checksums::Off);
+    let rel = rel(HEAP, Fork::Main);
+    let mut writer = tenant.writer(1).unwrap();
+    writer.extend(&rel, Lsn(10), 4).unwrap();
+    let mut broken = full_page_image(block(rel, 0), &page_of(8));
+    broken[100] ^= 1;
+    writer.record(&block(rel, 0), Lsn(20), 0, Lsn(12), &broken);
+    writer.encoded_image(&block(rel, 1), Lsn(20), &[1, 9, 0, 0, 0, 0]);
+    writer.record(
+        &block(rel, 2),
+        Lsn(20),
+        7,
+        Lsn(12),
+        &full_page_image(block(rel, 2), &page_of(8)),
+    );
+    writer.commit(Durability::Later).unwrap();
+    for (number, expected) in [
+        (0, "CRC"),
+        (1, "damaged page version"),
+        (2, "block reference 7"),
+    ] {
+        let error = at(&tenant, 20, (Fork::Main, number))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{number}: {error}");
+    }
+    assert!(at(&tenant, 20, (Fork::Main, 3)).unwrap() == [0; BLCKSZ]);
+}
