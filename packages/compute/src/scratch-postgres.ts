@@ -62,7 +62,7 @@ const GUARD = [
   'exec 3<&0 </dev/null',
   '"$@" 3<&- & postgres=$!',
   '{ read -r _ <&3; kill -QUIT $postgres; } & guard=$!',
-  'wait $postgres; status=$?; kill $guard; exit $status',
+  'wait $postgres; status=$?; kill $guard 2>/dev/null; exit $status',
 ].join('\n');
 
 /**
