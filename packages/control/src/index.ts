@@ -1,1 +1,3 @@
-export {};
+export { type ApiOptions, buildApi } from './api/build-api.js';
+export { ControlPlane, type ControlPlaneOptions, type DaemonFacts } from './control-plane.js';
+export { toProblem } from './problem.js';

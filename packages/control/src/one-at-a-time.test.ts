@@ -14,7 +14,14 @@ test('work on one key runs in order and apart; other keys do not wait', async ()
   const next = queue.run('a', work('second', 1));
   await queue.run('b', work('other', 1));
   await Promise.all([slow, next]);
-  expect(seen).toEqual(['first begins', 'other begins', 'other ends', 'first ends', 'second begins', 'second ends']);
+  expect(seen).toEqual([
+    'first begins',
+    'other begins',
+    'other ends',
+    'first ends',
+    'second begins',
+    'second ends',
+  ]);
 });
 
 test('a failure reaches its caller and leaves the way free', async () => {

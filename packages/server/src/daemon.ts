@@ -1,0 +1,211 @@
+import { chmod, mkdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  computePlaces,
+  LocalComputeDriver,
+  type OsUser,
+  resolveOsUser,
+  resolvePostgres,
+} from '@offshoot/compute';
+import { buildApi, ControlPlane } from '@offshoot/control';
+import { type PageListenerSpec, PageServer, PageService } from '@offshoot/pageserver';
+import { baseError } from '@offshoot/types';
+import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
+import type { Log } from './log.js';
+import { makePageSocketDirectory, removePageSocketDirectory } from './page-socket-directory.js';
+import type { Address, Settings } from './settings.js';
+import { openTokenFile } from './token-file.js';
+import { version } from './version.js';
+
+/** A running page server with everything around it. */
+export interface Daemon {
+  apiUrl: string;
+  token: string;
+  dataDirectory: string;
+  /** Stops computes, services and storage, in that order. A second call waits for the same end. */
+  close(): Promise<void>;
+}
+
+/** Longest request body of the management API, in bytes. */
+const bodyBytesMax = 64 * 1024;
+/** Ended operations that stay readable. */
+const operationsEndedMax = 100;
+
+/** What to undo when a later step of the start fails, and at the end: the last made goes first. */
+class Teardown {
+  readonly #steps: (() => Promise<unknown> | unknown)[] = [];
+  #running: Promise<void> | undefined;
+
+  add(step: () => Promise<unknown> | unknown): void {
+    this.#steps.push(step);
+  }
+
+  run(): Promise<void> {
+    this.#running ??= this.#run();
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const failures: unknown[] = [];
+    for (const step of this.#steps.reverse()) {
+      try {
+        await step();
+      } catch (failure) {
+        failures.push(failure);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+/** Starts everything or nothing. Throws OffshootErrors that say what stands in the way. */
+export async function startDaemon(settings: Settings, log: Log): Promise<Daemon> {
+  const teardown = new Teardown();
+  try {
+    return await start(settings, log, teardown);
+  } catch (error) {
+    await teardown
+      .run()
+      .catch((failure: unknown) => log.error({ err: failure }, 'clean-up after a failed start'));
+    throw error;
+  }
+}
+
+async function start(settings: Settings, log: Log, teardown: Teardown): Promise<Daemon> {
+  const { dataDirectory } = settings;
+  const osUser = await resolveOsUser(settings.osUser);
+  await makeDataDirectory(dataDirectory, osUser);
+  const pageServer = await PageServer.open({
+    dataDir: dataDirectory,
+    log: (message, facts) => log.warn(facts, message),
+  });
+  teardown.add(() => pageServer.close());
+  // From here on the directory is ours alone.
+  const daemonFile = join(dataDirectory, 'daemon.json');
+  const former = await readDaemonFile(daemonFile);
+  const places = computePlaces(dataDirectory);
+  const installation = await resolvePostgres({
+    bindir: settings.pgBindir,
+    cacheDirectory: places.cache,
+    osUser,
+  });
+  if (typeof former?.socket_directory === 'string')
+    await removePageSocketDirectory(former.socket_directory, osUser);
+  const socketDirectory = await makePageSocketDirectory(places.run, osUser);
+  teardown.add(() => removePageSocketDirectory(socketDirectory, osUser));
+  const pageService = await startPageService(settings, pageServer, join(socketDirectory, 'pages.sock'), log);
+  teardown.add(() => pageService.close());
+
+  const driver = await LocalComputeDriver.open({
+    dataDirectory,
+    installation,
+    osUser,
+    pageService: { kind: 'unix', path: join(socketDirectory, 'pages.sock') },
+  });
+  teardown.add(() => driver.close());
+  const swept = await driver.sweep();
+  if (swept.removedDirectories.length > 0) log.warn(swept, 'removed what a former daemon left');
+
+  const startedAt = new Date();
+  const control = new ControlPlane({
+    pageServer,
+    driver,
+    operationsEndedMax,
+    facts: { version, pid: process.pid, dataDirectory, startedAt, pageService: () => factsOf(pageService) },
+    onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
+  });
+  teardown.add(() => control.close());
+  const token = await openTokenFile(join(dataDirectory, 'token'));
+  const api = buildApi(control, {
+    token,
+    bodyBytesMax,
+    onFailure: (err, request) => log.error({ err, ...request }, 'a request failed'),
+  });
+  const apiUrl = await listen(api, settings.apiListen);
+  teardown.add(() => api.close());
+  await writeDaemonFile(daemonFile, {
+    pid: process.pid,
+    api_url: apiUrl,
+    page_service: [...pageService.addresses],
+    socket_directory: socketDirectory,
+  });
+  teardown.add(() => removeDaemonFile(daemonFile));
+  log.info(
+    { apiUrl, pageService: pageService.addresses, postgres: installation, osUser: osUser.name },
+    'ready',
+  );
+  return { apiUrl, token, dataDirectory, close: () => teardown.run() };
+}
+
+/** Another user passes through and cannot list; the files below that matter are for the daemon's user alone. */
+async function makeDataDirectory(path: string, osUser: OsUser): Promise<void> {
+  const made = await mkdir(path, { recursive: true, mode: 0o755 }).catch((cause: unknown) => {
+    throw baseError('invalid_argument', `the data directory ${path} cannot be made: ${messageOf(cause)}`, {
+      cause,
+    });
+  });
+  if (!(await stat(path)).isDirectory())
+    throw baseError('invalid_argument', `--data ${path} is not a directory`);
+  if (made !== undefined) await chmod(path, osUser.kind === 'other' ? 0o711 : 0o700);
+}
+
+async function startPageService(
+  settings: Settings,
+  source: PageServer,
+  socketPath: string,
+  log: Log,
+): Promise<PageService> {
+  // The directory around the socket lets only Postgres' user and this one in.
+  const listeners: PageListenerSpec[] = [{ kind: 'unix', path: socketPath, mode: 0o666, auth: 'trust' }];
+  const { pageListen, pageTokenFile } = settings;
+  const token =
+    pageTokenFile === undefined ? undefined : await readSecret('--page-token-file', pageTokenFile);
+  if (pageListen !== undefined) {
+    const tls = await readTls(settings);
+    listeners.push({ kind: 'tcp', ...pageListen, auth: token === undefined ? 'trust' : 'token', ...tls });
+  }
+  return PageService.start({
+    source,
+    listeners,
+    tokens: () => (token === undefined ? [] : [{ token, scope: 'all-tenants' }]),
+    onAlert: (error) => log.error({ err: error }, 'page service'),
+  });
+}
+
+async function readTls(settings: Settings) {
+  const { tlsCertificateFile, tlsKeyFile } = settings;
+  if (tlsCertificateFile === undefined || tlsKeyFile === undefined) return {};
+  const cert = await readSecret('--tls-cert', tlsCertificateFile);
+  return { tls: { cert, key: await readSecret('--tls-key', tlsKeyFile) } };
+}
+
+async function readSecret(flag: string, path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw baseError('invalid_argument', `${flag} ${path} cannot be read: ${messageOf(cause)}`, { cause });
+  });
+  if (text.trim() === '') throw baseError('invalid_argument', `${flag} ${path} is empty`);
+  return text.trim();
+}
+
+async function listen(api: ReturnType<typeof buildApi>, { host, port }: Address): Promise<string> {
+  try {
+    return await api.listen({ host, port });
+  } catch (cause) {
+    throw baseError('invalid_argument', `the API cannot listen on ${host}:${port}: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function factsOf({ addresses, counters }: PageService) {
+  return {
+    addresses: [...addresses],
+    connections: counters.connectionsOpen,
+    pages_served: counters.requests.get_page,
+    bytes_sent: counters.bytesSent,
+  };
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

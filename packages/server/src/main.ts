@@ -1,0 +1,78 @@
+import { asOffshootError } from '@offshoot/types';
+import { Command, CommanderError } from 'commander';
+import { startDaemon } from './daemon.js';
+import { openLog } from './log.js';
+import { readSettings, type StartFlags } from './settings.js';
+
+/** Exit codes: done; refused or failed; wrong usage. */
+const done = 0;
+const failed = 1;
+const wrongUsage = 2;
+
+/** Runs one command line (without the program's name) and answers its exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync(args, { from: 'user' });
+    return done;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? done : wrongUsage;
+    const known = asOffshootError(error);
+    const { action } = known.details;
+    process.stderr.write(`error: ${known.message}\n${action === undefined ? '' : `  ${action}\n`}`);
+    return known.code === 'invalid_argument' ? wrongUsage : failed;
+  }
+}
+
+function program(): Command {
+  const top = new Command('pageserver')
+    .description('A copy-on-write page server for Postgres. Control it with pageserver-ctl.')
+    .showHelpAfterError('(add --help for what is possible)')
+    .exitOverride();
+  top
+    .command('start')
+    .description('run the page server, its computes and its management API until SIGTERM or SIGINT')
+    .option('--data <dir>', 'data directory, made when absent ($OFFSHOOT_DATA, default ~/.offshoot)')
+    .option(
+      '--api-listen <host:port>',
+      'management API, loopback only ($OFFSHOOT_API_LISTEN, default 127.0.0.1:0)',
+    )
+    .option('--page-listen <host:port>', 'page service on TCP as well ($OFFSHOOT_PAGE_LISTEN, default none)')
+    .option(
+      '--page-token-file <file>',
+      'password that page service clients must give ($OFFSHOOT_PAGE_TOKEN_FILE)',
+    )
+    .option('--tls-cert <file>', 'certificate chain for the page service on TCP, PEM ($OFFSHOOT_TLS_CERT)')
+    .option('--tls-key <file>', 'its private key, PEM ($OFFSHOOT_TLS_KEY)')
+    .option(
+      '--pg-bindir <dir>',
+      'Postgres 15 to run computes with ($OFFSHOOT_PG_BINDIR, default the embedded one)',
+    )
+    .option('--os-user <name>', 'user that runs Postgres when started as root ($OFFSHOOT_OS_USER)')
+    .option('--log-level <level>', 'debug, info, warn or error ($OFFSHOOT_LOG_LEVEL, default info)')
+    .addHelpText(
+      'after',
+      `
+Port 0 means any free port; the addresses in use are written to DIR/daemon.json, the API's token to DIR/token,
+where pageserver-ctl finds both. Logs go to stderr as JSON lines.`,
+    )
+    .exitOverride()
+    .action((flags: StartFlags) => runUntilSignal(flags));
+  return top;
+}
+
+async function runUntilSignal(flags: StartFlags): Promise<void> {
+  const settings = readSettings(flags, process.env);
+  const log = openLog(settings.logLevel);
+  let stop: (signal: string) => void = () => {};
+  const stopped = new Promise<string>((resolve) => {
+    stop = resolve;
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(signal));
+  const daemon = await startDaemon(settings, log);
+  process.stdout.write(
+    `page server ready: API at ${daemon.apiUrl}, data in ${settings.dataDirectory}\n` +
+      `control it with: pageserver-ctl --data ${settings.dataDirectory} status\n`,
+  );
+  log.info({ signal: await stopped }, 'shutting down');
+  await daemon.close();
+}

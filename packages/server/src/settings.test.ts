@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { parseAddress, readSettings } from './settings.js';
+
+test.each([
+  ['127.0.0.1:0', '127.0.0.1', 0],
+  ['localhost:7070', 'localhost', 7070],
+  ['[::1]:65535', '::1', 65535],
+])('%s is an address', (text, host, port) => {
+  expect(parseAddress('--api-listen', text)).toEqual({ host, port });
+});
+
+test.each(['', '7070', 'localhost', 'localhost:', ':1', '::1:1', 'a:65536', 'a b:1', 'a:-1'])(
+  '%j is refused as an address',
+  (text) => {
+    expect(() => parseAddress('--api-listen', text)).toThrow(/--api-listen/);
+  },
+);
+
+test('flags win over the environment', () => {
+  const settings = readSettings({ data: '/a' }, { OFFSHOOT_DATA: '/b', OFFSHOOT_LOG_LEVEL: 'warn' });
+  expect(settings).toMatchObject({ dataDirectory: '/a', logLevel: 'warn' });
+});
+
+test.each([
+  [{ apiListen: '0.0.0.0:1' }, /loopback/],
+  [{ tlsCert: 'c.pem' }, /--tls-key/],
+  [{ pageListen: '0.0.0.0:1' }, /--page-token-file/],
+  [{ logLevel: 'loud' }, /--log-level/],
+])('%j is refused', (flags, reason) => {
+  expect(() => readSettings(flags, {})).toThrow(reason);
+});

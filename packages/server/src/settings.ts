@@ -1,0 +1,119 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { baseError } from '@offshoot/types';
+
+/** Where something listens. Port 0: any free one. */
+export interface Address {
+  host: string;
+  port: number;
+}
+
+/** Everything that the operator can choose. */
+export interface Settings {
+  /** Tenants, catalog, computes and the token live here. */
+  dataDirectory: string;
+  /** The management API; a loopback address. */
+  apiListen: Address;
+  /** The page service on TCP, besides the Unix socket that local computes use. */
+  pageListen?: Address;
+  /** File whose content page service clients must give as their password. Without it: trust. */
+  pageTokenFile?: string;
+  /** PEM files; both or neither. With them TCP clients of the page service must use TLS. */
+  tlsCertificateFile?: string;
+  tlsKeyFile?: string;
+  /** Directory of `postgres`; default: the embedded Postgres. */
+  pgBindir?: string;
+  /** OS user that runs Postgres when the daemon is root. */
+  osUser?: string;
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+
+/** What the command line gives, as text. */
+export interface StartFlags {
+  data?: string;
+  apiListen?: string;
+  pageListen?: string;
+  pageTokenFile?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  pgBindir?: string;
+  osUser?: string;
+  logLevel?: string;
+}
+
+/** Flags over environment over defaults. Throws `invalid_argument` that names the flag. */
+export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Settings {
+  const choose = (flag: string | undefined, variable: string) => flag ?? env[variable];
+  const apiListen = parseAddress(
+    '--api-listen',
+    choose(flags.apiListen, 'OFFSHOOT_API_LISTEN') ?? '127.0.0.1:0',
+  );
+  if (!isLoopback(apiListen.host)) {
+    throw baseError(
+      'invalid_argument',
+      `--api-listen ${apiListen.host}: the management API is bound to loopback only; use 127.0.0.1, ::1 or localhost`,
+    );
+  }
+  const pageListen = choose(flags.pageListen, 'OFFSHOOT_PAGE_LISTEN');
+  const settings: Settings = {
+    dataDirectory: resolve(choose(flags.data, 'OFFSHOOT_DATA') ?? join(homedir(), '.offshoot')),
+    apiListen,
+    logLevel: parseLogLevel(choose(flags.logLevel, 'OFFSHOOT_LOG_LEVEL') ?? 'info'),
+    ...present(
+      'pageListen',
+      pageListen === undefined ? undefined : parseAddress('--page-listen', pageListen),
+    ),
+    ...present('pageTokenFile', choose(flags.pageTokenFile, 'OFFSHOOT_PAGE_TOKEN_FILE')),
+    ...present('tlsCertificateFile', choose(flags.tlsCert, 'OFFSHOOT_TLS_CERT')),
+    ...present('tlsKeyFile', choose(flags.tlsKey, 'OFFSHOOT_TLS_KEY')),
+    ...present('pgBindir', choose(flags.pgBindir, 'OFFSHOOT_PG_BINDIR')),
+    ...present('osUser', choose(flags.osUser, 'OFFSHOOT_OS_USER')),
+  };
+  checkTogether(settings);
+  return settings;
+}
+
+function checkTogether(settings: Settings): void {
+  if ((settings.tlsCertificateFile === undefined) !== (settings.tlsKeyFile === undefined)) {
+    throw baseError('invalid_argument', '--tls-cert and --tls-key belong together: give both or neither');
+  }
+  const { pageListen } = settings;
+  if (pageListen !== undefined && !isLoopback(pageListen.host) && settings.pageTokenFile === undefined) {
+    throw baseError(
+      'invalid_argument',
+      `--page-listen ${pageListen.host} can be reached from other machines: set --page-token-file too`,
+    );
+  }
+}
+
+function present<Key extends string, T>(key: Key, value: T | undefined): { [K in Key]?: T } {
+  return value === undefined ? {} : ({ [key]: value } as { [K in Key]?: T });
+}
+
+/** `host:port`, `[v6]:port`. */
+export function parseAddress(flag: string, text: string): Address {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65535) {
+    throw baseError(
+      'invalid_argument',
+      `${flag} ${JSON.stringify(text)} is no address: write HOST:PORT, like 127.0.0.1:0`,
+    );
+  }
+  return { host, port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function parseLogLevel(text: string): Settings['logLevel'] {
+  const level = logLevels.find((known) => known === text);
+  if (level === undefined) {
+    throw baseError('invalid_argument', `--log-level ${text}: choose one of ${logLevels.join(', ')}`);
+  }
+  return level;
+}

@@ -1,0 +1,67 @@
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import postgres from 'postgres';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runCommand } from '../fixture/command-line.js';
+import { World } from '../fixture/world.js';
+
+/** Where the programs may be besides PATH, as distributions place them. */
+const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/lib/postgresql/15/bin'];
+const program = (name: string) => places.map((place) => join(place, name)).find((path) => existsSync(path));
+
+let world: World;
+let url: string;
+
+beforeAll(async () => {
+  world = await World.make([
+    'create extension amcheck',
+    'create table parent (id int primary key, name text not null)',
+    'create table child (id int primary key, parent int not null references parent)',
+    `insert into parent select i, 'n' || i from generate_series(1, 1000) i`,
+    'insert into child select i, 1 + i % 1000 from generate_series(1, 5000) i',
+    'create view both_of as select p.name, c.id from parent p join child c on c.parent = p.id',
+    'vacuum analyze',
+  ]);
+  url = await world.fork('served');
+});
+
+afterAll(async () => world[Symbol.asyncDispose]());
+
+test('postgres.js: typed rows, a transaction, a cursor, COPY', async () => {
+  const sql = postgres(url, { max: 2, connection: { application_name: 'second client' } });
+  try {
+    const [row] = await sql`select count(*)::int as n from child where parent < ${11}`;
+    expect(row).toEqual({ n: 50 });
+    await sql.begin(async (transaction) => {
+      await transaction`insert into parent values (2000, 'new')`;
+      await transaction`insert into child values (20000, 2000)`;
+    });
+    let seen = 0;
+    for await (const rows of sql`select * from child order by id`.cursor(100)) seen += rows.length;
+    expect(seen).toBe(5001);
+  } finally {
+    await sql.end();
+  }
+});
+
+test.skipIf(program('psql') === undefined)('psql', async () => {
+  const { stdout } = await runCommand(program('psql') ?? '', [url, '-XAtc', 'select count(*) from both_of']);
+  expect(Number(stdout)).toBeGreaterThanOrEqual(5000);
+});
+
+test.skipIf(program('pg_dump') === undefined)('pg_dump gives the same dump as production', async () => {
+  const clean = await world.fork('dumped');
+  const dump = async (from: string) => {
+    const { stdout, code, stderr } = await runCommand(program('pg_dump') ?? '', [from]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    return stdout.replace(/^\\(un)?restrict .*$/gm, '');
+  };
+  expect(await dump(clean)).toBe(await dump(world.production.url()));
+});
+
+test.skipIf(program('pg_amcheck') === undefined)('pg_amcheck is clean on a clone', async () => {
+  const clean = await world.fork('checked');
+  const flags = ['--heapallindexed', '--parent-check', '--rootdescend', '--no-strict-names'];
+  const result = await runCommand(program('pg_amcheck') ?? '', ['-d', clean, ...flags]);
+  expect(result).toEqual({ code: 0, stdout: '', stderr: '' });
+});
