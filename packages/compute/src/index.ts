@@ -12,7 +12,7 @@ export type {
 } from './compute-driver.js';
 export { computeError } from './compute-errors.js';
 export type { ComputeState } from './compute-lifecycle.js';
-export { type ComputePlaces, type ComputePlaces, computePlaces, computePlaces } from './compute-paths.js';
+export { type ComputePlaces, computePlaces } from './compute-paths.js';
 export { type ComputeSettings, defaultComputeSettings, resolveComputeSettings } from './compute-settings.js';
 export { LocalComputeDriver, type LocalComputeDriverOptions } from './local-compute-driver.js';
 export { defaultLocalComputeLimits, type LocalComputeLimits } from './local-compute-limits.js';
@@ -27,11 +27,7 @@ export { assertEnterable } from './reachability.js';
 export { type ScratchConnection, ScratchPostgres, type ScratchPostgresOptions } from './scratch-postgres.js';
 export {
   chooseSocketDirectory,
-  chooseSocketDirectory,
-  makeSocketDirectory,
   makeSocketDirectory,
   removeSocketDirectory,
-  removeSocketDirectory,
-  temporaryDirectories,
   temporaryDirectories,
 } from './socket-directory.js';
