@@ -1,5 +1,6 @@
 //! Versioned keys in LMDB: opaque keys and values in three named tables. See the README of this folder.
 
+mod disk_room;
 mod entries;
 mod error;
 mod map_gate;

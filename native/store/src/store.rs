@@ -7,7 +7,7 @@ use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, FlagSetMode, WithoutTls
 use parking_lot::{Mutex, RwLock};
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub enum Durability {
 pub struct Store {
     env: RwLock<Option<Env<WithoutTls>>>,
     databases: Databases,
+    data_file: PathBuf,
     gate: Arc<MapGate>,
     /// Held by whoever writes, grows the map or changes LMDB's flags.
     writing: Mutex<()>,
@@ -41,7 +42,8 @@ impl Store {
             .recursive(true)
             .mode(0o700)
             .create(dir)?;
-        let file_bytes = fs::metadata(dir.join("data.mdb")).map_or(0, |found| found.len() as usize);
+        let data_file = dir.join("data.mdb");
+        let file_bytes = fs::metadata(&data_file).map_or(0, |found| found.len() as usize);
         let map_bytes = options
             .map_size_initial_bytes
             .max(file_bytes + file_bytes / 4);
@@ -59,6 +61,7 @@ impl Store {
         Ok(Store {
             env: RwLock::new(Some(env)),
             databases,
+            data_file,
             gate: MapGate::new(Duration::from_millis(options.grow_wait_ms)),
             writing: Mutex::new(()),
             options,
@@ -163,7 +166,7 @@ impl Store {
         batch: &mut impl FnMut(&mut WriteTxn<'_>) -> Result<T, E>,
     ) -> Result<Attempt<Result<T, E>>, StoreError> {
         let _pass = self.gate.enter()?;
-        let mut txn = WriteTxn::new(env.write_txn()?, &self.databases);
+        let mut txn = WriteTxn::new(env.write_txn()?, &self.databases, &self.data_file);
         let result = batch(&mut txn);
         if txn.map_must_grow() {
             return Ok(Attempt::MapMustGrow);
@@ -231,17 +234,23 @@ impl Drop for Unsynced<'_> {
     }
 }
 
+/// Opening what is there writes nothing: a store on a full disk can still be read.
 fn open_databases(env: &Env<WithoutTls>) -> Result<Databases, StoreError> {
-    let opened = env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
-        let mut open = |table: Table| opener.create_database(txn, Some(table.name()));
-        let [versions, sizes, files] = Table::ALL;
-        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit([
-            open(versions)?,
-            open(sizes)?,
-            open(files)?,
-        ]))
+    let [versions, sizes, files] = Table::ALL;
+    let found = env.open_databases_and_commit(env.read_txn()?, |opener, txn| {
+        let open = |table: Table| opener.open_database(txn, Some(table.name()));
+        let opened = (open(versions)?, open(sizes)?, open(files)?);
+        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(opened))
     })?;
-    opened.commit().ok_or(StoreError::Closed)
+    if let Some((Some(versions), Some(sizes), Some(files))) = found.commit() {
+        return Ok([versions, sizes, files]);
+    }
+    let created = env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
+        let mut create = |table: Table| opener.create_database(txn, Some(table.name()));
+        let created = [create(versions)?, create(sizes)?, create(files)?];
+        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(created))
+    })?;
+    created.commit().ok_or(StoreError::Closed)
 }
 
 /// A new file's name is only safe when the directory that holds it is.

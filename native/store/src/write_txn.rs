@@ -1,23 +1,27 @@
 //! One batch of changes, visible and durable as a whole or not at all.
 
+use crate::disk_room::explain;
 use crate::entries::Reader;
 use crate::table::{Databases, KEY_BYTES_MAX};
 use crate::{Entries, EntriesBack, Entry, StoreError, Table};
 use heed::RwTxn;
 use std::ops::Bound;
+use std::path::Path;
 
 /// The write side of `Store::write`; it reads its own changes.
 pub struct WriteTxn<'s> {
     txn: RwTxn<'s>,
     databases: &'s Databases,
+    data_file: &'s Path,
     map_must_grow: bool,
 }
 
 impl<'s> WriteTxn<'s> {
-    pub(crate) fn new(txn: RwTxn<'s>, databases: &'s Databases) -> Self {
+    pub(crate) fn new(txn: RwTxn<'s>, databases: &'s Databases, data_file: &'s Path) -> Self {
         WriteTxn {
             txn,
             databases,
+            data_file,
             map_must_grow: false,
         }
     }
@@ -28,7 +32,8 @@ impl<'s> WriteTxn<'s> {
     }
 
     pub(crate) fn commit(self) -> Result<(), StoreError> {
-        Ok(self.txn.commit()?)
+        let done = self.txn.commit().map_err(StoreError::from);
+        done.map_err(|error| explain(error, self.data_file))
     }
 
     fn reader(&self) -> Reader<'_> {
@@ -118,7 +123,7 @@ impl<'s> WriteTxn<'s> {
 
     fn noted<T>(&mut self, done: heed::Result<T>) -> Result<T, StoreError> {
         done.map_err(|error| {
-            let error = StoreError::from(error);
+            let error = explain(StoreError::from(error), self.data_file);
             self.map_must_grow |= matches!(error, StoreError::MapMustGrow);
             error
         })
