@@ -9,6 +9,8 @@ mod error;
 pub mod free_space_map;
 pub mod opcode;
 mod payload;
+#[cfg(test)]
+mod proptests;
 mod redo;
 pub mod rmgr;
 pub mod rmgr_table;

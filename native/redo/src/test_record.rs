@@ -34,11 +34,7 @@ pub fn record(rmid: u8, info: u8, main: &[u8]) -> Record {
     parse(&draft(rmid, info, main))
 }
 
-/// Fields of a payload, each little-endian.
-pub fn payload(fields: &[&[u8]]) -> Vec<u8> {
-    fields.concat()
-}
-
+/// Fields of 32 bits, little-endian.
 pub fn u32s(values: &[u32]) -> Vec<u8> {
     values
         .iter()

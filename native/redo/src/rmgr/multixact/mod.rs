@@ -4,6 +4,8 @@
 mod apply;
 mod effects;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use crate::opcode::SlruRedo;
 

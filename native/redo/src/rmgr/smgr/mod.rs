@@ -3,6 +3,8 @@
 mod apply;
 mod effects;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use crate::opcode::ImplicitRedo;
 

@@ -6,6 +6,8 @@ mod check_point;
 mod effects;
 mod prepare;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use crate::opcode::SlruRedo;
 
