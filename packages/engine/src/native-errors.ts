@@ -6,6 +6,8 @@ export const engineError = defineErrors({
   engine_addon_missing: { kind: 'alert', sqlState: '58P01', httpStatus: 500 },
   /** A handle was used after its close. */
   engine_closed: { kind: 'reconnect', sqlState: '57P01', httpStatus: 503 },
+  /** A page request that does not have the form of one. */
+  engine_request_malformed: { kind: 'fix', sqlState: '08P01', httpStatus: 400 },
   /** A failure inside the engine that has no code of its own. */
   engine_failed: { kind: 'alert', sqlState: 'XX000', httpStatus: 500 },
   /** A request that no state of the data could satisfy. */
@@ -52,6 +54,7 @@ const codes: Readonly<Record<string, Parameters<typeof engineError>[0]>> = {
   internal: 'engine_failed',
   io: 'storage_io',
   locked: 'directory_locked',
+  malformed_request: 'engine_request_malformed',
   not_found: 'engine_not_found',
   not_readable: 'lsn_out_of_range',
   store_full: 'store_full',

@@ -9,6 +9,8 @@ export const importError = defineErrors({
   source_unreachable: { kind: 'retry', sqlState: '08001', httpStatus: 502 },
   /** The source does not let this user in, or not for replication. */
   source_access_denied: { kind: 'fix', sqlState: '42501', httpStatus: 422 },
+  /** No encrypted connection could be made of the kind that the connection string asks for. */
+  source_tls: { kind: 'fix', sqlState: '08001', httpStatus: 422 },
   /** The source's settings leave no room: WAL senders, replication slots. */
   source_settings: { kind: 'fix', sqlState: '55000', httpStatus: 422 },
   /** The source is of a kind that cannot be served. */
@@ -32,6 +34,12 @@ interface Rule {
 
 /** What a user can do about errors that Postgres reports; the first that fits counts. */
 const RULES: readonly Rule[] = [
+  {
+    sqlState: /^28000$/,
+    text: /pg_hba.*no encryption/,
+    code: 'source_access_denied',
+    hint: 'it may want encryption: add sslmode=verify-full to the connection string; else add a line such as `host replication USER ADDRESS scram-sha-256` to its pg_hba.conf and reload it',
+  },
   {
     sqlState: /^28000$/,
     text: /pg_hba/,
@@ -95,24 +103,36 @@ const UNREACHABLE = new Set([
   'EACCES',
 ]);
 
+/** Errors below the protocol, by what Node.js and `pg` say. */
+const CONNECTION_RULES: readonly { readonly text: RegExp; readonly code: Code; readonly hint: string }[] = [
+  {
+    text: /certificate|Hostname.IP does not match|altnames/i,
+    code: 'source_tls',
+    hint: 'name its authority with sslrootcert=FILE, or trust it unseen with sslmode=no-verify',
+  },
+  { text: /does not support SSL/, code: 'source_tls', hint: 'add sslmode=disable to the connection string' },
+  {
+    text: /timeout expired/,
+    code: 'source_unreachable',
+    hint: 'check its address, and firewalls in between',
+  },
+];
+
 /** What happened at the source, in our words. `doing` completes "while …". */
 export function sourceError(thrown: unknown, doing: string): OffshootError {
   if (thrown instanceof OffshootError) {
     return thrown;
   }
-  if (isDatabaseError(thrown)) {
-    return fromDatabaseError(thrown, doing);
-  }
+  return isDatabaseError(thrown) ? fromDatabaseError(thrown, doing) : fromConnectionError(thrown, doing);
+}
+
+function fromConnectionError(thrown: unknown, doing: string): OffshootError {
   const { code, message } = thrown as NodeJS.ErrnoException;
   const text = message || code || String(thrown);
-  const unreachable = code !== undefined && UNREACHABLE.has(code);
-  return importError(
-    unreachable ? 'source_unreachable' : 'source_lost',
-    `the source, while ${doing}: ${text}`,
-    {
-      cause: thrown,
-    },
-  );
+  const rule = CONNECTION_RULES.find((each) => each.text.test(text));
+  const plain = code !== undefined && UNREACHABLE.has(code) ? 'source_unreachable' : 'source_lost';
+  const hint = rule === undefined ? '' : `; ${rule.hint}`;
+  return importError(rule?.code ?? plain, `the source, while ${doing}: ${text}${hint}`, { cause: thrown });
 }
 
 function isDatabaseError(thrown: unknown): thrown is DatabaseError {
