@@ -151,6 +151,10 @@ impl Connection {
         let mut arrivals = Arrivals::new();
         let bytes = self.inbox.unread();
         while let Some((body, frame_bytes)) = next_body(&bytes[taken..])? {
+            // An answer that is no page is left for whoever will wait for it.
+            if answer.is_some() && self.pending.front().is_some_and(|next| next.page.is_none()) {
+                break;
+            }
             let pending = self.pending.pop_front();
             let pending = pending.ok_or_else(|| wrong("an answer that nobody asked for"))?;
             let response = checked(body, &pending, lsn)?;

@@ -5,7 +5,7 @@ use crate::client::retry;
 use crate::env::{Settings, settings};
 use crate::error::Errno;
 use crate::listing;
-use crate::map_file;
+use crate::map_file::{self, MapFile};
 use crate::path::{DirectoryPath, RelPath, StackPath};
 use crate::path_lock::PathLock;
 use crate::stream::Deadline;
@@ -66,11 +66,17 @@ fn is_closed(directory: &DirectoryPath) -> Result<bool, Errno> {
     sys::exists(directory.closed_path().as_c_str())
 }
 
-/// Whether the file belongs behind one that this compute has made, dropped or cut short: then what the
-/// server has under its name is another relation's, or was cut off.
+/// Whether the file belongs to one that this compute has made, dropped or cut short: then what the server
+/// has under its name is another relation's, or was cut off.
 fn is_orphan(path: &RelPath) -> Result<bool, Errno> {
-    if let Some(before) = path.segment_before() {
-        return is_own_or_cut(&before);
+    // The nearest segment before it that is known here decides.
+    let mut segment = *path;
+    while let Some(before) = segment.segment_before() {
+        match fate(&before)? {
+            Fate::Unknown => segment = before,
+            Fate::Whole => return Ok(false),
+            Fate::OwnOrCut => return Ok(true),
+        }
     }
     match path.file.rel.fork {
         Fork::Fsm | Fork::Vm => {
@@ -81,20 +87,41 @@ fn is_orphan(path: &RelPath) -> Result<bool, Errno> {
     }
 }
 
-/// Whether the file is here and was never at the server.
-fn is_own(path: &RelPath) -> Result<bool, Errno> {
-    Ok(sys::exists(path.path().as_c_str())? && !sys::exists(path.map_path().as_c_str())?)
+/// What has become of a segment here.
+enum Fate {
+    /// It has not been looked at yet.
+    Unknown,
+    /// It is here and as long as at the server, if that has a segment behind it.
+    Whole,
+    OwnOrCut,
 }
 
-fn is_own_or_cut(path: &RelPath) -> Result<bool, Errno> {
+fn fate(path: &RelPath) -> Result<Fate, Errno> {
     match sys::open(path.map_path().as_c_str(), libc::O_RDWR, 0) {
         Ok(fd) => {
             let bytes = sys::fstat(fd.raw())?.st_size as usize;
-            Ok(map_file::MapFile::map(&fd, bytes)?.remote_blocks() < RELSEG_BLOCKS)
+            let is_whole = MapFile::map(&fd, bytes)?.remote_blocks() == RELSEG_BLOCKS;
+            Ok(if is_whole {
+                Fate::Whole
+            } else {
+                Fate::OwnOrCut
+            })
         }
-        Err(Errno::ENOENT) => Ok(sys::exists(path.path().as_c_str())? || is_gone(path)?),
+        Err(Errno::ENOENT) => {
+            let is_known = sys::exists(path.path().as_c_str())? || is_gone(path)?;
+            Ok(if is_known {
+                Fate::OwnOrCut
+            } else {
+                Fate::Unknown
+            })
+        }
         Err(errno) => Err(errno),
     }
+}
+
+/// Whether the file is here and was never at the server.
+fn is_own(path: &RelPath) -> Result<bool, Errno> {
+    Ok(sys::exists(path.path().as_c_str())? && !sys::exists(path.map_path().as_c_str())?)
 }
 
 /// Makes map and file, in this order: a file without a map counts as this compute's own.
