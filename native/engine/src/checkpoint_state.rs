@@ -12,6 +12,9 @@ use crate::{EngineError, FileKey, FileKind};
 /// Longest ControlFileData of any major version.
 const CONTROL_BYTES: usize = 296;
 
+/// Xids that a filed state covers ahead.
+const NEXT_XID_STEP: u64 = 1024;
+
 /// Content of the file kind `CheckPointState`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CheckPointState {
@@ -28,6 +31,16 @@ impl CheckPointState {
         a: 0,
         b: 0,
     };
+
+    /// The same with a nextXid that also covers the xids to come, so that not every transaction files
+    /// a state of its own. Skipping xids is harmless as long as the first page of pg_xact that no record
+    /// has made is not reached: the step divides a page's 32768 xids.
+    #[must_use]
+    pub(crate) fn covering_next_xids(mut self) -> CheckPointState {
+        let next_xid = &mut self.control.check_point_copy.next_xid;
+        *next_xid = next_xid.next_multiple_of(NEXT_XID_STEP);
+        self
+    }
 
     /// Production changed settings that pg_control keeps.
     pub fn set_parameters(&mut self, change: &ParameterChange) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
-use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey, SlruKind};
+use offshoot_layout::{BLCKSZ, BlockKey, ControlFile, Fork, Lsn, Page, RelKey, SlruKind};
 use offshoot_redo::opcode::BlockRedo;
 use offshoot_redo::rmgr_table::OPCODES;
 use offshoot_redo::{
@@ -42,6 +42,8 @@ pub struct Ingest {
     writer: PageWriter,
     durability: Durability,
     state: CheckPointState,
+    /// What the state that was filed last says.
+    filed: Option<ControlFile>,
     context: RedoContext,
     /// What the last commit reached.
     committed: Lsn,
@@ -81,6 +83,7 @@ impl Ingest {
             writer,
             durability,
             state,
+            filed: None,
             context,
             committed: start,
             records: 0,
@@ -136,8 +139,7 @@ impl Ingest {
     pub fn commit(&mut self) -> Result<(), EngineError> {
         let end = self.decoder.position();
         if end > self.committed {
-            let state = self.state.encode();
-            self.writer.file(&CheckPointState::FILE, end, Some(&state));
+            self.file_state(self.state, end);
         }
         self.writer.commit(self.durability)?;
         self.committed = end;
@@ -151,7 +153,18 @@ impl Ingest {
         }
         self.state.last_record_start = record.start;
         self.records += 1;
+        let covering = self.state.covering_next_xids();
+        if self.filed != Some(covering.control) && self.filed != Some(self.state.control) {
+            self.file_state(covering, record.end);
+        }
         Ok(())
+    }
+
+    /// The state holds from `end` until the next that is filed.
+    fn file_state(&mut self, state: CheckPointState, end: Lsn) {
+        self.writer
+            .file(&CheckPointState::FILE, end, Some(&state.encode()));
+        self.filed = Some(state.control);
     }
 
     fn file(&mut self, record: &Record, effect: Effect) -> Result<(), EngineError> {

@@ -171,12 +171,17 @@ impl ImportSession {
             self.options.start_lsn,
             Some(&finished.control_bytes),
         );
-        writer.commit(Durability::Later)?;
-        self.remove_unlogged(&finished.unlogged)?;
         let state = CheckPointState {
             control: finished.control,
             last_record_start: Lsn::INVALID,
         };
+        writer.file(
+            &CheckPointState::FILE,
+            self.options.start_lsn,
+            Some(&state.encode()),
+        );
+        writer.commit(Durability::Later)?;
+        self.remove_unlogged(&finished.unlogged)?;
         let start = self.options.start_lsn;
         let store = Arc::clone(self.tenant.store());
         let ingest = Ingest::new(

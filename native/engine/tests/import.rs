@@ -1,0 +1,410 @@
+//! A made-up cluster goes in; what is read is what was there, or what WAL made of it.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod source;
+
+use offshoot_engine::{EngineError, FileKey, FileKind, Tenant, TimelineSpec};
+use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, SlruKind, page};
+use offshoot_wal::generate::{RecordDraft, WalStream};
+use source::*;
+
+fn read(tenant: &Tenant, relnode: u32, block: u32) -> Result<Page, EngineError> {
+    let mut made = [0xEE; BLCKSZ];
+    let view = tenant.readable_view(INDEX, None)?;
+    view.page(
+        &BlockKey {
+            rel: rel(relnode, Fork::Main),
+            block,
+        },
+        &mut made,
+    )?;
+    Ok(made)
+}
+
+fn size(tenant: &Tenant, relnode: u32, fork: Fork) -> Option<u32> {
+    tenant
+        .readable_view(INDEX, None)
+        .unwrap()
+        .size(&rel(relnode, fork))
+        .unwrap()
+}
+
+fn file(tenant: &Tenant, kind: FileKind, a: u32, b: u32) -> Option<Vec<u8>> {
+    let view = tenant.readable_view(INDEX, None).unwrap();
+    view.file(&FileKey::new(kind, a, b))
+        .unwrap()
+        .map(<[u8]>::to_vec)
+}
+
+fn wal_of(records: &[RecordDraft]) -> WalStream {
+    let mut stream = wal();
+    for record in records {
+        stream.append(record).unwrap();
+    }
+    stream
+}
+
+#[test]
+fn files_of_the_backup_are_read_back() {
+    let (tenant, _dir) = imported(&wal_of(&[next_oid(1)]));
+    let before = Lsn(0x0200_0000);
+    assert_eq!(read(&tenant, 16384, 1).unwrap(), page_of(2, before));
+    assert_eq!(read(&tenant, 16384, 2).unwrap(), [0; BLCKSZ]);
+    for (relnode, fork, blocks) in [
+        (16384, Fork::Main, Some(3)),
+        (16384, Fork::Vm, None),
+        (16386, Fork::Main, Some(0)),
+        (16390, Fork::Init, Some(1)),
+        // Unlogged: only the init fork is kept.
+        (16390, Fork::Main, None),
+        (16390, Fork::Fsm, None),
+        (16400, Fork::Main, None),
+    ] {
+        assert_eq!(size(&tenant, relnode, fork), blocks, "{relnode} {fork:?}");
+    }
+    let view = tenant.readable_view(INDEX, None).unwrap();
+    assert_eq!(view.relations(16_500, 5).unwrap().len(), 1);
+    assert_eq!(view.slru_segments(SlruKind::Xact).unwrap(), [(0, 1)]);
+    drop(view);
+    assert_eq!(file(&tenant, FileKind::RelMap, 1664, 0), Some(vec![6; 512]));
+    assert_eq!(
+        file(&tenant, FileKind::Database, 1663, 5),
+        Some(b"15\n".to_vec())
+    );
+    assert_eq!(
+        file(&tenant, FileKind::TwoPhase, 0x3E0, 0),
+        Some(b"prepared".to_vec())
+    );
+    assert_eq!(
+        file(&tenant, FileKind::TableSpace, 16_500, 0),
+        Some(Vec::new())
+    );
+}
+
+#[test]
+fn every_chunking_gives_the_same() {
+    for chunk_bytes in [1000, 8191, 1 << 20] {
+        let (tenant, _dir) = tenant();
+        let mut session = tenant.begin_import(options()).unwrap();
+        write_backup(&mut session, chunk_bytes);
+        let summary = session.finish_backup().unwrap();
+        assert_eq!((summary.pages, summary.forks), (12, 6), "{chunk_bytes}");
+        assert_eq!((summary.databases, summary.tablespaces), (1, 1));
+        assert_eq!(summary.unknown_names, ["odd_directory/odd_file"]);
+        assert_eq!(summary.ignored_files, 2);
+    }
+}
+
+#[test]
+fn wal_changes_what_was_there() {
+    let older = page_of(20, Lsn(1));
+    let mut copied = page_of(21, Lsn(1));
+    let stream = wal_of(&[
+        image(16384, 0, &older),
+        image(16384, 5, &copied),
+        truncate(16384, 1),
+        create(16410),
+        relation_map(9),
+        copy_database(6),
+        copy_database(8),
+        drop_database(8),
+        image(16384, 3, &copied),
+        commit(1003),
+    ]);
+    let (tenant, _dir) = imported(&stream);
+    let made = read(&tenant, 16384, 0).unwrap();
+    assert_eq!(made[24..], older[24..]);
+    assert!(page::pd_lsn(&made) > START, "stamped with the record's end");
+    assert_eq!(
+        read(&tenant, 16384, 1).unwrap(),
+        [0; BLCKSZ],
+        "cut off, never to come back"
+    );
+    assert_eq!(size(&tenant, 16384, Fork::Main), Some(4));
+    assert_eq!(size(&tenant, 16410, Fork::Main), Some(0));
+    assert_eq!(file(&tenant, FileKind::RelMap, 1663, 6), Some(vec![9; 512]));
+    assert_eq!(
+        file(&tenant, FileKind::Database, 1663, 6),
+        Some(b"15\n".to_vec())
+    );
+    assert_eq!(file(&tenant, FileKind::Database, 1663, 8), None);
+    let view = tenant.readable_view(INDEX, None).unwrap();
+    let copies = view.relations(1663, 6).unwrap();
+    assert_eq!(copies.len(), 5);
+    assert_eq!((copies[0].0.relnode, copies[0].1), (16384, 1));
+    assert_eq!(view.relations(1663, 8).unwrap(), []);
+    view.page(
+        &BlockKey {
+            rel: copies[0].0,
+            block: 0,
+        },
+        &mut copied,
+    )
+    .unwrap();
+    assert_eq!(copied, made);
+    let mut xact: Page = [0; BLCKSZ];
+    view.slru_page(SlruKind::Xact, 0, &mut xact).unwrap();
+    assert_eq!(xact[249], 0b0101_0101, "as in the backup");
+    assert_eq!(xact[250], 0b0100_0000, "1003 is committed");
+}
+
+#[test]
+fn a_page_that_needs_an_unknown_record_is_an_error_and_counted() {
+    let stream = wal_of(&[insert_leaf(16384, 0), insert_leaf(16385, 0)]);
+    let (tenant, _dir) = tenant();
+    let mut session = tenant.begin_import(options()).unwrap();
+    write_backup(&mut session, 1 << 20);
+    session.finish_backup().unwrap();
+    session.wal(stream.bytes()).unwrap();
+    let imported = session.finish(stream.end()).unwrap();
+    let last_record_lsn = imported.last_record_lsn;
+    let readable_from = last_record_lsn;
+    let spec = TimelineSpec {
+        index: INDEX,
+        parent: None,
+        last_record_lsn,
+        readable_from,
+    };
+    tenant.attach(&spec).unwrap();
+    let [unsupported] = &imported.unsupported[..] else {
+        panic!("{:?}", imported.unsupported);
+    };
+    assert_eq!(
+        (unsupported.name.as_str(), unsupported.count),
+        ("Btree/INSERT_LEAF", 2)
+    );
+    let error = read(&tenant, 16384, 0).unwrap_err().to_string();
+    assert!(
+        error.starts_with("unsupported record Btree/INSERT_LEAF at 0/3000"),
+        "{error}"
+    );
+    assert_eq!(read(&tenant, 16384, 1).unwrap()[24], 2);
+    // The backup copied this one after the record.
+    assert_eq!(read(&tenant, 16385, 0).unwrap()[24], 9);
+}
+
+#[test]
+fn nothing_is_readable_before_the_catalog_says_so() {
+    let stream = wal_of(&[next_oid(1)]);
+    let (tenant, _dir) = tenant();
+    let mut session = tenant.begin_import(options()).unwrap();
+    write_backup(&mut session, 1 << 20);
+    assert!(matches!(
+        read(&tenant, 16384, 0),
+        Err(EngineError::NotReadable { .. })
+    ));
+    session.finish_backup().unwrap();
+    session.wal(stream.bytes()).unwrap();
+    session.finish(stream.end()).unwrap();
+    assert!(matches!(
+        read(&tenant, 16384, 0),
+        Err(EngineError::NotReadable { .. })
+    ));
+    session.abort().unwrap();
+    assert!(
+        tenant.timeline(INDEX).is_ok(),
+        "a finished import is not aborted"
+    );
+}
+
+#[test]
+fn an_import_that_was_given_up_leaves_nothing_and_can_be_repeated() {
+    let (tenant, _dir) = tenant();
+    for end in ["drop", "abort", "fail"] {
+        let mut session = tenant.begin_import(options()).unwrap();
+        assert!(tenant.begin_import(options()).is_err(), "one at a time");
+        write_backup(&mut session, 1 << 20);
+        match end {
+            "drop" => drop(session),
+            "abort" => session.abort().unwrap(),
+            _ => {
+                session.begin_archive(0).unwrap();
+                session.write(&[1; 512]).unwrap_err();
+                session.write(&[0; 512]).unwrap_err();
+                session.abort().unwrap();
+            }
+        }
+        let gone = read(&tenant, 16384, 0);
+        assert!(
+            matches!(gone, Err(EngineError::UnknownTimeline(INDEX))),
+            "{end}"
+        );
+        if end != "drop" {
+            assert_eq!(tenant.stats().unwrap().entries, [0, 0, 0], "{end}");
+        }
+    }
+}
+
+#[test]
+fn broken_backups_are_refused() {
+    let not_whole = replaced("base/5/16384", &[0; 8193]);
+    let mut damaged = control().to_bytes();
+    damaged[60] ^= 1;
+    let mut other_cluster = control();
+    other_cluster.system_identifier += 1;
+    let mut minimal = control();
+    minimal.wal_level = 0;
+    let mut blocks = control();
+    blocks.blcksz = 32_768;
+    let cases = [
+        ("pages", not_whole, "not whole pages"),
+        (
+            "slru",
+            replaced("pg_xact/0001", &[0; 33 * BLCKSZ]),
+            "pg_xact/0001",
+        ),
+        (
+            "no control",
+            without("global/pg_control"),
+            "pg_control is missing",
+        ),
+        ("control", replaced("global/pg_control", &damaged), "CRC"),
+        (
+            "zeros",
+            replaced("global/pg_control", &no_control()),
+            "pg_control_version",
+        ),
+        (
+            "cluster",
+            replaced("global/pg_control", &other_cluster.to_bytes()),
+            "system identifier",
+        ),
+        (
+            "minimal",
+            replaced("global/pg_control", &minimal.to_bytes()),
+            "wal_level",
+        ),
+        (
+            "blcksz",
+            replaced("global/pg_control", &blocks.to_bytes()),
+            "blcksz",
+        ),
+        (
+            "no label",
+            without("backup_label"),
+            "backup_label is missing",
+        ),
+        (
+            "label",
+            replaced("backup_label", b"START TIMELINE: 3\n"),
+            "backup_label is malformed",
+        ),
+        (
+            "start",
+            replaced(
+                "backup_label",
+                b"START WAL LOCATION: 0/3000060 (x)\nSTART TIMELINE: 3\n",
+            ),
+            "START WAL LOCATION",
+        ),
+        (
+            "timeline",
+            replaced(
+                "backup_label",
+                b"START WAL LOCATION: 0/3000028 (x)\nSTART TIMELINE: 1\n",
+            ),
+            "START TIMELINE",
+        ),
+        (
+            "version",
+            replaced("PG_VERSION", b"14\n"),
+            "PG_VERSION says 14",
+        ),
+        (
+            "map",
+            without("global/pg_filenode.map"),
+            "pg_filenode.map is missing",
+        ),
+        (
+            "databases",
+            without("base/5/PG_VERSION"),
+            "a database is missing",
+        ),
+        (
+            "origins",
+            replaced("pg_logical/replorigin_checkpoint", b"?"),
+            "replorigin_checkpoint",
+        ),
+    ];
+    let (tenant, _dir) = tenant();
+    for (name, files, expected) in cases {
+        let mut session = tenant.begin_import(options()).unwrap();
+        session.begin_archive(0).unwrap();
+        let written = session.write(&archive(&files)).map(|_| ());
+        let error = written
+            .and_then(|()| session.finish_backup().map(|_| ()))
+            .unwrap_err();
+        assert!(error.to_string().contains(expected), "{name}: {error}");
+        assert!(session.wal(b"").is_err(), "{name}: it is over");
+    }
+}
+
+#[test]
+fn archives_must_be_complete_and_calls_in_turn() {
+    let (tenant, _dir) = tenant();
+    let whole = archive(&backup_files());
+    let begin = || {
+        let mut session = tenant.begin_import(options()).unwrap();
+        session.begin_archive(0).unwrap();
+        session
+    };
+    let mut session = begin();
+    session.write(&whole[..whole.len() / 2]).unwrap();
+    assert!(matches!(
+        session.begin_archive(1),
+        Err(EngineError::Archive { .. })
+    ));
+    drop(session);
+    let mut session = begin();
+    session.write(&whole[..whole.len() - 1024]).unwrap();
+    assert!(matches!(
+        session.finish_backup(),
+        Err(EngineError::Archive { .. })
+    ));
+    drop(session);
+    let mut session = begin();
+    assert!(matches!(session.wal(&[0]), Err(EngineError::BadRequest(_))));
+    assert!(matches!(
+        session.finish(START),
+        Err(EngineError::BadRequest(_))
+    ));
+}
+
+#[test]
+fn wal_that_ends_early_or_is_damaged_is_refused() {
+    let stream = wal_of(&[next_oid(1), commit(1000), commit(1001)]);
+    let (tenant, _dir) = tenant();
+    let begin = || {
+        let mut session = tenant.begin_import(options()).unwrap();
+        write_backup(&mut session, 1 << 20);
+        session.finish_backup().unwrap();
+        session
+    };
+    let mut session = begin();
+    let progress = session
+        .wal(&stream.bytes()[..stream.bytes().len() - 8])
+        .unwrap();
+    assert!((progress.lsn, progress.records) < (stream.end(), 3));
+    let error = session.finish(stream.end()).unwrap_err().to_string();
+    assert!(error.contains("before the backup's end"), "{error}");
+    drop(session);
+    let mut session = begin();
+    let mut damaged = stream.bytes().to_vec();
+    damaged[60] ^= 1;
+    assert!(matches!(session.wal(&damaged), Err(EngineError::Wal(_))));
+    assert!(session.finish(START).is_err());
+}
+
+#[test]
+fn clusters_that_redo_does_not_know_are_refused_at_once() {
+    let (tenant, _dir) = tenant();
+    for (major, seg_size, expected) in [(14, 1 << 24, "Postgres 14"), (15, 5, "5 bytes")] {
+        let mut options = options();
+        options.wal.major = major;
+        options.wal.seg_size = seg_size;
+        let error = tenant.begin_import(options).err().unwrap();
+        assert!(matches!(error, EngineError::UnsupportedSource(_)));
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
