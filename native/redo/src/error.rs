@@ -7,7 +7,7 @@ use crate::opcode::Opcode;
 use crate::payload::Malformed;
 
 /// Why `effects` or `redo` gave no answer. LSNs are the record's start, as pg_waldump prints it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedoError {
     /// Redo of this record type is not implemented, and no image stands in for it.
     #[error("unsupported record {name} at {lsn}")]
