@@ -269,3 +269,42 @@ impl View {
         Ok(!self.relations(spcnode, dbnode)?.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forks_are_split_at_one_gibibyte() {
+        let rel = RelKey {
+            spcnode: 1663,
+            dbnode: 5,
+            relnode: 7,
+            fork: Fork::Main,
+        };
+        for (blocks, expected) in [
+            (0, vec![0]),
+            (1, vec![1]),
+            (RELSEG_BLOCKS, vec![RELSEG_BLOCKS]),
+            (RELSEG_BLOCKS + 1, vec![RELSEG_BLOCKS, 1]),
+            (
+                3 * RELSEG_BLOCKS - 1,
+                vec![RELSEG_BLOCKS, RELSEG_BLOCKS, RELSEG_BLOCKS - 1],
+            ),
+        ] {
+            let mut steps = VecDeque::new();
+            add_segments(rel, rel, blocks, &mut steps);
+            let found: Vec<_> = steps
+                .iter()
+                .enumerate()
+                .map(|(number, step)| match step {
+                    Step::Segment { file, blocks, .. } if file.segment as usize == number => {
+                        *blocks
+                    }
+                    _ => u32::MAX,
+                })
+                .collect();
+            assert_eq!(found, expected, "{blocks}");
+        }
+    }
+}
