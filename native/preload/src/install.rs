@@ -85,3 +85,94 @@ fn slice_of(page: &Page) -> libc::iovec {
         iov_len: BLCKSZ,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map_file::{self, MapFile};
+    use offshoot_layout::{Fork, RelFile, RelKey};
+    use std::ffi::CString;
+
+    struct Opened {
+        directory: tempfile::TempDir,
+        _data: sys::Fd,
+        file: Arc<OpenFile>,
+    }
+
+    fn open(blocks: u32) -> Opened {
+        let directory = tempfile::tempdir().unwrap();
+        let create = |name: &str, bytes: usize| {
+            let path = CString::new(directory.path().join(name).to_str().unwrap()).unwrap();
+            let fd = sys::open(&path, libc::O_RDWR | libc::O_CREAT, 0o600).unwrap();
+            sys::ftruncate(fd.raw(), bytes as i64).unwrap();
+            fd
+        };
+        let bytes = map_file::file_bytes(blocks);
+        let map = create("map", bytes);
+        sys::write_start(map.raw(), &map_file::header_bytes(blocks)).unwrap();
+        let data = create("data", blocks as usize * BLCKSZ);
+        let rel = RelKey {
+            spcnode: 1663,
+            dbnode: 5,
+            relnode: 100,
+            fork: Fork::Main,
+        };
+        let map = MapFile::map(&map, bytes).unwrap();
+        let file = OpenFile::new(data.raw(), RelFile { rel, segment: 0 }, map);
+        Opened {
+            directory,
+            _data: data,
+            file: Arc::new(file),
+        }
+    }
+
+    static PAGES: [Page; 4] = [[1; BLCKSZ], [2; BLCKSZ], [3; BLCKSZ], [4; BLCKSZ]];
+
+    #[test]
+    fn nobody_else_may_write_between_push_and_write() {
+        let opened = open(4);
+        let file = &opened.file;
+        let mut run = Run::new();
+        for (block, page) in (0..).zip(&PAGES[..3]) {
+            assert!(run.fits(file, block) && run.push(file, block, page));
+            assert_eq!(file.map.claim(block), Claim::Filling);
+        }
+        assert!(!run.fits(file, 0) && !run.fits(file, 4) && run.fits(file, 3));
+        run.write().unwrap();
+        assert!((0..3).all(|block| file.map.is_local(block)) && file.map.is_absent(3));
+        let data = std::fs::read(opened.directory.path().join("data")).unwrap();
+        assert!(data[..3 * BLCKSZ] == PAGES[..3].concat() && data[3 * BLCKSZ..] == [0; BLCKSZ]);
+    }
+
+    #[test]
+    fn what_is_local_by_now_is_not_pushed() {
+        let opened = open(4);
+        let file = &opened.file;
+        assert_eq!(file.map.claim(1), Claim::Won);
+        file.map.fill(1);
+        file.map.truncate(3).unwrap();
+        let mut run = Run::new();
+        assert!(run.push(file, 0, &PAGES[0]));
+        assert!(!run.push(file, 1, &PAGES[1]) && !run.push(file, 3, &PAGES[3]));
+    }
+
+    #[test]
+    fn pages_that_are_not_written_are_absent_again() {
+        let opened = open(4);
+        let file = &opened.file;
+        let mut run = Run::new();
+        assert!(run.push(file, 2, &PAGES[2]));
+        drop(run);
+        assert!(file.map.is_absent(2));
+
+        let read_only = CString::new("/dev/null").unwrap();
+        let fd = sys::open(&read_only, libc::O_RDONLY, 0).unwrap();
+        let other = open(4);
+        let map = Arc::into_inner(other.file).unwrap().map;
+        let file = Arc::new(OpenFile::new(fd.raw(), file.file, map));
+        let mut run = Run::new();
+        assert!(run.push(&file, 2, &PAGES[2]));
+        assert_eq!(run.write(), Err(Errno(libc::EBADF)));
+        assert!(file.map.is_absent(2));
+    }
+}

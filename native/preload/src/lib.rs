@@ -5,11 +5,13 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod address;
+mod arrivals;
 mod client;
 mod connection;
 mod env;
 mod error;
 mod fetch;
+mod handshake;
 mod hooks;
 mod inbox;
 mod install;

@@ -1,8 +1,8 @@
 //! The page server's list of a database's relations (`relations` command, on a connection of its own).
 
-use crate::connection;
 use crate::env::Settings;
 use crate::error::PreloadError;
+use crate::handshake;
 use crate::message;
 use crate::stream::Deadline;
 use offshoot_pageproto::{RelationEntry, relation_entries};
@@ -24,7 +24,7 @@ pub fn relations(
         ..
     } = settings;
     let command = format!("relations {tenant} {timeline} {lsn} {spcnode} {dbnode}");
-    let (stream, mut inbox) = connection::start(settings, &command, message::COPY_OUT, deadline)?;
+    let (stream, mut inbox) = handshake::start(settings, &command, message::COPY_OUT, deadline)?;
     let mut listing = Vec::new();
     loop {
         let Some(message) = message::first_message(inbox.unread())? else {

@@ -8,6 +8,7 @@ use offshoot_layout::{BLCKSZ, BlockKey};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -15,6 +16,7 @@ pub const SCENARIOS: &[Scenario] = &[
     ("server_away", server_away),
     ("server_late", server_late),
     ("hung", hung),
+    ("lied_to", lied_to),
     ("parent", || {}),
 ];
 
@@ -158,6 +160,28 @@ fn hung() {
     tell("failed");
     wait_for("back");
     assert_eq!(page(&file, 500), remote_page("base/5/100", 500));
+}
+
+#[test]
+fn a_page_of_another_block_is_not_taken() {
+    let world = World::new(files());
+    world.server.set_faults(Faults {
+        other_block_one_in: 5,
+        ..Faults::default()
+    });
+    let stderr = world.run("lied_to");
+    assert!(
+        stderr.is_empty() || stderr.contains("another question"),
+        "{stderr}"
+    );
+    assert!(world.server.counts().connections.load(Ordering::SeqCst) > 5);
+}
+
+fn lied_to() {
+    let file = File::open("base/5/100").unwrap();
+    for block in 0..200 {
+        assert_eq!(page(&file, block), remote_page("base/5/100", block as u32));
+    }
 }
 
 #[test]

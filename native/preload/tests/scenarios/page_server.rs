@@ -27,6 +27,8 @@ pub struct Faults {
     /// Closes the connection in the middle of one response in so many.
     pub drop_one_in: u64,
     pub error_one_in: u64,
+    /// Answers with another block, and says so.
+    pub other_block_one_in: u64,
     /// Never answers.
     pub silent: bool,
 }
@@ -269,6 +271,21 @@ impl Connection {
                 Some(blocks) => writer.nblocks(request, blocks),
                 None => writer.error(request, "no such relation"),
             },
+            Request::GetPage { key }
+                if faults.other_block_one_in > 0 && self.one_in(faults.other_block_one_in) =>
+            {
+                let mut echo = request.echo.to_vec();
+                let last = echo.len() - 1;
+                echo[last] ^= 1;
+                let other = RequestMessage {
+                    echo: &echo,
+                    ..*request
+                };
+                let block = key.block ^ 1;
+                source
+                    .page(BlockKey { block, ..key }, writer.page(&other))
+                    .unwrap();
+            }
             Request::GetPage { key } => {
                 self.shared.counts.pages.fetch_add(1, Ordering::SeqCst);
                 let mark = writer.mark();

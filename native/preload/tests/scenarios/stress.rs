@@ -38,6 +38,7 @@ fn no_read_is_ever_stale() {
             delay_us_max: 200,
             drop_one_in: 300,
             error_one_in: 200,
+            other_block_one_in: 300,
             silent: false,
         },
     ];
