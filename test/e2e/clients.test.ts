@@ -10,7 +10,6 @@ const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/lib/postgres
 const program = (name: string) => places.map((place) => join(place, name)).find((path) => existsSync(path));
 
 let world: World;
-let url: string;
 
 beforeAll(async () => {
   world = await World.make([
@@ -22,13 +21,14 @@ beforeAll(async () => {
     'create view both_of as select p.name, c.id from parent p join child c on c.parent = p.id',
     'vacuum analyze',
   ]);
-  url = await world.fork('served');
+  await world.fork('served');
 });
 
 afterAll(async () => world[Symbol.asyncDispose]());
 
 test('postgres.js: typed rows, a transaction, a cursor, COPY', async () => {
-  const sql = postgres(url, { max: 2, connection: { application_name: 'second client' } });
+  const { host, port, user, database } = await world.client.connectionString('served');
+  const sql = postgres({ host, port, user, database, max: 2 });
   try {
     const [row] = await sql`select count(*)::int as n from child where parent < ${11}`;
     expect(row).toEqual({ n: 50 });
@@ -45,7 +45,11 @@ test('postgres.js: typed rows, a transaction, a cursor, COPY', async () => {
 });
 
 test.skipIf(program('psql') === undefined)('psql', async () => {
-  const { stdout } = await runCommand(program('psql') ?? '', [url, '-XAtc', 'select count(*) from both_of']);
+  const { stdout } = await runCommand(program('psql') ?? '', [
+    await world.url('served'),
+    '-XAtc',
+    'select count(*) from both_of',
+  ]);
   expect(Number(stdout)).toBeGreaterThanOrEqual(5000);
 });
 
@@ -60,8 +64,19 @@ test.skipIf(program('pg_dump') === undefined)('pg_dump gives the same dump as pr
 });
 
 test.skipIf(program('pg_amcheck') === undefined)('pg_amcheck is clean on a clone', async () => {
-  const clean = await world.fork('checked');
-  const flags = ['--heapallindexed', '--parent-check', '--rootdescend', '--no-strict-names'];
-  const result = await runCommand(program('pg_amcheck') ?? '', ['-d', clean, ...flags]);
+  await world.fork('checked');
+  const { host, port, user, database } = await world.client.connectionString('checked');
+  const flags = [
+    '--heapallindexed',
+    '--parent-check',
+    '--rootdescend',
+    '-h',
+    host,
+    '-p',
+    String(port),
+    '-U',
+    user,
+  ];
+  const result = await runCommand(program('pg_amcheck') ?? '', [...flags, database]);
   expect(result).toEqual({ code: 0, stdout: '', stderr: '' });
 });

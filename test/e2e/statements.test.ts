@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { query, value } from '../fixture/query.js';
+import { query, value, withDatabase } from '../fixture/query.js';
 import { World } from '../fixture/world.js';
 
 /** Just over the 1 GiB of a segment, at 8 rows a page. */
@@ -73,12 +73,11 @@ test.each(['file_copy', 'wal_log'])(
   'CREATE DATABASE with strategy %s, and DROP DATABASE',
   async (strategy) => {
     const target = await world.fork(`copies-${strategy.replace('_', '-')}`, { database: 'template1' });
-    const copy = new URL(target);
+    const copy = withDatabase(target, 'copy');
     await query(target, `create database copy template postgres strategy ${strategy}`);
-    copy.pathname = '/copy';
-    expect(await value(copy.href, 'select sum(id)::int from small')).toBe(12502500);
-    expect(await value(copy.href, `select bt_index_check('small_pkey', true) is not null`)).toBe(true);
-    await query(copy.href, 'delete from small where id > 10', 'vacuum small');
+    expect(await value(copy, 'select sum(id)::int from small')).toBe(12502500);
+    expect(await value(copy, `select bt_index_check('small_pkey', true) is not null`)).toBe(true);
+    await query(copy, 'delete from small where id > 10', 'vacuum small');
     await query(target, 'drop database copy');
     expect(await value(target, `select count(*)::int from pg_database where datname = 'copy'`)).toBe(0);
     expect(Number(await value(target, `select pg_database_size('postgres')`))).toBeGreaterThan(2 ** 30);
@@ -114,7 +113,6 @@ test('ALTER DATABASE … SET TABLESPACE moves what was never read before', async
     'create database source template template1',
     'alter database source set tablespace elsewhere',
   );
-  const source = new URL(target);
-  source.pathname = '/source';
-  expect(await value(source.href, 'select count(*)::int > 100 from pg_class')).toBe(true);
+  const source = withDatabase(target, 'source');
+  expect(await value(source, 'select count(*)::int > 100 from pg_class')).toBe(true);
 });

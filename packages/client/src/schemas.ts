@@ -106,7 +106,11 @@ export const branch = z.object({
 export type Branch = z.infer<typeof branch>;
 
 export const connectionString = z.object({
+  /** As libpq, node-postgres, pgx and SQLAlchemy read it: the host is a parameter, as it is a directory. */
   url: z.string(),
+  /** The same in parts, for drivers that take no Unix socket from a URL: the socket's directory and its port. */
+  host: z.string(),
+  port: z.number().int(),
   branch: name,
   database: z.string(),
   user: z.string(),

@@ -13,12 +13,14 @@ export interface BaseBackupRequest {
   readonly command: string;
   /** Given when the page service asks for it. */
   readonly password?: string | undefined;
-  /** Longest message that is taken, in bytes. */
+  /** Longest piece of the archive that is taken, in bytes. */
   readonly messageBytesMax: number;
 }
 
 type State = 'authenticating' | 'authenticated' | 'commanded' | 'copying' | 'copied' | 'done';
 
+/** Longest message of any other kind: it is collected whole, and is an error's text at most. */
+const COLLECTED_BYTES_MAX = 64 * 1024;
 const PROTOCOL_3_0 = 196_608;
 const AUTHENTICATION_OK = 0;
 const AUTHENTICATION_CLEARTEXT_PASSWORD = 3;
@@ -29,9 +31,8 @@ const AUTHENTICATION_CLEARTEXT_PASSWORD = 3;
  */
 export class BaseBackupSession {
   #state: State = 'authenticating';
-  /** Bytes of a message that has not arrived whole, in order. */
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  /** The bytes so far of a message that has not arrived whole. */
+  #pending: Buffer = Buffer.alloc(0);
   /** Body bytes of the CopyData message at hand that are still to come: they are passed on as they arrive. */
   #archiveBytesLeft = 0;
 
@@ -76,14 +77,14 @@ export class BaseBackupSession {
 
   /** Takes bytes up to the end of one message, or all. */
   #take(bytes: Buffer, effects: BaseBackupEffect[]): Buffer {
-    const before = this.#pendingBytes;
-    const known = before === 0 ? bytes : Buffer.concat([...this.#pending, bytes]);
+    const known = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
     if (known.length < 5) {
       return this.#keep(known);
     }
     const tag = String.fromCharCode(known[0] as number);
     const length = known.readUInt32BE(1);
-    if (length < 4 || length > this.request.messageBytesMax) {
+    const bytesMax = tag === 'd' ? this.request.messageBytesMax : COLLECTED_BYTES_MAX;
+    if (length < 4 || length > bytesMax) {
       throw invalid(`a message of ${length} bytes`);
     }
     if (tag === 'd' && this.#state === 'copying') {
@@ -101,8 +102,7 @@ export class BaseBackupSession {
 
   #keep(bytes: Buffer): Buffer {
     // A copy: the chunk's memory belongs to the socket.
-    this.#pending = bytes.length === 0 ? [] : [Buffer.from(bytes)];
-    this.#pendingBytes = bytes.length;
+    this.#pending = Buffer.from(bytes);
     return bytes.subarray(bytes.length);
   }
 

@@ -35,13 +35,11 @@ export class ComputeBook {
   /** Throws `compute_not_running`. */
   stop(branch: BranchName): Promise<Compute> {
     return this.#queue.run(branch, async () => {
-      const entry = this.#entries.get(branch);
-      if (entry?.running === undefined || entry.compute.state !== 'running') {
-        throw controlError('compute_not_running', `no compute is running on branch ${branch}`);
-      }
+      const running = this.running(branch);
+      const entry = this.#entries.get(branch) as Entry;
       entry.compute = { ...entry.compute, state: 'stopping' };
-      await this.driver.stop(entry.running.id);
-      await entry.running.ended;
+      await this.driver.stop(running.id);
+      await running.ended;
       return entry.compute;
     });
   }

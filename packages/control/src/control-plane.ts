@@ -160,12 +160,8 @@ export class ControlPlane {
     const { socketDirectory, port, connectedAs } = this.#computes.running(branch.name);
     const user = choice.user ?? connectedAs.user;
     const database = choice.database ?? connectedAs.database;
-    return {
-      url: connectionUrl({ socketDirectory, port, user, database }),
-      branch: branch.name,
-      database,
-      user,
-    };
+    const url = connectionUrl({ socketDirectory, port, user, database });
+    return { url, host: socketDirectory, port, branch: branch.name, database, user };
   }
 
   async status(): Promise<Status> {

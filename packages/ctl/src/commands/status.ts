@@ -11,7 +11,7 @@ export function addStatusCommands(program: Command, context: () => Context): voi
     .action(async () => show(context(), await context().client().status(), describe));
   program
     .command('connection-string <branch>')
-    .description("the URL of a branch's running compute, for psql and every driver")
+    .description("the URL of a branch's running compute, for psql and drivers; --json has its parts")
     .option('--database <name>', 'database to connect to')
     .option('--user <name>', 'role to connect as')
     .action(async (branch: string, options: { database?: string; user?: string }) => {

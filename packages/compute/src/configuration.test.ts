@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { resolveComputeSettings } from './compute-settings.js';
+import { fileParameters, fixedParameters, formatParameters, parameterArguments } from './configuration.js';
+import type { ControlFile } from './control-file.js';
+
+const MIB = 1024 * 1024;
+
+const control: ControlFile = {
+  systemIdentifier: 1n,
+  walLevel: 'replica',
+  walLogHints: 'off',
+  maxConnections: 100,
+  maxWorkerProcesses: 8,
+  maxWalSenders: 10,
+  maxPreparedTransactions: 0,
+  maxLocksPerTransaction: 64,
+  trackCommitTimestamp: 'off',
+  walSegmentBytes: 16 * MIB,
+};
+
+describe('the configuration of a compute', () => {
+  test.each<[string, Partial<ControlFile>, Parameters<typeof resolveComputeSettings>[0], string, string]>([
+    ['production had more connections', { maxConnections: 500 }, {}, 'max_connections', '500'],
+    ['production had fewer connections', { maxConnections: 20 }, {}, 'max_connections', '100'],
+    ['room for prepared transactions', { maxPreparedTransactions: 7 }, {}, 'max_prepared_transactions', '7'],
+    ['minimal WAL is raised', { walLevel: 'minimal' }, {}, 'wal_level', 'replica'],
+    ['logical WAL is kept', { walLevel: 'logical' }, {}, 'wal_level', 'logical'],
+    ['WAL hints are kept', { walLogHints: 'on' }, {}, 'wal_log_hints', 'on'],
+    ['two large segments', { walSegmentBytes: 1024 * MIB }, {}, 'max_wal_size', '2048MB'],
+    ['the least of WAL', { walSegmentBytes: 64 * MIB }, {}, 'min_wal_size', '128MB'],
+    ['bytes become kilobytes', {}, { sharedBuffersBytes: 3 * MIB }, 'shared_buffers', '3072kB'],
+    ['seconds keep their unit', {}, { autovacuumNaptimeSeconds: 5 }, 'autovacuum_naptime', '5s'],
+    ['a chosen parameter wins', {}, { parameters: { jit: 'on' } }, 'jit', 'on'],
+  ])('%s', (_what, changes, settings, name, value) => {
+    const parameters = fileParameters(resolveComputeSettings(settings), { ...control, ...changes });
+    expect(parameters[name]).toBe(value);
+  });
+
+  test.each<[string, string, string]>([
+    ['archive_mode', 'on', 'archive_mode cannot be chosen'],
+    ['Listen_Addresses', '*', 'Listen_Addresses cannot be chosen'],
+    ['cron.launch_active_jobs', 'on', 'cannot be chosen'],
+    ['a b', 'x', 'cannot name'],
+    ["x'", 'x', 'cannot name'],
+    ['x', 'a\nb', 'control character'],
+  ])('the parameter %j is refused', (name, value, reason) => {
+    const settings = resolveComputeSettings({ parameters: { [name]: value } });
+    expect(() => fileParameters(settings, control)).toThrow(reason);
+  });
+
+  test.each<[string, Record<string, number>]>([
+    ['sharedBuffersBytes', { sharedBuffersBytes: 1 }],
+    ['maxConnections', { maxConnections: 1.5 }],
+    ['readAheadPages', { readAheadPages: -1 }],
+    ['workMemBytes', { workMemBytes: Number.NaN }],
+  ])('%s has limits', (name, settings) => {
+    expect(() => resolveComputeSettings(settings)).toThrow(name);
+  });
+
+  test('values and paths are quoted', () => {
+    expect(formatParameters({ a: "it's", b: 'c:\\x' })).toBe("a = 'it''s'\nb = 'c:\\\\x'\n");
+    expect(parameterArguments({ a: '1', b: '' })).toEqual(['-c', 'a=1', '-c', 'b=']);
+    expect(fixedParameters('/a, b"c').unix_socket_directories).toBe('"/a, b""c"');
+  });
+});
