@@ -46,9 +46,9 @@ describe('a data directory from a base backup', () => {
   }
 
   test.each([1, 511, 512, 100_000])('is the same however the bytes arrive: %i at a time', async (pieces) => {
-    const large = Buffer.alloc(200_000, 'clog');
+    const large = Buffer.alloc(70_000, 'clog');
     await unpack([...least, { header: { name: 'pg_xact/0000' }, body: large }], pieces);
-    expect(await readFile(join(path, 'pg_xact/0000'))).toEqual(large);
+    expect(large.equals(await readFile(join(path, 'pg_xact/0000')))).toBe(true);
     expect(await readFile(join(path, 'base/5/PG_VERSION'), 'utf8')).toBe('15\n');
     expect((await readdir(path)).sort()).toEqual(['base', 'global', 'pg_wal', 'pg_xact']);
   });

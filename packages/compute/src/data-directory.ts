@@ -2,6 +2,7 @@ import { chownSync, closeSync, fchownSync, ftruncateSync, mkdirSync, openSync, w
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { OffshootError } from '@offshoot/types';
 import { extract, type Headers } from 'tar-stream';
 import { isLeftOut, parseArchiveEntry } from './archive-entry.js';
 import { computeError } from './compute-errors.js';
@@ -203,11 +204,14 @@ class FirstCause {
     }
   }
 
+  /** Reading an entry may fail because of the archive too: only our errors and the file system's are causes. */
   async in(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      this.cause ??= error;
+      if (error instanceof OffshootError || (error instanceof Error && 'syscall' in error)) {
+        this.cause ??= error;
+      }
       throw error;
     }
   }
