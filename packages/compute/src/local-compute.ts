@@ -72,7 +72,7 @@ export class LocalCompute {
     } catch (error) {
       this.#dispatch(this.#process === undefined ? 'exited' : 'stop_requested');
       await this.ended;
-      throw this.#asStartError(error);
+      throw this.#asStartError(error, callerSignal);
     } finally {
       clearTimeout(timer);
     }
@@ -197,7 +197,7 @@ export class LocalCompute {
   }
 
   /** With the compute's id and log, whatever went wrong. */
-  #asStartError(error: unknown): OffshootError {
+  #asStartError(error: unknown, callerSignal: AbortSignal | undefined): OffshootError {
     const details = { compute: this.id, logFile: this.paths.logFile };
     if (error instanceof OffshootError) {
       return new OffshootError(error.code, error.message, {
@@ -205,11 +205,9 @@ export class LocalCompute {
         cause: error.cause,
       });
     }
+    const givenUp = callerSignal?.aborted === true && error === callerSignal.reason;
+    const code = givenUp ? 'compute_start_cancelled' : 'compute_start_failed';
     const words = error instanceof Error ? error.message : String(error);
-    const code =
-      error instanceof Error && error.name === 'AbortError'
-        ? 'compute_start_cancelled'
-        : 'compute_start_failed';
     return computeError(code, `the compute could not be started: ${words}`, { details, cause: error });
   }
 }
