@@ -12,7 +12,11 @@ import { type PageListenerSpec, PageServer, PageService } from '@offshoot/pagese
 import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
 import type { Log } from './log.js';
-import { makePageSocketDirectory, removePageSocketDirectory } from './page-socket-directory.js';
+import {
+  makePageSocketDirectory,
+  pageSocketName,
+  removePageSocketDirectory,
+} from './page-socket-directory.js';
 import type { Address, Settings } from './settings.js';
 import { openTokenFile } from './token-file.js';
 import { version } from './version.js';
@@ -93,14 +97,15 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     await removePageSocketDirectory(former.socket_directory, osUser);
   const socketDirectory = await makePageSocketDirectory(places.run, osUser);
   teardown.add(() => removePageSocketDirectory(socketDirectory, osUser));
-  const pageService = await startPageService(settings, pageServer, join(socketDirectory, 'pages.sock'), log);
+  const socketPath = join(socketDirectory, pageSocketName);
+  const pageService = await startPageService(settings, pageServer, socketPath, log);
   teardown.add(() => pageService.close());
 
   const driver = await LocalComputeDriver.open({
     dataDirectory,
     installation,
     osUser,
-    pageService: { kind: 'unix', path: join(socketDirectory, 'pages.sock') },
+    pageService: { kind: 'unix', path: socketPath },
   });
   teardown.add(() => driver.close());
   const swept = await driver.sweep();

@@ -9,8 +9,9 @@ import {
   temporaryDirectories,
 } from '@offshoot/compute';
 
-/** Stands for the longest name that a socket in the directory has when the path's length is checked. */
-const portOfLongestName = 65_535;
+/** Names the socket as libpq looks for it: `psql -h DIRECTORY -p 64000`. Neon's page service has this port. */
+const port = 64_000;
+export const pageSocketName = `.s.PGSQL.${port}`;
 const form = /^(?:offshoot-)?(pages-[0-9a-f]{8})$/;
 
 /**
@@ -20,7 +21,7 @@ const form = /^(?:offshoot-)?(pages-[0-9a-f]{8})$/;
 export async function makePageSocketDirectory(run: string, osUser: OsUser): Promise<string> {
   await mkdir(run, { recursive: true, mode: osUser.kind === 'other' ? 0o711 : 0o700 });
   const id = `pages-${randomBytes(4).toString('hex')}`;
-  const directory = chooseSocketDirectory(run, id, portOfLongestName, temporaryDirectories(osUser));
+  const directory = chooseSocketDirectory(run, id, port, temporaryDirectories(osUser));
   await makeSocketDirectory(directory, osUser);
   return directory;
 }
