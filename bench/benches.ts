@@ -1,4 +1,17 @@
 import type { Bench } from './bench.js';
+import { branchCreate } from './suite/branch-create.js';
+import { coldScan } from './suite/cold-scan.js';
+import { forkToFirstRow } from './suite/fork-to-first-row.js';
+import { getpage } from './suite/getpage.js';
+import { importBench } from './suite/import.js';
+import { warmPgbench } from './suite/warm-pgbench.js';
 
 /** Every bench, in the order in which they run. */
-export const benches: readonly Bench[] = [];
+export const benches: readonly Bench[] = [
+  forkToFirstRow,
+  getpage,
+  branchCreate,
+  importBench,
+  coldScan,
+  warmPgbench,
+];
