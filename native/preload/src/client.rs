@@ -119,7 +119,10 @@ pub fn retry<T>(
             client.disconnect();
         }
         let error = match error {
-            PreloadError::Lost(_) if interrupt::pending() => PreloadError::Interrupted,
+            // Not at the first failure, which may be an idle connection that the server has closed.
+            PreloadError::Lost(_) if backoff > BACKOFF_MIN && interrupt::pending() => {
+                PreloadError::Interrupted
+            }
             other => other,
         };
         let reason = match error {
@@ -127,20 +130,20 @@ pub fn retry<T>(
                 log::line(format_args!("{subject}: cannot keep the page: {errno}"));
                 return Err(errno);
             }
-            PreloadError::Lost(reason) if start.elapsed() + backoff < settings.retry => reason,
+            PreloadError::Lost(reason) if start.elapsed() < settings.retry => reason,
             error => {
                 log::line(format_args!("{subject}: page server: {error}"));
                 return Err(Errno::EIO);
             }
         };
         if backoff == BACKOFF_MIN * 2 {
-            // The first failure alone is an idle connection that the server has closed.
+            // Nor is the first failure worth a line.
             log::line(format_args!(
                 "{subject}: page server: {reason}; trying again"
             ));
         }
         // A signal ends the sleep early; then the flags above are looked at sooner.
-        nap(backoff);
+        nap(backoff.min(settings.retry.saturating_sub(start.elapsed())));
         backoff = (backoff * 2).min(BACKOFF_MAX);
     }
 }

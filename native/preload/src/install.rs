@@ -107,9 +107,9 @@ mod tests {
             sys::ftruncate(fd.raw(), bytes as i64).unwrap();
             fd
         };
-        let bytes = map_file::file_bytes(blocks);
-        let map = create("map", bytes);
-        sys::write_start(map.raw(), &map_file::header_bytes(blocks)).unwrap();
+        let content = map_file::new_content(blocks);
+        let map = create("map", 0);
+        sys::write_start(map.raw(), &content).unwrap();
         let data = create("data", blocks as usize * BLCKSZ);
         let rel = RelKey {
             spcnode: 1663,
@@ -117,7 +117,7 @@ mod tests {
             relnode: 100,
             fork: Fork::Main,
         };
-        let map = MapFile::map(&map, bytes).unwrap();
+        let map = MapFile::map(&map, content.len()).unwrap();
         let file = OpenFile::new(data.raw(), RelFile { rel, segment: 0 }, map);
         Opened {
             directory,

@@ -56,18 +56,14 @@ unsafe impl Send for MapFile {}
 // SAFETY: as above.
 unsafe impl Sync for MapFile {}
 
-/// The first bytes of a map file for `blocks` blocks; the rest of the file is a hole.
-pub fn header_bytes(blocks: u32) -> [u8; HEADER_BYTES] {
-    let mut bytes = [0; HEADER_BYTES];
+/// The content of a new map file for `blocks` blocks. It is written out, zeros and all: a hole that is
+/// filled through a mapping when the disk is full kills the process.
+pub fn new_content(blocks: u32) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER_BYTES + blocks as usize];
     bytes[0..8].copy_from_slice(&MAGIC.to_ne_bytes());
     bytes[8..12].copy_from_slice(&blocks.to_ne_bytes());
     bytes[12..16].copy_from_slice(&blocks.to_ne_bytes());
     bytes
-}
-
-/// Size of the map file for `blocks` blocks.
-pub fn file_bytes(blocks: u32) -> usize {
-    HEADER_BYTES + blocks as usize
 }
 
 impl MapFile {
@@ -97,7 +93,7 @@ impl MapFile {
             tracked_blocks: 0,
         };
         let header = map.header();
-        if header.magic != MAGIC || file_bytes(header.tracked_blocks) > bytes {
+        if header.magic != MAGIC || HEADER_BYTES + header.tracked_blocks as usize > bytes {
             return Err(Errno::EIO);
         }
         map.tracked_blocks = header.tracked_blocks;
@@ -247,9 +243,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = CString::new(directory.path().join("map").to_str().unwrap()).unwrap();
         let fd = sys::open(&path, libc::O_RDWR | libc::O_CREAT, 0o600).unwrap();
-        sys::write_start(fd.raw(), &header_bytes(blocks)).unwrap();
-        sys::ftruncate(fd.raw(), file_bytes(blocks) as i64).unwrap();
-        MapFile::map(&fd, file_bytes(blocks)).unwrap()
+        let content = new_content(blocks);
+        sys::write_start(fd.raw(), &content).unwrap();
+        MapFile::map(&fd, content.len()).unwrap()
     }
 
     #[test]
@@ -309,7 +305,7 @@ mod tests {
         sys::ftruncate(fd.raw(), 100).unwrap();
         assert!(MapFile::map(&fd, 10).is_err(), "too short");
         assert!(MapFile::map(&fd, 100).is_err(), "no magic");
-        sys::write_start(fd.raw(), &header_bytes(1000)).unwrap();
+        sys::write_start(fd.raw(), &new_content(1000)[..100]).unwrap();
         assert!(MapFile::map(&fd, 100).is_err(), "too few states");
     }
 }

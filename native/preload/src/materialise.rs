@@ -134,10 +134,10 @@ fn make(path: &RelPath, blocks: u32) -> Result<Existence, Errno> {
         return Ok(Existence::Here);
     }
     let map_path = path.map_path();
-    let header = map_file::header_bytes(blocks);
-    let map_bytes = map_file::file_bytes(blocks) as i64;
-    make_file(&map_path, &header, map_bytes).map_err(Errno::of_state)?;
-    let made = make_file(path.path(), &[], i64::from(blocks) * BLCKSZ as i64);
+    let content = map_file::new_content(blocks);
+    make_file(&map_path, |fd| sys::write_start(fd, &content)).map_err(Errno::of_state)?;
+    let bytes = i64::from(blocks) * BLCKSZ as i64;
+    let made = make_file(path.path(), |fd| sys::ftruncate(fd, bytes));
     match made {
         Ok(()) => Ok(Existence::Here),
         Err(errno) => {
@@ -152,17 +152,15 @@ fn make(path: &RelPath, blocks: u32) -> Result<Existence, Errno> {
     }
 }
 
-/// Makes a sparse file appear whole: nobody sees it shorter.
-fn make_file(path: &StackPath, start: &[u8], bytes: i64) -> Result<(), Errno> {
+/// Makes a file appear with its content: nobody sees it shorter.
+fn make_file(
+    path: &StackPath,
+    fill: impl FnOnce(libc::c_int) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let temporary = temporary_path();
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
     let fd = sys::open(&temporary, flags, FILE_MODE).map_err(Errno::of_state)?;
-    if !start.is_empty() {
-        sys::write_start(fd.raw(), start)?;
-    }
-    if bytes > start.len() as i64 {
-        sys::ftruncate(fd.raw(), bytes)?;
-    }
+    fill(fd.raw())?;
     sys::rename(&temporary, path.as_c_str())
 }
 

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 /// How often a wait for the server looks whether Postgres wants to stop.
 const SLICE: Duration = Duration::from_millis(250);
+/// A cancelled query waits this long for an answer nonetheless: it mostly comes within milliseconds,
+/// and then Postgres reports the cancel and not an I/O error.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A socket connected to the page server.
 pub struct Stream {
@@ -18,24 +21,25 @@ pub struct Stream {
 /// How long an operation may take, and what its end is called.
 #[derive(Clone, Copy)]
 pub struct Deadline {
-    at: Instant,
+    start: Instant,
     wait: Duration,
 }
 
 impl Deadline {
     pub fn after(wait: Duration) -> Deadline {
         Deadline {
-            at: Instant::now() + wait,
+            start: Instant::now(),
             wait,
         }
     }
 
     /// To be called between slices of a wait.
     fn check(&self) -> Result<(), PreloadError> {
-        if interrupt::pending() {
+        let elapsed = self.start.elapsed();
+        if elapsed > PATIENCE && interrupt::pending() {
             return Err(PreloadError::Interrupted);
         }
-        if Instant::now() < self.at {
+        if elapsed < self.wait {
             return Ok(());
         }
         let seconds = self.wait.as_secs_f32();

@@ -10,6 +10,7 @@ use crate::path::RelPath;
 use crate::path_lock::PathLock;
 use crate::{real, relation_io, removal, sys};
 use libc::{FILE, c_char, c_int, mode_t};
+use std::sync::Arc;
 
 /// How often an opening starts over because the file changed under it.
 const ATTEMPTS_MAX: u32 = 100;
@@ -185,16 +186,20 @@ fn open_here(path: &RelPath, flags: c_int) -> Result<Opening, Errno> {
         };
     }
     let guard = sys::Fd::from_raw(forget_old(fd));
-    let changed = match &map {
-        Some(map) => sys::fstat(map.raw())?.st_nlink == 0,
-        None => sys::exists(map_path.as_c_str())? || sys::fstat(fd)?.st_nlink == 0,
-    };
-    if changed {
-        return Ok(Opening::Changed);
-    }
-    let file = match map {
-        Some(map) => Some(track(path, fd, &map)?),
-        None => None,
+    let file = match &map {
+        Some(map) => {
+            let stat = sys::fstat(map.raw())?;
+            if stat.st_nlink == 0 {
+                return Ok(Opening::Changed);
+            }
+            Some(track(path, fd, MapFile::map(map, stat.st_size as usize)?)?)
+        }
+        None => {
+            if sys::exists(map_path.as_c_str())? || sys::fstat(fd)?.st_nlink == 0 {
+                return Ok(Opening::Changed);
+            }
+            None
+        }
     };
     if flags & libc::O_TRUNC != 0 {
         match &file {
@@ -205,11 +210,9 @@ fn open_here(path: &RelPath, flags: c_int) -> Result<Opening, Errno> {
     Ok(Opening::Done(guard.into_raw()))
 }
 
-fn track(path: &RelPath, fd: c_int, map: &sys::Fd) -> Result<std::sync::Arc<OpenFile>, Errno> {
+fn track(path: &RelPath, fd: c_int, map: MapFile) -> Result<Arc<OpenFile>, Errno> {
     if usize::try_from(fd).is_ok_and(|fd| fd >= DESCRIPTORS_MAX) {
         return Err(Errno(libc::EMFILE));
     }
-    let bytes = sys::fstat(map.raw())?.st_size as usize;
-    let map = MapFile::map(map, bytes)?;
     Ok(open_file::insert(OpenFile::new(fd, path.file, map)))
 }
