@@ -149,6 +149,34 @@ fn wal_changes_what_was_there() {
     assert_eq!(xact[250], 0b0100_0000, "1003 is committed");
 }
 
+/// Copying and dropping a database commits on the way, and the store's map grows with it.
+#[test]
+fn the_store_grows_while_a_database_is_copied() {
+    let noise = |seed: u64| -> Vec<u8> {
+        let words = (0..600 * BLCKSZ as u64 / 8)
+            .map(|at| (seed << 32 | at).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+            .map(|mixed| (mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9));
+        let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        // An LSN before the backup.
+        bytes.chunks_mut(BLCKSZ).for_each(|page| page[..8].fill(0));
+        bytes
+    };
+    let mut files = backup_files();
+    for number in 0..6_u32 {
+        files.push((
+            format!("base/5/{}", 20_000 + number),
+            noise(u64::from(number)),
+        ));
+    }
+    let stream = wal_of(&[copy_database(6), copy_database(7), drop_database(6)]);
+    let (tenant, _dir) = imported_files(&files, &stream);
+    let view = tenant.readable_view(INDEX, None).unwrap();
+    assert_eq!(view.relations(1663, 6).unwrap(), []);
+    let copies = view.relations(1663, 7).unwrap();
+    let found = copies.iter().filter(|(_, blocks)| *blocks == 600);
+    assert_eq!(found.count(), 6);
+}
+
 #[test]
 fn a_page_that_needs_an_unknown_record_is_an_error_and_counted() {
     let stream = wal_of(&[insert_leaf(16384, 0), insert_leaf(16385, 0)]);

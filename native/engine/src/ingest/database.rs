@@ -22,7 +22,10 @@ impl Ingest {
         db: u32,
         record: &Record,
     ) -> Result<(), EngineError> {
-        for (rel, _) in self.current_view()?.relations(spc, db)? {
+        // Not in the loop's head, where the view would live as long as the loop: commits could not
+        // let the store grow.
+        let relations = self.current_view()?.relations(spc, db)?;
+        for (rel, _) in relations {
             self.writer.drop_relation(&rel, record.end)?;
             self.commit_if_full()?;
         }
@@ -42,7 +45,8 @@ impl Ingest {
         record: &Record,
     ) -> Result<(), EngineError> {
         self.drop_database(spc, db, record)?;
-        for (source, blocks) in self.committed_view()?.relations(src_spc, src_db)? {
+        let relations = self.committed_view()?.relations(src_spc, src_db)?;
+        for (source, blocks) in relations {
             let copy = RelKey {
                 spcnode: spc,
                 dbnode: db,

@@ -35,6 +35,8 @@ pub fn tenant() -> (Arc<Tenant>, TempDir) {
     let dir = TempDir::new().unwrap();
     let options = StoreOptions {
         map_size_initial_bytes: 1 << 20,
+        // Nobody reads for long here: who waits for itself is to be found out soon.
+        grow_wait_ms: 1000,
         ..StoreOptions::default()
     };
     (
@@ -212,9 +214,23 @@ pub fn wal() -> WalStream {
 
 /// Imports the whole backup and `wal`; attached, readable.
 pub fn imported(wal: &WalStream) -> (Arc<Tenant>, TempDir) {
+    imported_by(wal, |session| write_backup(session, 10_000))
+}
+
+/// Imports `files` as the main archive, and `wal`; attached, readable.
+pub fn imported_files(files: &Files, wal: &WalStream) -> (Arc<Tenant>, TempDir) {
+    imported_by(wal, |session| {
+        session.begin_archive(0).unwrap();
+        for chunk in archive(files).chunks(1 << 20) {
+            session.write(chunk).unwrap();
+        }
+    })
+}
+
+fn imported_by(wal: &WalStream, write: impl FnOnce(&mut ImportSession)) -> (Arc<Tenant>, TempDir) {
     let (tenant, dir) = tenant();
     let mut session = tenant.begin_import(options()).unwrap();
-    write_backup(&mut session, 10_000);
+    write(&mut session);
     session.finish_backup().unwrap();
     for chunk in wal.bytes().chunks(777) {
         session.wal(chunk).unwrap();
