@@ -22,10 +22,9 @@ impl RecordChain {
         let major = view.cluster()?.major;
         let record = Record::parse(stored.bytes, stored.start, end, major)?;
         let block = record.block(stored.block_id);
-        // Not so one that only initialises it: a base backup's page may be newer than such a record,
-        // and is then served as it is.
-        let image = block.and_then(|block| block.image.as_ref());
-        let whole = image.is_some_and(|image| image.apply);
+        let whole = block.is_some_and(|block| {
+            block.will_init || block.image.as_ref().is_some_and(|image| image.apply)
+        });
         self.0.push((stored.block_id, record));
         Ok(whole)
     }

@@ -7,7 +7,9 @@ mod support;
 use offshoot_engine::value::IMPLICIT_BLOCK;
 use offshoot_engine::{Checksums, Durability, EngineError};
 use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, SlruKind, page};
-use support::{TestTenant, block, commit, full_page_image, heap_delete, page_of, rel, tenant};
+use support::{
+    TestTenant, block, commit, full_page_image, heap_delete, heap_insert_init, page_of, rel, tenant,
+};
 
 const HEAP: u32 = 100;
 
@@ -109,6 +111,26 @@ fn a_fuzzy_base_image_is_not_changed_by_records_it_has_seen() {
             page::pd_lsn(&at(&tenant, 50, (Fork::Main, 0)).unwrap()),
             Lsn(50)
         ),
+        Err(error) => assert!(matches!(error, EngineError::Redo(_)), "{error}"),
+    }
+}
+
+/// The backup copied it while it was written: the header is newer than the rest.
+#[test]
+fn a_torn_base_image_does_not_hide_the_record_that_built_the_page() {
+    let tenant = tenant(Checksums::Off);
+    let key = block(rel(HEAP, Fork::Main), 0);
+    let mut torn = *page_of(7);
+    page::set_pd_lsn(&mut torn, Lsn(40));
+    torn[4096..].fill(0);
+    let mut writer = tenant.writer(1).unwrap();
+    writer.image(&key, Lsn(10), &torn);
+    writer.extend(&key.rel, Lsn(10), 1).unwrap();
+    writer.record(&key, Lsn(20), 0, Lsn(12), &heap_insert_init(key));
+    writer.record(&key, Lsn(30), 0, Lsn(22), &heap_delete(key));
+    writer.commit(Durability::Later).unwrap();
+    match at(&tenant, 30, (Fork::Main, 0)) {
+        Ok(made) => assert_eq!(page::pd_lsn(&made), Lsn(30)),
         Err(error) => assert!(matches!(error, EngineError::Redo(_)), "{error}"),
     }
 }

@@ -47,6 +47,13 @@ pub enum RedoError {
         kind: SlruKind,
         page: u32,
     },
+    /// The page has no version that the record could change: a part of its history is missing.
+    #[error("record {name} at {lsn} changes {key}, of which no version is known")]
+    NoBase {
+        name: &'static str,
+        lsn: Lsn,
+        key: BlockKey,
+    },
     /// An image could not be restored.
     #[error("{name}: {source}")]
     Image {

@@ -160,6 +160,24 @@ pub fn heap_delete(key: BlockKey) -> Vec<u8> {
     draft.to_bytes(Lsn(0), 15).unwrap()
 }
 
+/// Heap/INSERT+INIT of a tuple without columns.
+pub fn heap_insert_init(key: BlockKey) -> Vec<u8> {
+    let block = BlockDraft {
+        will_init: true,
+        data: vec![0, 0, 0, 8, 24, 0],
+        ..block_draft(key, None)
+    };
+    let draft = RecordDraft {
+        rmid: 10,
+        info: 0x80,
+        xid: 731,
+        blocks: vec![block],
+        main: vec![1, 0, 0],
+        ..RecordDraft::default()
+    };
+    draft.to_bytes(Lsn(0), 15).unwrap()
+}
+
 /// Transaction/COMMIT.
 pub fn commit(xid: u32) -> Vec<u8> {
     let draft = RecordDraft {
