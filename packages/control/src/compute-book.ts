@@ -1,6 +1,7 @@
 import type { Compute } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, RunningCompute } from '@offshoot/compute';
-import { type BranchName, formatLsn } from '@offshoot/types';
+import type { BranchId, BranchRecord } from '@offshoot/pageserver';
+import { formatLsn } from '@offshoot/types';
 import { controlError } from './control-errors.js';
 import { OneAtATime } from './one-at-a-time.js';
 
@@ -9,12 +10,16 @@ interface Entry {
   running: RunningCompute | undefined;
 }
 
+/** What the book has to know of a branch. Its id: a name may be given to another branch. */
+type BranchKey = Pick<BranchRecord, 'id' | 'name'>;
+
 /**
  * The computes of branches, at most one each: starts and stops of one branch happen one after the other, a second
  * start finds the first one's compute. How a compute ended stays readable until the next start.
  */
 export class ComputeBook {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<BranchId, Entry>();
+  readonly #starting = new Map<BranchId, AbortController>();
   readonly #queue = new OneAtATime();
 
   constructor(
@@ -22,64 +27,88 @@ export class ComputeBook {
     private readonly onCrash: (branch: string, end: ComputeEnd) => void,
   ) {}
 
-  /** Answers the branch's running compute, started now when there is none. */
-  start(branch: BranchName, spec: ComputeSpec): Promise<Compute> {
-    return this.#queue.run(branch, async () => {
-      const entry = this.#entries.get(branch);
+  /**
+   * Answers the branch's running compute, started now when there is none. `specOf` is asked when it is this start's
+   * turn, and throws when there can be no compute any more.
+   */
+  start(branch: BranchKey, specOf: () => ComputeSpec): Promise<Compute> {
+    return this.#queue.run(branch.id, async () => {
+      const spec = specOf();
+      const entry = this.#entries.get(branch.id);
       if (entry?.compute.state === 'running') return entry.compute;
-      const running = await this.driver.start(spec);
-      return this.#keep(branch, running);
+      const abort = new AbortController();
+      this.#starting.set(branch.id, abort);
+      try {
+        return this.#keep(branch, await this.driver.start(spec, abort.signal));
+      } finally {
+        this.#starting.delete(branch.id);
+      }
     });
   }
 
   /** Throws `compute_not_running`. */
-  stop(branch: BranchName): Promise<Compute> {
-    return this.#queue.run(branch, async () => {
-      const running = this.running(branch);
-      const entry = this.#entries.get(branch) as Entry;
-      entry.compute = { ...entry.compute, state: 'stopping' };
-      await this.driver.stop(running.id);
-      await running.ended;
+  stop(branch: BranchKey): Promise<Compute> {
+    return this.#queue.run(branch.id, async () => {
+      const entry = this.#runningEntry(branch);
+      await this.#end(entry);
       return entry.compute;
     });
   }
 
-  /** Stops the branch's compute if there is one and forgets it. Nothing can be started while `then` runs. */
-  retire<T>(branch: BranchName, then: () => Promise<T>): Promise<T> {
-    return this.#queue.run(branch, async () => {
-      const running = this.#entries.get(branch)?.running;
-      if (running !== undefined) {
-        await this.driver.stop(running.id);
-        await running.ended;
-      }
-      const result = await then();
-      this.#entries.delete(branch);
+  /**
+   * Ends the branch's compute, a starting one too, and forgets it. `decide` runs first, when it is its turn: what it
+   * rejects with is the caller's, and the compute goes on. Nothing can be started in between.
+   */
+  retire<T>(branch: BranchKey, decide: () => Promise<T>): Promise<T> {
+    this.#starting.get(branch.id)?.abort(new Error(`branch ${branch.name} is being deleted`));
+    return this.#queue.run(branch.id, async () => {
+      const result = await decide();
+      const entry = this.#entries.get(branch.id);
+      if (entry !== undefined) await this.#end(entry);
+      this.#entries.delete(branch.id);
       return result;
     });
   }
 
-  state(branch: string): Compute['state'] {
+  state(branch: BranchId): Compute['state'] {
+    if (this.#starting.has(branch)) return 'starting';
     return this.#entries.get(branch)?.compute.state ?? 'stopped';
   }
 
   /** Throws `compute_not_running`. */
-  running(branch: string): RunningCompute {
-    const entry = this.#entries.get(branch);
-    if (entry?.running !== undefined && entry.compute.state === 'running') return entry.running;
-    const why = entry?.compute.reason === undefined ? '' : ` (${entry.compute.reason})`;
-    throw controlError('compute_not_running', `no compute is running on branch ${branch}${why}`, {
-      details: { action: `start one: pageserver-ctl compute start ${branch}` },
-    });
+  running(branch: BranchKey): RunningCompute {
+    return this.#runningEntry(branch).running;
   }
 
   list(): Compute[] {
     return [...this.#entries.values()].map((entry) => entry.compute);
   }
 
-  #keep(branch: BranchName, running: RunningCompute): Compute {
+  #runningEntry({ id, name }: BranchKey): Entry & { running: RunningCompute } {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined && hasProcess(entry) && entry.compute.state === 'running') return entry;
+    if (this.#starting.has(id)) {
+      throw controlError('compute_starting', `the compute of branch ${name} is starting`);
+    }
+    const why = entry?.compute.reason === undefined ? '' : ` (${entry.compute.reason})`;
+    throw controlError('compute_not_running', `no compute is running on branch ${name}${why}`, {
+      details: { action: `start one: pageserver-ctl compute start ${name}` },
+    });
+  }
+
+  async #end(entry: Entry): Promise<void> {
+    const { running } = entry;
+    if (running === undefined) return;
+    entry.compute = { ...entry.compute, state: 'stopping' };
+    // One that has just ended by itself is unknown to the driver; `ended` is settled then.
+    await Promise.race([running.ended, this.driver.stop(running.id)]);
+    await running.ended;
+  }
+
+  #keep({ id, name }: BranchKey, running: RunningCompute): Compute {
     const compute: Compute = {
       id: running.id,
-      branch,
+      branch: name,
       state: 'running',
       base_lsn: formatLsn(running.baseLsn),
       started_at: running.startedAt.toISOString(),
@@ -88,8 +117,8 @@ export class ComputeBook {
       log_file: running.logFile,
     };
     const entry: Entry = { compute, running };
-    this.#entries.set(branch, entry);
-    void running.ended.then((end) => this.#onEnd(branch, entry, end));
+    this.#entries.set(id, entry);
+    void running.ended.then((end) => this.#onEnd(name, entry, end));
     return compute;
   }
 
@@ -103,4 +132,8 @@ export class ComputeBook {
     entry.running = undefined;
     if (end.state === 'crashed') this.onCrash(branch, end);
   }
+}
+
+function hasProcess(entry: Entry): entry is Entry & { running: RunningCompute } {
+  return entry.running !== undefined;
 }

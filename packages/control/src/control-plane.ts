@@ -9,9 +9,9 @@ import type {
   Status,
   Tenant,
 } from '@offshoot/client';
-import type { ComputeDriver, ComputeEnd, ConnectAs } from '@offshoot/compute';
-import type { BranchRecord, PageServer, PageServerStats, TenantRecord } from '@offshoot/pageserver';
-import { type BranchName, formatLsn, parseBranchName, parseTenantName } from '@offshoot/types';
+import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs } from '@offshoot/compute';
+import { type BranchRecord, catalogError, type PageServer, type TenantRecord } from '@offshoot/pageserver';
+import { type BranchName, formatLsn, parseBranchName, parseTenantName, type TenantId } from '@offshoot/types';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';
@@ -42,10 +42,13 @@ export class ControlPlane {
   readonly #facts: DaemonFacts;
   readonly #computes: ComputeBook;
   readonly #operations: OperationBook;
+  readonly #driver: ComputeDriver;
+  #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
     this.#pageServer = options.pageServer;
     this.#facts = options.facts;
+    this.#driver = options.driver;
     this.#computes = new ComputeBook(options.driver, options.onComputeCrash);
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
   }
@@ -55,8 +58,9 @@ export class ControlPlane {
   }
 
   importTenant(request: ImportTenantRequest): Operation {
+    this.#expectOpen();
     const name = parseTenantName(request.name);
-    this.#catalog.refuseTakenName(name);
+    this.#pageServer.refuseImport({ name, url: request.source_url });
     return this.#operations.start('tenant_import', name, async ({ signal, progress }) => {
       await this.#pageServer.importTenant({
         name,
@@ -88,25 +92,31 @@ export class ControlPlane {
 
   async tenants(): Promise<Tenant[]> {
     const stats = await this.#pageServer.stats();
-    return this.#catalog.tenants().map((record) => this.#tenantView(record, stats));
+    const counts = this.#catalog.branchCounts();
+    return this.#catalog
+      .tenants()
+      .map((record) => this.#tenantView(record, stats.tenants.get(record.id), counts));
   }
 
   async tenant(name: string): Promise<Tenant> {
-    const tenant = this.#catalog.tenantNamed(parseTenantName(name));
-    return this.#tenantView(tenant, await this.#pageServer.stats());
+    const { id } = this.#catalog.tenantNamed(parseTenantName(name));
+    const stats = await this.#pageServer.statsOf(id);
+    return this.#tenantView(this.#catalog.tenant(id), stats, this.#catalog.branchCounts());
   }
 
-  /** Stops the tenant's computes, then removes everything of it. */
+  /** Removes everything of a tenant: from the first moment on nothing new can be begun on it, then its computes end. */
   async deleteTenant(name: string): Promise<Tenant> {
-    const tenant = this.#catalog.tenantNamed(parseTenantName(name));
-    const view = this.#tenantView(tenant, await this.#pageServer.stats());
-    const branches = this.#catalog.branches().filter((branch) => branch.tenant === tenant.id);
-    await Promise.all(branches.map((branch) => this.#computes.retire(branch.name, async () => {})));
-    await this.#pageServer.deleteTenant(tenant.name);
+    this.#expectOpen();
+    const view = await this.tenant(name);
+    await this.#pageServer.deleteTenant(parseTenantName(view.name), async () => {
+      const branches = this.#catalog.branches().filter((branch) => branch.tenant === view.id);
+      await Promise.all(branches.map((branch) => this.#computes.retire(branch, async () => {})));
+    });
     return { ...view, state: 'deleting' };
   }
 
   async createBranch(request: CreateBranchRequest): Promise<CreatedBranch> {
+    this.#expectOpen();
     const began = performance.now();
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
@@ -122,33 +132,32 @@ export class ControlPlane {
     return this.#branchView(this.#catalog.branchNamed(parseBranchName(name)));
   }
 
-  /** Refused before its compute is touched when other branches start from it. */
+  /** The catalog decides first: a branch that others start from keeps its compute, one that is gone ends with it. */
   async deleteBranch(name: string): Promise<Branch> {
+    this.#expectOpen();
     const branch = this.#catalog.branchNamed(parseBranchName(name));
     this.#catalog.refuseUndeletable(branch);
     const view = this.#branchView(branch);
-    await this.#computes.retire(branch.name, () => this.#pageServer.deleteBranch(branch.name));
+    await this.#computes.retire(branch, async () => {
+      this.#expectStillThere(branch);
+      await this.#pageServer.deleteBranch(branch.name);
+    });
     return { ...view, compute: 'stopped' };
   }
 
-  startCompute(name: string): Promise<Compute> {
+  async startCompute(name: string): Promise<Compute> {
+    this.#expectOpen();
     const branch = this.#catalog.branchNamed(parseBranchName(name));
     if (branch.parent === undefined) {
       throw controlError('branch_without_compute', `branch ${branch.name} is production's own history`, {
         details: { action: `branch it first: pageserver-ctl branch create NAME --from ${branch.name}` },
       });
     }
-    const timeline = this.#catalog.timeline(branch.timeline);
-    return this.#computes.start(branch.name, {
-      tenantId: branch.tenant,
-      timelineId: timeline.id,
-      baseLsn: timeline.lastRecordLsn,
-      connectAs: connectCandidates(this.#catalog.tenant(branch.tenant)),
-    });
+    return this.#computes.start(branch, () => this.#computeSpec(branch));
   }
 
   async stopCompute(name: string): Promise<Compute> {
-    return this.#computes.stop(this.#catalog.branchNamed(parseBranchName(name)).name);
+    return this.#computes.stop(this.#catalog.branchNamed(parseBranchName(name)));
   }
 
   computes(): Compute[] {
@@ -157,7 +166,7 @@ export class ControlPlane {
 
   connectionString(name: string, choice: { database?: string; user?: string }): ConnectionString {
     const branch = this.#catalog.branchNamed(parseBranchName(name));
-    const { socketDirectory, port, connectedAs } = this.#computes.running(branch.name);
+    const { socketDirectory, port, connectedAs } = this.#computes.running(branch);
     const user = choice.user ?? connectedAs.user;
     const database = choice.database ?? connectedAs.database;
     const url = connectionUrl({ socketDirectory, port, user, database });
@@ -165,23 +174,52 @@ export class ControlPlane {
   }
 
   async status(): Promise<Status> {
-    const tenants = await this.tenants();
+    const { tenants: stats } = await this.#pageServer.stats();
     return {
       version: this.#facts.version,
       pid: this.#facts.pid,
       data_directory: this.#facts.dataDirectory,
       started_at: this.#facts.startedAt.toISOString(),
-      tenants: tenants.length,
-      branches: this.#catalog.branches().length,
+      tenants: this.#catalog.tenants().length,
+      branches: this.#catalog.branchCount(),
       computes_running: this.#computes.list().filter(({ state }) => state === 'running').length,
-      stored_bytes: tenants.reduce((sum, tenant) => sum + (tenant.stored_bytes ?? 0), 0),
+      stored_bytes: [...stats.values()].reduce((sum, { usedBytes }) => sum + usedBytes, 0),
       page_service: this.#facts.pageService(),
     };
   }
 
-  /** Cancels what is under way; the computes belong to the driver's close. */
+  /** Begins nothing new, cancels what is under way and ends all computes. A second call waits for the same end. */
   close(): Promise<void> {
-    return this.#operations.cancelAll();
+    this.#closing ??= Promise.all([this.#operations.cancelAll(), this.#driver.close()]).then(() => undefined);
+    return this.#closing;
+  }
+
+  #expectOpen(): void {
+    if (this.#closing !== undefined) throw controlError('shutting_down', 'the page server is shutting down');
+  }
+
+  /** Another branch may have its name by now. Throws `branch_not_found`. */
+  #expectStillThere({ id, name }: BranchRecord): void {
+    if (this.#catalog.findBranch(id) === undefined) {
+      throw catalogError('branch_not_found', `branch ${name} does not exist any more`);
+    }
+  }
+
+  /** As it is now. Throws when the branch is gone, or its tenant on its way out. */
+  #computeSpec(branch: BranchRecord): ComputeSpec {
+    this.#expectOpen();
+    this.#expectStillThere(branch);
+    const tenant = this.#catalog.tenant(branch.tenant);
+    if (tenant.state !== 'active') {
+      throw catalogError('tenant_not_active', `tenant ${tenant.name} is ${tenant.state}`);
+    }
+    const timeline = this.#catalog.timeline(branch.timeline);
+    return {
+      tenantId: branch.tenant,
+      timelineId: timeline.id,
+      baseLsn: timeline.lastRecordLsn,
+      connectAs: connectCandidates(tenant),
+    };
   }
 
   #onlyTenant(): BranchName {
@@ -194,9 +232,12 @@ export class ControlPlane {
     return parseBranchName(only.name);
   }
 
-  #tenantView(record: TenantRecord, { tenants }: PageServerStats): Tenant {
-    const root = this.#catalog.timelines(record.id)[0];
-    const stats = tenants.get(record.id);
+  #tenantView(
+    record: TenantRecord,
+    stats: { readonly usedBytes: number } | undefined,
+    branchCounts: ReadonlyMap<TenantId, number>,
+  ): Tenant {
+    const root = this.#catalog.rootTimeline(record);
     return {
       id: record.id,
       name: record.name,
@@ -207,7 +248,7 @@ export class ControlPlane {
       server_version: versionText(record.pgVersionNum),
       wal_segment_bytes: record.walSegmentBytes,
       data_checksums: record.dataChecksums === 'on',
-      branches: this.#catalog.branches().filter((branch) => branch.tenant === record.id).length,
+      branches: branchCounts.get(record.id) ?? 0,
       ...(root === undefined
         ? {}
         : {
@@ -228,7 +269,7 @@ export class ControlPlane {
       timeline: record.timeline,
       base_lsn: formatLsn(timeline.parent?.ancestorLsn ?? timeline.readableFrom),
       created_at: record.createdAt,
-      compute: this.#computes.state(record.name),
+      compute: this.#computes.state(record.id),
       ...(parent === undefined ? {} : { parent: parent.name }),
     };
   }

@@ -20,6 +20,7 @@ import {
   type ImportRequest,
   importTenant,
 } from './import/import-tenant.js';
+import { checkSourceUrl } from './import/source-url.js';
 import { OpenTenant } from './open-tenant.js';
 import type { OpenTimeline } from './open-timeline.js';
 import { pageServerError } from './page-server-error.js';
@@ -52,7 +53,10 @@ export class PageServer implements PageSource {
   readonly #lock: DirectoryLock;
   readonly #tenants = new Map<TenantId, OpenTenant>();
   readonly #unavailable = new Map<TenantId, OffshootError>();
-  readonly #imports = new Map<AbortController, Promise<unknown>>();
+  readonly #imports = new Map<
+    AbortController,
+    { readonly name: TenantName; readonly ended: Promise<unknown> }
+  >();
   readonly #deletions = new Map<TenantId, Promise<void>>();
   #closing: Promise<void> | undefined;
 
@@ -129,16 +133,30 @@ export class PageServer implements PageSource {
     this.#tenants.get(branch.tenant)?.detach(timeline);
   }
 
-  /** See `importTenant`. Throws `too_many_imports` as well. */
-  async importTenant(request: ImportRequest): Promise<ImportedTenant> {
+  /**
+   * Throws what an import of that name would be refused with before it begins: `source_url_invalid`, `name_taken`,
+   * `too_many_imports`, `page_server_closed`.
+   */
+  refuseImport({ name, url }: Pick<ImportRequest, 'name' | 'url'>): void {
     this.#expectOpen();
-    if (this.#imports.size >= this.#settings.importsMax) {
-      throw pageServerError('too_many_imports', `${this.#imports.size} imports run already`);
+    checkSourceUrl(url);
+    this.catalog.refuseTakenName(name);
+    const running = [...this.#imports.values()];
+    if (running.some((each) => each.name === name)) {
+      throw catalogError('name_taken', `tenant ${name} is being imported already`);
     }
+    if (running.length >= this.#settings.importsMax) {
+      throw pageServerError('too_many_imports', `${running.length} imports run already`);
+    }
+  }
+
+  /** See `importTenant` and `refuseImport`. */
+  async importTenant(request: ImportRequest): Promise<ImportedTenant> {
+    this.refuseImport(request);
     const abort = new AbortController();
     const signals = request.signal === undefined ? [abort.signal] : [abort.signal, request.signal];
     const running = importTenant(this.#importPlace(), { ...request, signal: AbortSignal.any(signals) });
-    this.#imports.set(abort, running);
+    this.#imports.set(abort, { name: request.name, ended: running });
     try {
       const imported = await running;
       const tenant = new OpenTenant(imported.store, imported.tenant, this.catalog);
@@ -152,15 +170,16 @@ export class PageServer implements PageSource {
 
   /**
    * Deletes a tenant with all its branches. Once its promise resolves nothing is left; when it is cut short, the next
-   * start goes on. Throws `tenant_not_found`, `tenant_not_active` while it is being imported.
+   * start goes on. `endReaders` is called when nothing new can be begun on the tenant and its pages are still there.
+   * Throws `tenant_not_found`, `tenant_not_active` while it is being imported.
    */
-  async deleteTenant(name: TenantName): Promise<void> {
+  async deleteTenant(name: TenantName, endReaders: () => Promise<void> = async () => {}): Promise<void> {
     this.#expectOpen();
     const { id, state } = this.catalog.tenantNamed(name);
     if (state === 'importing') {
       throw catalogError('tenant_not_active', `tenant ${name} is being imported: cancel that instead`);
     }
-    const running = this.#deletions.get(id) ?? this.#delete(id);
+    const running = this.#deletions.get(id) ?? this.#delete(id, endReaders);
     this.#deletions.set(id, running);
     try {
       await running;
@@ -171,10 +190,27 @@ export class PageServer implements PageSource {
 
   async stats(): Promise<PageServerStats> {
     const tenants = new Map<TenantId, TenantStoreStats>();
-    for (const [id, tenant] of this.#tenants) {
-      tenants.set(id, await tenant.stats());
+    for (const id of [...this.#tenants.keys()]) {
+      const stats = await this.statsOf(id);
+      if (stats !== undefined) {
+        tenants.set(id, stats);
+      }
     }
     return { catalogBytes: this.catalog.usedBytes(), tenants };
+  }
+
+  /** Undefined for a tenant that is not open. */
+  async statsOf(id: TenantId): Promise<TenantStoreStats | undefined> {
+    const tenant = this.#tenants.get(id);
+    try {
+      return await tenant?.stats();
+    } catch (thrown) {
+      // It may have been closed meanwhile, to be deleted.
+      if (this.#tenants.get(id) === tenant) {
+        throw thrown;
+      }
+      return undefined;
+    }
   }
 
   /** Cancels imports, waits for what runs, closes everything. A second call waits for the same end. */
@@ -187,27 +223,41 @@ export class PageServer implements PageSource {
     for (const abort of this.#imports.keys()) {
       abort.abort();
     }
-    await Promise.allSettled([...this.#imports.values(), ...this.#deletions.values()]);
-    for (const tenant of this.#tenants.values()) {
-      await tenant.close();
+    const imports = [...this.#imports.values()].map(({ ended }) => ended);
+    await Promise.allSettled([...imports, ...this.#deletions.values()]);
+    try {
+      for (const tenant of this.#tenants.values()) {
+        await tenant.close();
+      }
+    } finally {
+      this.#tenants.clear();
+      await this.catalog.close();
+      this.#lock.release();
     }
-    this.#tenants.clear();
-    await this.catalog.close();
-    this.#lock.release();
   }
 
   async #sweep(): Promise<void> {
     for (const { id, name, state } of this.catalog.tenants()) {
-      if (state !== 'active') {
+      if (state === 'active') {
+        continue;
+      }
+      const facts = { tenant: name, tenant_id: id, state };
+      try {
         await this.#removeFiles(id);
         await this.catalog.removeTenant(id);
-        this.#log('removed what was left of a tenant', { tenant: name, tenant_id: id, state });
+        this.#log('removed what was left of a tenant', facts);
+      } catch (thrown) {
+        // The others can be served all the same; the next start tries again.
+        this.#log('what was left of a tenant cannot be removed', {
+          ...facts,
+          error: asOffshootError(thrown),
+        });
       }
     }
   }
 
   async #openTenants(): Promise<void> {
-    for (const tenant of this.catalog.tenants()) {
+    for (const tenant of this.catalog.tenants().filter(({ state }) => state === 'active')) {
       try {
         this.#tenants.set(tenant.id, await this.#openActive(tenant));
       } catch (thrown) {
@@ -231,8 +281,9 @@ export class PageServer implements PageSource {
     }
   }
 
-  async #delete(id: TenantId): Promise<void> {
+  async #delete(id: TenantId, endReaders: () => Promise<void>): Promise<void> {
     await this.catalog.markTenantDeleting(id);
+    await endReaders();
     const open = this.#tenants.get(id);
     this.#tenants.delete(id);
     this.#unavailable.delete(id);

@@ -3,6 +3,9 @@ import { catalogError } from './catalog-errors.js';
 import type { CatalogTables } from './catalog-tables.js';
 import type { BranchId, BranchRecord, TenantRecord, TimelineRecord } from './records.js';
 
+/** Branches that a refusal names; there may be thousands. */
+const CHILDREN_NAMED_MAX = 5;
+
 /** What can be asked of the catalog. Synchronous; each answer is that of the last commit. */
 export class CatalogReads {
   protected readonly tables: CatalogTables;
@@ -23,6 +26,28 @@ export class CatalogReads {
 
   branches(): BranchRecord[] {
     return [...this.tables.branches.getRange()].map(({ value }) => value);
+  }
+
+  /** How many branches there are in all; looks at none of them. */
+  branchCount(): number {
+    const { entryCount } = this.tables.branches.getStats() as Record<string, number>;
+    return entryCount ?? 0;
+  }
+
+  /** How many branches each tenant has that has any: one pass over all of them. */
+  branchCounts(): ReadonlyMap<TenantId, number> {
+    const counts = new Map<TenantId, number>();
+    for (const { value } of this.tables.branches.getRange()) {
+      counts.set(value.tenant, (counts.get(value.tenant) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  /** The timeline that the tenant's import made; undefined before the import is whole. */
+  rootTimeline({ id, name }: TenantRecord): TimelineRecord | undefined {
+    const branchId = this.tables.branchNames.get(name);
+    const branch = branchId === undefined ? undefined : this.tables.branches.get(branchId);
+    return branch?.tenant === id ? this.tables.timelines.get(branch.timeline) : undefined;
   }
 
   findTenant(id: TenantId): TenantRecord | undefined {
@@ -67,11 +92,13 @@ export class CatalogReads {
     return this.findTimeline(id) ?? notFound('timeline', id);
   }
 
-  /** Names of the branches made from one. */
-  childNames(id: BranchId): string[] {
-    // Ids are hexadecimal, so `~` sorts behind every child.
-    const range = { start: [id], end: [id, '~'] } as never;
-    return [...this.tables.children.getRange(range)].map(({ value }) => value);
+  /** Names of the branches made from one, as many as asked for. */
+  childNames(id: BranchId, limit = Number.POSITIVE_INFINITY): string[] {
+    return [...this.tables.children.getRange({ ...childrenOf(id), limit })].map(({ value }) => value);
+  }
+
+  childCount(id: BranchId): number {
+    return this.tables.children.getKeysCount(childrenOf(id));
   }
 
   /** Throws `name_taken` when a tenant or branch has that name. */
@@ -86,12 +113,14 @@ export class CatalogReads {
 
   /** Throws `branch_has_children` and `branch_is_root`. */
   refuseUndeletable(branch: BranchRecord): void {
-    const children = this.childNames(branch.id);
+    const children = this.childNames(branch.id, CHILDREN_NAMED_MAX);
     if (children.length > 0) {
+      const count = this.childCount(branch.id);
+      const more = count > children.length ? ` and ${count - children.length} more` : '';
       throw catalogError(
         'branch_has_children',
-        `branch ${branch.name} has branches of its own, delete them first: ${children.join(', ')}`,
-        { details: { children: children.join(',') } },
+        `branch ${branch.name} has branches of its own, delete them first: ${children.join(', ')}${more}`,
+        { details: { children: children.join(','), children_count: count } },
       );
     }
     if (branch.parent === undefined) {
@@ -107,6 +136,11 @@ export class CatalogReads {
     const { lastPageNumber, pageSize } = this.tables.root.getStats() as Record<string, number>;
     return ((lastPageNumber ?? 0) + 1) * (pageSize ?? 0);
   }
+}
+
+/** Keys of a branch's children: ids are hexadecimal, so `~` sorts behind every child. */
+function childrenOf(id: BranchId): { start: [BranchId, BranchId]; end: [BranchId, BranchId] } {
+  return { start: [id, '' as BranchId], end: [id, '~' as BranchId] };
 }
 
 /** Throws the `_not_found` error of its kind. */

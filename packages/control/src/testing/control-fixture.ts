@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ComputeDriver, ComputeEnd, ComputeSpec, RunningCompute } from '@offshoot/compute';
+import { Catalog, PageServer } from '@offshoot/pageserver';
+import { type Lsn, parseTenantName, randomTenantId } from '@offshoot/types';
+import { ControlPlane } from '../control-plane.js';
+
+const IMPORTED = 0x200_0138n as Lsn;
+
+interface FakeCompute {
+  readonly spec: ComputeSpec;
+  readonly end: (end: ComputeEnd) => void;
+  readonly ended: Promise<ComputeEnd>;
+}
+
+/** Computes without processes; a start or stop takes until its gate is opened. */
+export class FakeDriver implements ComputeDriver {
+  readonly started: ComputeSpec[] = [];
+  readonly running = new Map<string, FakeCompute>();
+  /** Awaited by each start and stop. */
+  startGate: Promise<void> = Promise.resolve();
+  stopGate: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  async start(spec: ComputeSpec, signal?: AbortSignal): Promise<RunningCompute> {
+    this.started.push(spec);
+    const aborted = new Promise<never>((_, reject) =>
+      signal?.addEventListener('abort', () => reject(signal.reason)),
+    );
+    await Promise.race([this.startGate, aborted]);
+    if (this.#closed) throw new Error('computes are being stopped');
+    const id = `c${this.started.length}`;
+    let end: (end: ComputeEnd) => void = () => {};
+    const ended = new Promise<ComputeEnd>((resolve) => {
+      end = resolve;
+    });
+    this.running.set(id, { spec, end, ended });
+    void ended.then(() => this.running.delete(id));
+    return {
+      id,
+      ...spec,
+      pid: 1,
+      startedAt: new Date(0),
+      socketDirectory: `/sockets/${id}`,
+      port: 5432,
+      dataDirectory: `/computes/${id}`,
+      logFile: `/computes/${id}/log`,
+      connectedAs: { user: 'postgres', database: 'postgres' },
+      timings: { base_backup: 1, configure: 1, spawn: 1, postmaster: 1, first_query: 1, total: 5 },
+      ended,
+    };
+  }
+
+  async stop(id: string): Promise<ComputeEnd> {
+    const compute = this.running.get(id);
+    if (compute === undefined) throw new Error(`no compute ${id} is running`);
+    await this.stopGate;
+    compute.end({ state: 'stopped', reason: 'it was stopped' });
+    return compute.ended;
+  }
+
+  crash(id: string, reason: string): void {
+    this.running.get(id)?.end({ state: 'crashed', reason });
+  }
+
+  list(): never[] {
+    return [];
+  }
+
+  async sweep() {
+    return { killedPids: [], removedDirectories: [] };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.running.keys()].map((id) => this.stop(id)));
+  }
+}
+
+/** A control plane over a real page server whose tenants hold no pages, and computes that are not there. */
+export class ControlFixture implements AsyncDisposable {
+  private constructor(
+    private readonly dataDir: string,
+    readonly pageServer: PageServer,
+    readonly driver: FakeDriver,
+    readonly control: ControlPlane,
+    /** Branches whose compute has crashed. */
+    readonly crashes: readonly string[],
+  ) {}
+
+  static async open(tenants: readonly string[] = ['shop']): Promise<ControlFixture> {
+    const dataDir = mkdtempSync(join(tmpdir(), 'offshoot-control-'));
+    await addTenants(dataDir, tenants);
+    const pageServer = await PageServer.open({
+      dataDir,
+      settings: { store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16 }, importsMax: 2 },
+    });
+    const driver = new FakeDriver();
+    const crashes: string[] = [];
+    const control = new ControlPlane({
+      pageServer,
+      driver,
+      operationsEndedMax: 10,
+      facts: {
+        version: '0',
+        pid: 1,
+        dataDirectory: dataDir,
+        startedAt: new Date(0),
+        pageService: () => ({ addresses: [], connections: 0, pages_served: 0, bytes_sent: 0 }),
+      },
+      onComputeCrash: (branch) => crashes.push(branch),
+    });
+    return new ControlFixture(dataDir, pageServer, driver, control, crashes);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.control.close();
+    await this.pageServer.close();
+    rmSync(this.dataDir, { recursive: true });
+  }
+}
+
+async function addTenants(dataDir: string, names: readonly string[]): Promise<void> {
+  const catalog = Catalog.open(join(dataDir, 'catalog'));
+  for (const name of names) {
+    const { id } = await catalog.reserveTenant({
+      id: randomTenantId(),
+      name: parseTenantName(name),
+      source: { url: 'postgres://db', systemIdentifier: '7' },
+      pgMajor: 15,
+      pgVersionNum: 150018,
+      walSegmentBytes: 16 * 1024 * 1024,
+      blockBytes: 8192,
+      dataChecksums: 'off',
+      defaultUser: 'postgres',
+      defaultDatabase: 'postgres',
+      databases: [],
+    });
+    await catalog.activateTenant(id, {
+      readableFrom: IMPORTED,
+      lastRecordLsn: IMPORTED,
+      tli: 1,
+      stats: {
+        startLsn: IMPORTED,
+        endLsn: IMPORTED,
+        archiveBytes: 0,
+        pages: 0,
+        walRecords: 0,
+        durationMs: 0,
+        unsupported: [],
+      },
+    });
+  }
+  await catalog.close();
+}
