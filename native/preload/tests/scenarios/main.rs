@@ -6,6 +6,7 @@
 // Clippy lets #[test] functions unwrap, but not the functions that they share.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod coming_and_going;
 mod directories;
 mod outage;
 mod page_server;
@@ -22,6 +23,7 @@ mod writing;
 fn child() {
     let name = std::env::var("SCENARIO").unwrap();
     let scenarios = [
+        coming_and_going::SCENARIOS,
         directories::SCENARIOS,
         outage::SCENARIOS,
         reading::SCENARIOS,
