@@ -5,12 +5,12 @@
 
 mod database;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BLCKSZ, BlockKey, ControlFile, Fork, Lsn, Page, RelKey, SlruKind};
-use offshoot_redo::opcode::BlockRedo;
+use offshoot_redo::opcode::{BlockRedo, ImplicitRedo, Opcode};
 use offshoot_redo::rmgr_table::OPCODES;
 use offshoot_redo::{
     Effect, OriginAdvance, PageBase, RedoContext, RedoError, SlruTruncation, Target, record_name,
@@ -52,6 +52,10 @@ pub struct Ingest {
     origins: HashMap<u16, Lsn>,
     /// Every record type without redo, and how often a page depends on one.
     unsupported: BTreeMap<&'static str, u64>,
+    /// Databases (tablespace, database) that others were made of, by their files.
+    copied: BTreeSet<(u32, u32)>,
+    /// The first of them that changed later, and the record that says so.
+    changed_copy: Option<(u32, u32, Lsn)>,
 }
 
 impl Ingest {
@@ -89,6 +93,8 @@ impl Ingest {
             records: 0,
             origins: HashMap::new(),
             unsupported: names_without_redo().map(|name| (name, 0)).collect(),
+            copied: BTreeSet::new(),
+            changed_copy: None,
         })
     }
 
@@ -114,6 +120,20 @@ impl Ingest {
                 count: *count,
             })
             .collect()
+    }
+
+    /// Whether everything taken in is certain, for a base backup that ended at `end`.
+    ///
+    /// # Errors
+    /// `BadSource`: what a database was made of may have been gone when the backup came to it.
+    pub(crate) fn check_copies(&self, end: Lsn) -> Result<(), EngineError> {
+        match self.changed_copy {
+            Some((spc, db, changed)) if changed < end => Err(EngineError::BadSource(format!(
+                "database {db} in tablespace {spc} was copied, and changed at {changed}, while the \
+                 base backup ran; import again"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Takes the next bytes of the WAL. Commits when a batch is full.
@@ -180,9 +200,13 @@ impl Ingest {
                 base,
             } => self.page(record, block_id, &key, base)?,
             Effect::VmClear { key } | Effect::FsmTruncate { key } => self.implicit(record, &key)?,
-            Effect::Create { rel } => self.writer.extend(&rel, end, 0)?,
-            Effect::Truncate { rel, blocks } => self.writer.truncate(&rel, end, blocks)?,
+            Effect::Create { rel } => self.create(&rel, end)?,
+            Effect::Truncate { rel, blocks } => {
+                self.changed_after_copy(rel.spcnode, rel.dbnode, record);
+                self.writer.truncate(&rel, end, blocks)?;
+            }
             Effect::DropRelation { spc, db, rel } => {
+                self.changed_after_copy(spc, db, record);
                 for fork in Fork::ALL {
                     let rel = RelKey {
                         spcnode: spc,
@@ -206,16 +230,34 @@ impl Ingest {
                 src_spc,
                 src_db,
             } => {
+                self.changed_after_copy(spc, db, record);
                 self.copy_database((src_spc, src_db), (spc, db), record)?;
             }
             Effect::DatabaseDrop { db, spcs } => {
                 for spc in spcs {
+                    self.changed_after_copy(spc, db, record);
                     self.drop_database(spc, db, record)?;
                 }
+            }
+            Effect::RelMap { spc, db, bytes } => {
+                self.changed_after_copy(spc, db, record);
+                let file = FileKey::new(FileKind::RelMap, spc, db);
+                self.writer.file(&file, end, Some(&bytes));
             }
             effect => self.small_file(effect, end)?,
         }
         Ok(())
+    }
+
+    /// A fork that has an init fork beside it is not logged: what a base backup holds of it is void,
+    /// as it is after any recovery.
+    fn create(&mut self, rel: &RelKey, end: Lsn) -> Result<(), EngineError> {
+        if rel.fork == Fork::Init {
+            for fork in [Fork::Main, Fork::Fsm, Fork::Vm] {
+                self.writer.drop_relation(&RelKey { fork, ..*rel }, end)?;
+            }
+        }
+        self.writer.extend(rel, end, 0)
     }
 
     /// Files that a record carries whole, and settings.
@@ -224,7 +266,6 @@ impl Ingest {
             self.writer.file(&FileKey::new(kind, a, b), end, content);
         };
         match effect {
-            Effect::RelMap { spc, db, bytes } => put(FileKind::RelMap, spc, db, Some(&bytes)),
             // Where production has it means nothing here.
             Effect::TablespaceCreate { spc, .. } => put(FileKind::TableSpace, spc, 0, Some(b"")),
             Effect::TablespaceDrop { spc } => put(FileKind::TableSpace, spc, 0, None),
@@ -280,12 +321,16 @@ impl Ingest {
                 Err(error) => return Err(error.into()),
             }
         }
-        if let Some(count) = record_name(record).and_then(|name| self.unsupported.get_mut(name)) {
-            *count += 1;
-        }
+        self.count_if_unsupported(record);
         self.writer
             .record(key, record.end, block_id, record.start, &record.bytes);
         Ok(())
+    }
+
+    fn count_if_unsupported(&mut self, record: &Record) {
+        if let Some(count) = record_name(record).and_then(|name| self.unsupported.get_mut(name)) {
+            *count += 1;
+        }
     }
 
     /// A map page that the record changes without referencing it.
@@ -376,10 +421,12 @@ impl Ingest {
 }
 
 fn names_without_redo() -> impl Iterator<Item = &'static str> {
-    let opcodes = OPCODES.iter();
-    opcodes
-        .filter(|opcode| matches!(opcode.blocks, BlockRedo::Unsupported))
-        .map(|opcode| opcode.name)
+    let lacks_redo = |opcode: &&Opcode| {
+        matches!(opcode.blocks, BlockRedo::Unsupported)
+            || matches!(opcode.implicit, Some(ImplicitRedo::Unsupported))
+    };
+    let opcodes = OPCODES.iter().filter(lacks_redo);
+    opcodes.map(|opcode| opcode.name)
 }
 
 /// How far one replication origin has come: its remote LSN, big-endian.

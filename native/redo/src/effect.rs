@@ -62,7 +62,8 @@ pub enum Effect {
     /// by records of their own.
     DatabaseCreate { spc: u32, db: u32 },
     /// (spc, db) becomes what (src_spc, src_db) is at this LSN: all relations, relation map,
-    /// PG_VERSION. Whatever (spc, db) held before is gone.
+    /// PG_VERSION. Whatever (spc, db) held before is gone. For a page of the copy that is not
+    /// known the record can be filed (`Target::implicit`): redo of it is unsupported.
     DatabaseCopy {
         spc: u32,
         db: u32,

@@ -42,10 +42,11 @@ pub enum BlockRedo {
     Unsupported,
 }
 
-/// Pages of the visibility and free-space map that a record changes without a block reference,
-/// and without stamping them.
+/// Pages that a record changes without a block reference, and without stamping them.
 #[derive(Clone, Copy)]
 pub enum ImplicitRedo {
+    /// Whatever page it is filed for cannot be had: a copy of files, not all of which were known.
+    Unsupported,
     /// Bits of heap blocks in the visibility map.
     VmClears(fn(&Record) -> Result<Vec<VmClear>, Malformed>),
     /// Whole pages, by a function that is called with one of them.
@@ -62,6 +63,7 @@ impl ImplicitRedo {
     /// [`Malformed`] payload.
     pub fn pages(&self, record: &Record) -> Result<Vec<BlockKey>, Malformed> {
         match self {
+            ImplicitRedo::Unsupported => Ok(Vec::new()),
             ImplicitRedo::Pages { pages, .. } => pages(record),
             ImplicitRedo::VmClears(clears) => {
                 let mut pages: Vec<_> = clears(record)?.iter().map(VmClear::map_page).collect();
@@ -78,6 +80,7 @@ impl ImplicitRedo {
     /// [`Malformed`] payload.
     pub fn apply(&self, record: &Record, key: BlockKey, page: &mut Page) -> Result<(), Malformed> {
         match self {
+            ImplicitRedo::Unsupported => Err(Malformed("it names no page")),
             ImplicitRedo::Pages { apply, .. } => apply(record, key, page),
             ImplicitRedo::VmClears(clears) => {
                 let clears = clears(record)?;

@@ -6,7 +6,7 @@ use offshoot_wal::Record;
 use crate::block_redo::redo_block;
 use crate::context::RedoContext;
 use crate::error::RedoError;
-use crate::opcode::Opcode;
+use crate::opcode::{ImplicitRedo, Opcode};
 use crate::rmgr_table;
 use crate::slru::SlruBase;
 
@@ -82,6 +82,12 @@ fn redo_implicit(
     page: &mut Page,
 ) -> Result<(), RedoError> {
     let malformed = |reason| RedoError::malformed(opcode, record, reason);
+    if matches!(opcode.implicit, Some(ImplicitRedo::Unsupported)) {
+        return Err(RedoError::Unsupported {
+            name: opcode.name,
+            lsn: record.start,
+        });
+    }
     if let Some(implicit) = opcode.implicit
         && implicit.pages(record).map_err(malformed)?.contains(&key)
     {

@@ -9,7 +9,7 @@ use offshoot_wal::Record;
 use crate::context::RedoContext;
 use crate::error::RedoError;
 use crate::opcode::BlockRedo::{Apply, Images, Unsupported};
-use crate::opcode::ImplicitRedo::VmClears;
+use crate::opcode::ImplicitRedo::{self, VmClears};
 use crate::opcode::Opcode;
 use crate::rmgr::{
     clog, commit_ts, dbase, heap, heap2, multixact, relmap, replorigin, smgr, standby, tblspc,
@@ -117,7 +117,7 @@ pub const OPCODES: [Opcode; 123] = [
     op(RM_CLOG, 0x00, "CLOG/ZEROPAGE").slru(clog::ZEROPAGE_SLRU),
     op(RM_CLOG, 0x10, "CLOG/TRUNCATE").effects(clog::truncate),
 
-    op(RM_DBASE, 0x00, "Database/CREATE_FILE_COPY").effects(dbase::create_file_copy),
+    op(RM_DBASE, 0x00, "Database/CREATE_FILE_COPY").implicit(ImplicitRedo::Unsupported).effects(dbase::create_file_copy),
     op(RM_DBASE, 0x10, "Database/CREATE_WAL_LOG").effects(dbase::create_wal_log),
     op(RM_DBASE, 0x20, "Database/DROP").effects(dbase::drop),
 

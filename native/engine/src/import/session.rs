@@ -264,7 +264,8 @@ impl ImportSession {
     /// WAL may have gone further.
     ///
     /// # Errors
-    /// `BadSource` when the WAL does not reach `end_lsn`, `Store`; the import is over then.
+    /// `BadSource` when the WAL does not reach `end_lsn`, or when the backup cannot be certain; `Store`;
+    /// the import is over then.
     pub fn finish(&mut self, end_lsn: Lsn) -> Result<Imported, EngineError> {
         let Phase::Wal(mut ingest) = self.take_phase() else {
             return Err(out_of_turn("the end"));
@@ -274,6 +275,7 @@ impl ImportSession {
             let text = format!("the WAL ends at {reached}, before the backup's end at {end_lsn}");
             return Err(EngineError::BadSource(text));
         }
+        ingest.check_copies(end_lsn)?;
         ingest.commit()?;
         self.tenant.sync()?;
         self.phase = Phase::Finished;

@@ -1,10 +1,12 @@
 //! Databases that come into being, are copied, or go.
 
-use offshoot_layout::{BLCKSZ, BlockKey, Lsn, Page, RelKey};
+use offshoot_layout::page::{is_new, pd_lsn};
+use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey};
 use offshoot_wal::Record;
 
 use super::Ingest;
-use crate::{EngineError, FileKey, FileKind};
+use crate::value::IMPLICIT_BLOCK;
+use crate::{EngineError, FileKey, FileKind, View};
 
 /// Blocks that are read from one snapshot: the store can only grow between snapshots.
 const COPY_BLOCKS: u32 = 256;
@@ -38,6 +40,9 @@ impl Ingest {
 
     /// Copies a database's part of one tablespace, pages as they are now. Parts of the copy are
     /// committed on the way; nobody can see them, since `last_record_lsn` is before the record.
+    ///
+    /// While a base backup ran, production may have changed the source after it was copied and before
+    /// the backup read it. Pages tell that by their LSN; `changed_after_copy` watches for the rest.
     pub(super) fn copy_database(
         &mut self,
         (src_spc, src_db): (u32, u32),
@@ -53,9 +58,17 @@ impl Ingest {
                 ..source
             };
             self.writer.extend(&copy, record.end, blocks)?;
-            self.copy_pages(&source, &copy, blocks, record.end)?;
+            self.copy_pages(&source, &copy, blocks, record)?;
         }
+        self.copied.insert((src_spc, src_db));
         self.copy_files((src_spc, src_db), (spc, db), record.end)
+    }
+
+    /// Notes that the files of a database change in a way that pages do not show.
+    pub(super) fn changed_after_copy(&mut self, spc: u32, db: u32, record: &Record) {
+        if self.copied.contains(&(spc, db)) && self.changed_copy.is_none() {
+            self.changed_copy = Some((spc, db, record.start));
+        }
     }
 
     fn copy_pages(
@@ -63,30 +76,36 @@ impl Ingest {
         source: &RelKey,
         copy: &RelKey,
         blocks: u32,
-        end: Lsn,
+        record: &Record,
     ) -> Result<(), EngineError> {
-        let mut page: Page = [0; BLCKSZ];
         let mut first = 0;
         while first < blocks {
             let behind = blocks.min(first.saturating_add(COPY_BLOCKS));
             // Nothing of the source is pending: dropping the target committed it.
             let view = self.committed_view()?;
             for block in first..behind {
-                view.page(
-                    &BlockKey {
-                        rel: *source,
-                        block,
-                    },
-                    &mut page,
-                )?;
-                self.writer
-                    .image(&BlockKey { rel: *copy, block }, end, &page);
+                let from = BlockKey {
+                    rel: *source,
+                    block,
+                };
+                let to = BlockKey { rel: *copy, block };
+                match page_to_copy(&view, &from, record.end)? {
+                    Some(page) => self.writer.image(&to, record.end, &page),
+                    None => self.unknown_copy(&to, record),
+                }
             }
             drop(view);
             self.commit_if_full()?;
             first = behind;
         }
         Ok(())
+    }
+
+    /// The record itself stands for a page that nobody knows: whoever asks for it is told so.
+    fn unknown_copy(&mut self, key: &BlockKey, record: &Record) {
+        self.count_if_unsupported(record);
+        self.writer
+            .record(key, record.end, IMPLICIT_BLOCK, record.start, &record.bytes);
     }
 
     fn copy_files(
@@ -103,5 +122,21 @@ impl Ingest {
             }
         }
         Ok(())
+    }
+}
+
+/// The page as it was at `end`; `None` when that is not known: it cannot be made, or the backup copied
+/// it later. Of the maps, which only give hints, that is a page that says nothing.
+fn page_to_copy(view: &View, key: &BlockKey, end: Lsn) -> Result<Option<Box<Page>>, EngineError> {
+    let mut page = Box::new([0; BLCKSZ]);
+    let known = match view.page(key, &mut page) {
+        Ok(()) => is_new(&page) || pd_lsn(&page) <= end,
+        Err(EngineError::Redo(_)) => false,
+        Err(error) => return Err(error),
+    };
+    match (known, key.rel.fork) {
+        (true, _) => Ok(Some(page)),
+        (false, Fork::Fsm | Fork::Vm) => Ok(Some(Box::new([0; BLCKSZ]))),
+        (false, Fork::Main | Fork::Init) => Ok(None),
     }
 }

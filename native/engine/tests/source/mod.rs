@@ -290,6 +290,11 @@ pub fn image(relnode: u32, number: u32, page: &Page) -> RecordDraft {
     }
 }
 
+/// Storage/CREATE of an init fork.
+pub fn create_init(relnode: u32) -> RecordDraft {
+    record(2, 0x10, 0, words(&[1663, 5, relnode, 3]))
+}
+
 /// Btree/INSERT_LEAF, whatever its redo is.
 pub fn insert_leaf(relnode: u32, number: u32) -> RecordDraft {
     let key = BlockKey {
