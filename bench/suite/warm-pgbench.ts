@@ -2,6 +2,7 @@ import type { Bench, BenchContext, Measurement } from '../bench.js';
 import { fork } from '../fixture/import-tenant.js';
 import { query, row } from '../fixture/query.js';
 import { expectEqual, resultHash } from '../fixture/result-hash.js';
+import { serverCpuMs } from '../fixture/server-cpu.js';
 import { Stage, tenant } from '../fixture/stage.js';
 import { median } from '../fixture/statistics.js';
 import { Rounds } from '../fixture/timing.js';
@@ -18,12 +19,15 @@ const sizes = {
 };
 const seed = 6;
 
-const loads: readonly Load[] = [
+const fullLoads: readonly Load[] = [
   { script: 'tpcb-like', clients: 1, seed },
   { script: 'tpcb-like', clients: 8, seed },
   { script: 'select-only', clients: 1, seed },
   { script: 'select-only', clients: 8, seed },
 ];
+
+/** At smoke size one of each script will do. */
+const loads = { full: fullLoads, smoke: fullLoads.filter(({ clients }) => clients === 8) };
 
 export const warmPgbench: Bench = {
   name: 'warm-pgbench',
@@ -40,21 +44,31 @@ export const warmPgbench: Bench = {
     const urls = { compute, 'plain files': stage.source.url() };
     const balances = await warmUp(context, driver, urls, compared);
     const measurements: Measurement[] = [];
-    for (const load of loads) {
-      const side = (url: string) => (round: number) =>
-        driver.runFor(url, { ...load, seed: seed + round }, seconds);
+    for (const load of loads[context.size]) {
+      const cpu: Record<Side, number[]> = { compute: [], 'plain files': [] };
+      const side = (name: Side) => async (round: number) => {
+        const before = await serverCpuMs(urls[name]);
+        const tps = await driver.runFor(urls[name], { ...load, seed: seed + round }, seconds);
+        const after = await serverCpuMs(urls[name]);
+        if (before !== undefined && after !== undefined) {
+          cpu[name].push((after - before) / (tps * seconds));
+        }
+        return tps;
+      };
       const seen = await new Rounds<Side>().run(rounds, {
-        compute: side(urls.compute),
-        'plain files': side(urls['plain files']),
+        compute: side('compute'),
+        'plain files': side('plain files'),
       });
-      measurements.push(...measurementsOf(seen, load, { driver: driver.name, scale, rounds, seconds }));
+      const conditions = { driver: driver.name, scale, rounds, seconds };
+      measurements.push(...measurementsOf(seen, cpu, load, conditions));
     }
     for (const url of Object.values(urls)) checkBalances(await row(url, balancesQuery));
     return { measurements, resultHash: resultHash(balances) };
   },
 };
 
-type Side = 'compute' | 'plain files';
+const sides = ['compute', 'plain files'] as const;
+type Side = (typeof sides)[number];
 
 /** Reads all pages, then does the same transactions on both sides; answers the balances, which must be equal. */
 async function warmUp(
@@ -86,16 +100,33 @@ function checkBalances(balances: Record<string, unknown>): Record<string, unknow
 
 function measurementsOf(
   seen: Rounds<Side>,
+  cpu: Record<Side, number[]>,
   { script, clients }: Load,
   conditions: Record<string, string | number>,
 ): Measurement[] {
-  const [ours, plain] = [seen.of('compute'), seen.of('plain files')];
   const common = { script, clients, ...conditions };
   // A round's sides ran next to each other, so their ratio says more than the ratio of the medians.
-  const ratios = ours.map((tps, round) => tps / (plain[round] ?? Number.NaN));
+  const ratio = (ours: number[], plain: number[]) =>
+    median(ours.map((value, round) => value / (plain[round] ?? Number.NaN)));
+  const speeds = sides.map(
+    (side): Measurement => ({
+      name: 'warm-pgbench/speed',
+      unit: 'tx/s',
+      value: median(seen.of(side)),
+      side,
+      ...common,
+    }),
+  );
+  const value = ratio(seen.of('compute'), seen.of('plain files'));
+  const measurements: Measurement[] = [
+    ...speeds,
+    { name: 'warm-pgbench/ratio', unit: 'ratio', value, ...common },
+  ];
+  if (cpu['plain files'].length === 0) return measurements;
+  // Plain over compute, so that 1 is par and less is worse, as with the ratio of speeds.
+  const cpuRatio = ratio(cpu['plain files'], cpu.compute);
   return [
-    { name: 'warm-pgbench/speed', unit: 'tx/s', value: median(ours), side: 'compute', ...common },
-    { name: 'warm-pgbench/speed', unit: 'tx/s', value: median(plain), side: 'plain files', ...common },
-    { name: 'warm-pgbench/ratio', unit: 'ratio', value: median(ratios), ...common },
+    ...measurements,
+    { name: 'warm-pgbench/processor-ratio', unit: 'ratio', value: cpuRatio, ...common },
   ];
 }
