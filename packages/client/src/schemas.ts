@@ -135,7 +135,7 @@ export const status = z.object({
 });
 export type Status = z.infer<typeof status>;
 
-export const importTenantRequest = z.strictObject({ name, source_url: z.string().min(1) });
+export const importTenantRequest = z.strictObject({ name, source_url: z.string().min(1).max(4096) });
 export type ImportTenantRequest = z.infer<typeof importTenantRequest>;
 
 export const createBranchRequest = z.strictObject({ name, from: name.optional() });

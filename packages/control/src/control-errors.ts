@@ -2,12 +2,42 @@ import { defineErrors } from '@offshoot/types';
 
 /** What the control plane and its API refuse. */
 export const controlError = defineErrors({
-  unauthorized: { kind: 'fix', sqlState: '28000', httpStatus: 401 },
-  route_not_found: { kind: 'fix', sqlState: '42883', httpStatus: 404 },
-  operation_not_found: { kind: 'fix', sqlState: '42704', httpStatus: 404 },
+  unauthorized: {
+    kind: 'fix',
+    sqlState: '28000',
+    httpStatus: 401,
+    action: 'read the token from the file "token" in the data directory, and send it with each request',
+  },
+  route_not_found: {
+    kind: 'fix',
+    sqlState: '42883',
+    httpStatus: 404,
+    action: 'check the method and the path',
+  },
+  operation_not_found: {
+    kind: 'fix',
+    sqlState: '42704',
+    httpStatus: 404,
+    action: 'look which operations there are: pageserver-ctl operation list',
+  },
   compute_not_running: { kind: 'fix', sqlState: '55000', httpStatus: 409 },
-  compute_starting: { kind: 'retry', sqlState: '57P03', httpStatus: 409 },
+  compute_starting: {
+    kind: 'retry',
+    sqlState: '57P03',
+    httpStatus: 409,
+    action: 'wait a moment, then ask again',
+  },
   branch_without_compute: { kind: 'fix', sqlState: '55000', httpStatus: 409 },
-  parent_needed: { kind: 'fix', sqlState: '22023', httpStatus: 400 },
-  shutting_down: { kind: 'retry', sqlState: '57P01', httpStatus: 503 },
+  parent_needed: {
+    kind: 'fix',
+    sqlState: '22023',
+    httpStatus: 400,
+    action: 'name the branch to start from: pageserver-ctl branch create NAME --from PARENT',
+  },
+  shutting_down: {
+    kind: 'retry',
+    sqlState: '57P01',
+    httpStatus: 503,
+    action: 'wait until the page server has been started again, then send the same request again',
+  },
 });

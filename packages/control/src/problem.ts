@@ -11,7 +11,8 @@ const actions: Record<ErrorKind, string> = {
 /** Any thrown thing as RFC 9457 problem details. */
 export function toProblem(thrown: unknown): Problem {
   const error = asOffshootError(thrown);
-  const action = error.details.action;
+  const own = error.details.action;
+  const action = typeof own === 'string' ? own : (error.declaration.action ?? actions[error.kind]);
   return {
     type: 'about:blank',
     title: error.code.replaceAll('_', ' '),
@@ -19,6 +20,6 @@ export function toProblem(thrown: unknown): Problem {
     code: error.code,
     detail: error.message,
     retryable: error.kind === 'retry' || error.kind === 'reconnect',
-    agent_action: typeof action === 'string' ? action : actions[error.kind],
+    agent_action: action,
   };
 }

@@ -7,6 +7,8 @@ export interface ErrorDeclaration {
   readonly sqlState: string;
   /** HTTP status of the management API. */
   readonly httpStatus: number;
+  /** What to do next, when more can be said than by the kind; an error's own `details.action` goes before it. */
+  readonly action?: string;
 }
 
 const declarations = new Map<string, ErrorDeclaration>();
@@ -41,7 +43,7 @@ export function registerErrors(table: Readonly<Record<string, ErrorDeclaration>>
   }
 }
 
-function check(code: string, { kind, sqlState, httpStatus }: ErrorDeclaration): void {
+function check(code: string, { kind, sqlState, httpStatus, action }: ErrorDeclaration): void {
   if (!/^[a-z][a-z0-9_]*$/.test(code)) {
     throw new TypeError(`error code ${code} is not snake_case`);
   }
@@ -52,7 +54,13 @@ function check(code: string, { kind, sqlState, httpStatus }: ErrorDeclaration): 
     throw new TypeError(`error code ${code}: ${httpStatus} is no HTTP error status`);
   }
   const other = declarations.get(code);
-  if (other && (other.kind !== kind || other.sqlState !== sqlState || other.httpStatus !== httpStatus)) {
+  const same =
+    other === undefined ||
+    (other.kind === kind &&
+      other.sqlState === sqlState &&
+      other.httpStatus === httpStatus &&
+      other.action === action);
+  if (!same) {
     throw new TypeError(`error code ${code} is declared twice, differently`);
   }
 }

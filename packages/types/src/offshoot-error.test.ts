@@ -39,6 +39,7 @@ test('a code has one meaning', () => {
   const same = { kind: 'fix', sqlState: '42704', httpStatus: 404 } as const;
   expect(() => defineErrors({ sample_gone: same })).not.toThrow();
   expect(() => defineErrors({ sample_gone: { ...same, httpStatus: 410 } })).toThrow('declared twice');
+  expect(() => defineErrors({ sample_gone: { ...same, action: 'look' } })).toThrow('declared twice');
 });
 
 test.each([

@@ -1,20 +1,24 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import * as schemas from '@offshoot/client';
 import { baseError } from '@offshoot/types';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { controlError } from '../control-errors.js';
 import type { ControlPlane } from '../control-plane.js';
-import { toProblem } from '../problem.js';
+import { answerBrokenRequest, answerProblem, type FailureListener } from './answer-problem.js';
 
 export interface ApiOptions {
   /** What every request must carry as `Authorization: Bearer`. */
   token: string;
   /** Longest request body in bytes. */
   bodyBytesMax: number;
-  /** Told of every failure that is not the caller's doing. */
-  onFailure(error: unknown, request: { method: string; url: string }): void;
+  onFailure: FailureListener;
 }
+
+/** From a request's first byte to its last. */
+const requestTimeoutMs = 30_000;
+/** Connections at one time; more are closed unheard. */
+const connectionsMax = 1000;
 
 type Handler = (request: FastifyRequest) => unknown;
 
@@ -27,13 +31,25 @@ const connectionQuery = z.strictObject({
 
 /** The management API over a control plane; the caller listens and closes. */
 export function buildApi(control: ControlPlane, options: ApiOptions): FastifyInstance {
-  const app = fastify({ bodyLimit: options.bodyBytesMax, forceCloseConnections: true });
+  const { bodyBytesMax, onFailure, token } = options;
+  const app = fastify({
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestTimeoutMs,
+    // Whoever closes it bounds how long calls under way may take.
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply, onFailure),
+    clientErrorHandler: answerBrokenRequest,
+  });
+  app.server.maxConnections = connectionsMax;
+  // Accepting may fail when file descriptors run out; the next connection finds the listener still there.
+  app.server.on('error', (error) => onFailure(error, { method: 'ACCEPT', url: '' }));
   acceptEmptyJson(app);
-  app.addHook('onRequest', authenticate(options.token));
-  app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, options));
+  app.addHook('onRequest', authenticate(token));
+  app.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
+  app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, onFailure));
   app.setNotFoundHandler((request, reply) => {
     const error = controlError('route_not_found', `there is no ${request.method} ${request.url}`);
-    return answerProblem(error, request, reply, options);
+    return answerProblem(error, request, reply, onFailure);
   });
   addTenantRoutes(app, control);
   addBranchRoutes(app, control);
@@ -116,23 +132,4 @@ function acceptEmptyJson(app: FastifyInstance): void {
       done(baseError('invalid_argument', 'the body is not JSON'));
     }
   });
-}
-
-function answerProblem(
-  error: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  options: ApiOptions,
-): FastifyReply {
-  const problem = toProblem(refusalOfFramework(error));
-  if (problem.status >= 500) options.onFailure(error, { method: request.method, url: request.url });
-  return reply.code(problem.status).type('application/problem+json').send(problem);
-}
-
-/** Fastify's own refusals (body too large, wrong media type, bad URL) are the caller's to mend. */
-function refusalOfFramework(error: unknown): unknown {
-  if (!(error instanceof Error) || !('statusCode' in error)) return error;
-  const { statusCode } = error;
-  const callers = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500;
-  return callers ? baseError('invalid_argument', error.message, { cause: error }) : error;
 }

@@ -2,18 +2,54 @@ import { defineErrors } from '@offshoot/types';
 
 /** What the catalog refuses. */
 export const catalogError = defineErrors({
-  tenant_not_found: { kind: 'fix', sqlState: '3D000', httpStatus: 404 },
-  branch_not_found: { kind: 'fix', sqlState: '3D000', httpStatus: 404 },
+  tenant_not_found: {
+    kind: 'fix',
+    sqlState: '3D000',
+    httpStatus: 404,
+    action: 'look which tenants there are: pageserver-ctl tenant list',
+  },
+  branch_not_found: {
+    kind: 'fix',
+    sqlState: '3D000',
+    httpStatus: 404,
+    action: 'look which branches there are: pageserver-ctl branch list',
+  },
   timeline_not_found: { kind: 'fix', sqlState: '3D000', httpStatus: 404 },
   /** A tenant or a branch has that name; both share one set of names. */
-  name_taken: { kind: 'fix', sqlState: '42710', httpStatus: 409 },
-  branch_has_children: { kind: 'fix', sqlState: '2BP01', httpStatus: 409 },
+  name_taken: {
+    kind: 'fix',
+    sqlState: '42710',
+    httpStatus: 409,
+    action: 'choose another name, or delete what has this one',
+  },
+  branch_has_children: {
+    kind: 'fix',
+    sqlState: '2BP01',
+    httpStatus: 409,
+    action: 'delete the branches that start from it, the youngest first, then this one',
+  },
   /** A tenant's first branch goes with the tenant only. */
-  branch_is_root: { kind: 'fix', sqlState: '2BP01', httpStatus: 409 },
+  branch_is_root: {
+    kind: 'fix',
+    sqlState: '2BP01',
+    httpStatus: 409,
+    action: 'delete its tenant if everything of it may go: pageserver-ctl tenant delete NAME',
+  },
   /** The tenant is being imported or deleted. */
-  tenant_not_active: { kind: 'retry', sqlState: '55000', httpStatus: 409 },
+  tenant_not_active: {
+    kind: 'retry',
+    sqlState: '55000',
+    httpStatus: 409,
+    action:
+      'wait until the tenant is active (pageserver-ctl tenant show NAME); one that is being deleted is gone soon',
+  },
   /** A branch point outside what the parent can be read at. */
-  branch_point_out_of_range: { kind: 'fix', sqlState: '22023', httpStatus: 422 },
+  branch_point_out_of_range: {
+    kind: 'fix',
+    sqlState: '22023',
+    httpStatus: 422,
+    action: 'choose an LSN between the readable ones: pageserver-ctl tenant show NAME',
+  },
   /** A later Offshoot wrote this catalog. */
   catalog_too_new: { kind: 'alert', sqlState: '0A000', httpStatus: 500 },
   /** The catalog could not be written; what was acknowledged before is intact. */

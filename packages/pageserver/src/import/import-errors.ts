@@ -4,23 +4,53 @@ import { DatabaseError } from 'pg-protocol';
 /** Why an import cannot be done, or was not. */
 export const importError = defineErrors({
   /** What was given as the source is no connection string. */
-  source_url_invalid: { kind: 'fix', sqlState: '22023', httpStatus: 400 },
+  source_url_invalid: {
+    kind: 'fix',
+    sqlState: '22023',
+    httpStatus: 400,
+    action: 'send a URL like postgres://user@host:5432/database',
+  },
   /** Nothing answers there, or not in time. */
-  source_unreachable: { kind: 'retry', sqlState: '08001', httpStatus: 502 },
+  source_unreachable: {
+    kind: 'retry',
+    sqlState: '08001',
+    httpStatus: 502,
+    action: 'check that the source runs and can be reached from the page server, then import again',
+  },
   /** The source does not let this user in, or not for replication. */
-  source_access_denied: { kind: 'fix', sqlState: '42501', httpStatus: 422 },
+  source_access_denied: {
+    kind: 'fix',
+    sqlState: '42501',
+    httpStatus: 422,
+    action: 'mend the source or the connection string as the detail says, then import again',
+  },
   /** No encrypted connection could be made of the kind that the connection string asks for. */
   source_tls: { kind: 'fix', sqlState: '08001', httpStatus: 422 },
   /** The source's settings leave no room: WAL senders, replication slots. */
-  source_settings: { kind: 'fix', sqlState: '55000', httpStatus: 422 },
+  source_settings: {
+    kind: 'fix',
+    sqlState: '55000',
+    httpStatus: 422,
+    action: 'have the setting changed at the source as the detail says, then import again',
+  },
   /** The source is of a kind that cannot be served. */
   source_unsupported: { kind: 'fix', sqlState: '0A000', httpStatus: 422 },
   /** The source reported an error on the way. */
   source_failed: { kind: 'retry', sqlState: '58000', httpStatus: 502 },
   /** The connection broke off, or fell silent. */
-  source_lost: { kind: 'retry', sqlState: '08006', httpStatus: 502 },
+  source_lost: {
+    kind: 'retry',
+    sqlState: '08006',
+    httpStatus: 502,
+    action: 'import again: nothing of the broken one is left',
+  },
   /** Somebody cancelled the import. */
-  import_cancelled: { kind: 'fix', sqlState: '57014', httpStatus: 409 },
+  import_cancelled: {
+    kind: 'fix',
+    sqlState: '57014',
+    httpStatus: 409,
+    action: 'import again when it is wanted',
+  },
 });
 
 type Code = Parameters<typeof importError>[0];

@@ -1,0 +1,304 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { problem } from '@offshoot/client';
+import type { FastifyInstance } from 'fastify';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ControlFixture } from '../testing/control-fixture.js';
+import { silentSource } from '../testing/silent-source.js';
+import { buildApi } from './build-api.js';
+
+const token = 'a-token-that-nobody-guesses';
+const failures: unknown[] = [];
+let fixture: ControlFixture;
+let api: FastifyInstance;
+let url: string;
+
+beforeAll(async () => {
+  fixture = await ControlFixture.open(['shop']);
+  api = buildApi(fixture.control, {
+    token,
+    bodyBytesMax: 8 * 1024,
+    onFailure: (error) => failures.push(error),
+  });
+  url = await api.listen({ host: '127.0.0.1', port: 0 });
+});
+
+afterAll(async () => {
+  await api.close();
+  await fixture[Symbol.asyncDispose]();
+});
+
+function send(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+  return fetch(`${url}${path}`, {
+    method,
+    ...init,
+    headers: { authorization: `Bearer ${token}`, ...(init.headers as Record<string, string>) },
+  });
+}
+
+const json = (body: unknown) => ({
+  body: JSON.stringify(body),
+  headers: { 'content-type': 'application/json' },
+});
+
+/** Checks that an answer is problem details, and answers them. */
+async function problemOf(response: Response) {
+  expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+  const details = problem.parse(await response.json());
+  expect(details.status).toBe(response.status);
+  expect(details.agent_action).not.toBe('');
+  return details;
+}
+
+describe('without the token', () => {
+  test.each([
+    ['GET', '/v1/status'],
+    ['POST', '/v1/tenants'],
+    ['DELETE', '/v1/branches/shop'],
+    ['GET', '/nowhere'],
+    ['OPTIONS', '/v1/tenants'],
+  ])('%s %s is refused', async (method, path) => {
+    for (const authorization of ['', 'Bearer ', `Basic ${token}`, `Bearer ${token}x`, token]) {
+      const response = await send(method, path, { headers: { authorization } });
+      expect(response.status).toBe(401);
+      expect(response.headers.get('www-authenticate')).toBe('Bearer');
+      expect(await problemOf(response)).toMatchObject({ code: 'unauthorized', retryable: false });
+    }
+  });
+
+  test('HEAD tells nothing either', async () => {
+    const response = await send('HEAD', '/v1/status', { headers: { authorization: '' } });
+    expect(response.status).toBe(401);
+    expect(await response.text()).toBe('');
+  });
+});
+
+describe('what is wrong with a request is said', () => {
+  test.each<[string, string, string, RequestInit, number, string, RegExp]>([
+    ['no such route', 'PUT', '/v1/tenants', {}, 404, 'route_not_found', /PUT \/v1\/tenants/],
+    [
+      'a body that is no JSON',
+      'POST',
+      '/v1/branches',
+      { ...json(1), body: '{' },
+      400,
+      'invalid_argument',
+      /JSON/,
+    ],
+    ['no body', 'POST', '/v1/branches', {}, 400, 'invalid_argument', /name/],
+    ['text', 'POST', '/v1/branches', { body: 'name=a' }, 400, 'invalid_argument', /object/],
+    [
+      'another type',
+      'POST',
+      '/v1/branches',
+      { body: 'a', headers: { 'content-type': 'text/xml' } },
+      400,
+      'invalid_argument',
+      /[Mm]edia [Tt]ype/,
+    ],
+    ['a list', 'POST', '/v1/branches', json(['a']), 400, 'invalid_argument', /object/],
+    [
+      'a field too many',
+      'POST',
+      '/v1/branches',
+      json({ name: 'a', form: 'shop' }),
+      400,
+      'invalid_argument',
+      /form/,
+    ],
+    ['a bad name', 'POST', '/v1/branches', json({ name: 'A b' }), 400, 'invalid_argument', /a name is/],
+    [
+      '__proto__',
+      'POST',
+      '/v1/branches',
+      { ...json({}), body: '{"name":"a","__proto__":{"x":1}}' },
+      400,
+      'invalid_argument',
+      /__proto__/,
+    ],
+    ['too much', 'POST', '/v1/branches', json({ name: 'a'.repeat(9000) }), 400, 'invalid_argument', /large/],
+    [
+      'a URL too long',
+      'POST',
+      '/v1/tenants',
+      json({ name: 'a', source_url: `postgres://${'h'.repeat(5000)}` }),
+      400,
+      'invalid_argument',
+      /source_url/,
+    ],
+    [
+      'another database',
+      'POST',
+      '/v1/tenants',
+      json({ name: 'a', source_url: 'mysql://u:sEcReT@h/d' }),
+      400,
+      'source_url_invalid',
+      /postgres:/,
+    ],
+    ['a bad name in the path', 'GET', '/v1/branches/A', {}, 400, 'invalid_argument', /a name is/],
+    ['an escape that is none', 'GET', '/v1/branches/%zz', {}, 400, 'invalid_argument', /%zz/],
+    ['a name without end', 'GET', `/v1/branches/${'a'.repeat(500)}`, {}, 400, 'invalid_argument', /./],
+    [
+      'a parameter too many',
+      'GET',
+      '/v1/branches/shop/connection-string?role=x',
+      {},
+      400,
+      'invalid_argument',
+      /role/,
+    ],
+    ['no such branch', 'GET', '/v1/branches/b', {}, 404, 'branch_not_found', /b does not exist/],
+    ['no such tenant', 'DELETE', '/v1/tenants/b', {}, 404, 'tenant_not_found', /b does not exist/],
+    ['no such operation', 'DELETE', '/v1/operations/b', {}, 404, 'operation_not_found', /no operation b/],
+    [
+      'no such parent',
+      'POST',
+      '/v1/branches',
+      json({ name: 'a', from: 'b' }),
+      404,
+      'branch_not_found',
+      /b does not exist/,
+    ],
+    ['a name twice', 'POST', '/v1/branches', json({ name: 'shop', from: 'shop' }), 409, 'name_taken', /shop/],
+    ['the root', 'DELETE', '/v1/branches/shop', {}, 409, 'branch_is_root', /tenant/],
+    [
+      'a compute on the root',
+      'POST',
+      '/v1/branches/shop/compute',
+      {},
+      409,
+      'branch_without_compute',
+      /history/,
+    ],
+    [
+      'no compute',
+      'GET',
+      '/v1/branches/shop/connection-string',
+      {},
+      409,
+      'compute_not_running',
+      /no compute/,
+    ],
+    [
+      'no compute to stop',
+      'DELETE',
+      '/v1/branches/shop/compute',
+      {},
+      409,
+      'compute_not_running',
+      /no compute/,
+    ],
+  ])('%s', async (_what, method, path, init, status, code, detail) => {
+    const response = await send(method, path, init);
+    const details = await problemOf(response);
+    expect(details).toMatchObject({ status, code, detail: expect.stringMatching(detail) });
+    expect(JSON.stringify(details)).not.toContain('sEcReT');
+  });
+
+  test('every refusal names a next step of its own', async () => {
+    const generic = 'change the request as the detail says, then send it again';
+    for (const [method, path] of [
+      ['GET', '/v1/branches/b'],
+      ['GET', '/v1/tenants/b'],
+      ['DELETE', '/v1/branches/shop'],
+      ['GET', '/v1/operations/b'],
+      ['DELETE', '/v1/branches/shop/compute'],
+    ] as const) {
+      const { agent_action } = await problemOf(await send(method, path));
+      expect(agent_action).not.toBe(generic);
+    }
+  });
+});
+
+describe('below HTTP', () => {
+  async function raw(...parts: string[]): Promise<string> {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    let answer = '';
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    for (const part of parts) socket.write(part);
+    await once(socket, 'close');
+    return answer;
+  }
+
+  test.each([
+    ['nonsense', 'hello\r\n\r\n', /^HTTP\/1\.1 400 /],
+    [
+      'headers without end',
+      `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`,
+      /^HTTP\/1\.1 431 /,
+    ],
+    ['no host', 'GET /v1/status HTTP/1.1\r\nConnection: close\r\n\r\n', /^HTTP\/1\.1 400 /],
+  ])('%s is answered', async (_what, bytes, answer) => {
+    expect(await raw(bytes)).toMatch(answer);
+    expect((await send('GET', '/v1/status')).status).toBe(200);
+  });
+
+  test('a client that goes away in the middle harms nobody', async () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.on('error', () => {});
+    const head = `POST /v1/branches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n`;
+    socket.write(`${head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"name"`);
+    await once(socket, 'connect');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.resetAndDestroy();
+    expect((await send('GET', '/v1/status')).status).toBe(200);
+  });
+
+  test('an error of the listening socket does not end the process', () => {
+    const before = failures.length;
+    api.server.emit('error', new Error('accept EMFILE'));
+    expect(failures.length).toBe(before + 1);
+  });
+});
+
+describe('the whole way round', () => {
+  test('a branch and its compute', async () => {
+    const created = await send('POST', '/v1/branches', json({ name: 'try-1' }));
+    expect(created.status).toBe(201);
+    expect(await created.json()).toMatchObject({ branch: { name: 'try-1', parent: 'shop' } });
+    const started = await send('POST', '/v1/branches/try-1/compute', {
+      headers: { 'content-type': 'application/json' },
+    });
+    expect(started.status).toBe(200);
+    const found = await send('GET', '/v1/branches/try-1/connection-string?database=d%20b&user=u');
+    expect(found.headers.get('cache-control')).toBe('no-store');
+    expect(await found.json()).toMatchObject({
+      database: 'd b',
+      user: 'u',
+      url: expect.stringContaining('d%20b'),
+    });
+    expect((await send('HEAD', '/v1/branches/try-1')).status).toBe(200);
+    expect((await send('DELETE', '/v1/branches/try-1')).status).toBe(200);
+    expect((await send('DELETE', '/v1/branches/try-1')).status).toBe(404);
+  });
+
+  test('an operation never shows the password of its source', async () => {
+    await using source = await silentSource();
+    const accepted = await send('POST', '/v1/tenants', json({ name: 'two', source_url: source.url }));
+    expect(accepted.status).toBe(202);
+    const { id } = (await accepted.json()) as { id: string };
+    const ended = await (await send('DELETE', `/v1/operations/${id}`)).text();
+    expect(JSON.parse(ended)).toMatchObject({ state: 'cancelled', error: { code: 'import_cancelled' } });
+    const listed = await (await send('GET', '/v1/operations')).text();
+    expect(`${ended}${listed}`).not.toContain('secret');
+  });
+});
+
+test('a mistake in the program is told, logged, and ends nothing', async () => {
+  const broken = buildApi({ status: () => Promise.reject(new TypeError('x is undefined')) } as never, {
+    token,
+    bodyBytesMax: 1000,
+    onFailure: (error) => failures.push(error),
+  });
+  const before = failures.length;
+  const response = await broken.inject({
+    url: '/v1/status',
+    headers: { authorization: `Bearer ${token}` },
+  });
+  expect(response.json()).toMatchObject({ status: 500, code: 'internal', retryable: false });
+  expect(failures.length).toBe(before + 1);
+  await broken.close();
+});
