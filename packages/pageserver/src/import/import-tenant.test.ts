@@ -310,6 +310,7 @@ describe('an import', () => {
 
   it.each([
     ['while it connects', { login: () => {} }],
+    ['while it asks for names', { sql: () => {} }],
     [
       'in the backup',
       { BASE_BACKUP: (socket: Socket) => socket.write(Buffer.concat([...backupHead, ...backupBody])) },
@@ -322,8 +323,13 @@ describe('an import', () => {
     await using source = await fakeSource({ ...wholeSource, ...answers });
     const abort = new AbortController();
     const running = importTenant(place(), request(source.url, { signal: abort.signal }));
-    setTimeout(() => abort.abort(), 100);
+    let abortedAtMs = 0;
+    setTimeout(() => {
+      abortedAtMs = Date.now();
+      abort.abort();
+    }, 100);
     await expect(running).rejects.toEqual(coded('import_cancelled'));
+    expect(Date.now() - abortedAtMs).toBeLessThan(5000);
     await expectNothingLeft();
   });
 
@@ -336,6 +342,10 @@ describe('an import', () => {
     const error = await importTenant(place(), request(odd)).catch((thrown: unknown) => thrown);
     expect(error).toEqual(coded('source_url_invalid'));
     expect(JSON.stringify([error, String((error as Error).cause)])).not.toContain('secret');
+    const fileless = 'postgres://alice:secret@db/shop?sslmode=verify-full&sslrootcert=/no/such/file';
+    const told = await importTenant(place(), request(fileless)).catch((thrown: unknown) => thrown);
+    expect(told).toEqual(coded('source_url_invalid', /\/no\/such\/file/));
+    expect(String(told)).not.toContain('secret');
     await importTenant(place(), request(source.url));
     const commands = source.commands.length;
     await expect(importTenant(place(), request(source.url))).rejects.toEqual(coded('name_taken'));

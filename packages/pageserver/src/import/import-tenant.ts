@@ -58,8 +58,9 @@ export async function importTenant(place: ImportPlace, request: ImportRequest): 
     const cancel = () => connection.destroy(cancelled());
     signal.addEventListener('abort', cancel, { once: true });
     try {
+      signal.throwIfAborted();
       const probe = await probeSource(connection);
-      const tenant = await reserve(place, request, probe);
+      const tenant = await reserve(place, request, probe, signal);
       return await fill({ place, tenant, connection, report, signal });
     } finally {
       signal.removeEventListener('abort', cancel);
@@ -74,12 +75,14 @@ async function reserve(
   { catalog, settings, log }: ImportPlace,
   { name, url }: ImportRequest,
   probe: SourceProbe,
+  signal: AbortSignal,
 ): Promise<TenantRecord> {
-  const names = await readSourceNames(url, settings).catch((thrown: unknown) => {
+  const names = await readSourceNames(url, settings, signal).catch((thrown: unknown) => {
     const { message } = sourceError(thrown, 'reading names');
     log('the names of users and databases stay unknown', { tenant: name, reason: message });
     return { superuser: 'postgres', database: 'postgres', databases: [] };
   });
+  signal.throwIfAborted();
   const { systemIdentifier, ...settingsOfSource } = probe;
   return await catalog.reserveTenant({
     id: randomTenantId(),

@@ -61,8 +61,7 @@ export class ReplicationConnection implements Backpressure {
   ): Promise<ReplicationConnection> {
     signal.throwIfAborted();
     const client = newClient(url, settings);
-    const socket = () => (client as unknown as WithSocket).connection.stream;
-    const abort = () => socket().destroy();
+    const abort = () => socketOf(client).destroy();
     client.on('error', () => {});
     signal.addEventListener('abort', abort, { once: true });
     try {
@@ -75,7 +74,7 @@ export class ReplicationConnection implements Backpressure {
     } finally {
       signal.removeEventListener('abort', abort);
     }
-    return new ReplicationConnection(socket(), settings);
+    return new ReplicationConnection(socketOf(client), settings);
   }
 
   /** Runs a command of the replication protocol; answers its result sets. One at a time. */
@@ -229,6 +228,11 @@ interface WithSocket {
   readonly connection: { readonly stream: Socket };
 }
 
+/** The socket of a client of `pg`, whose types do not show it. TLS puts another one in its place while it connects. */
+export function socketOf(client: Client): Socket {
+  return (client as unknown as WithSocket).connection.stream;
+}
+
 function newClient(url: string, settings: ImportSettings): Client {
   try {
     return new Client({
@@ -238,8 +242,10 @@ function newClient(url: string, settings: ImportSettings): Client {
       // Known to pg, not to its types.
       replication: 'true',
     } as ConstructorParameters<typeof Client>[0]);
-  } catch {
-    // The reason would show the string, and that its password.
-    throw importError('source_url_invalid', 'the connection string of the source cannot be read');
+  } catch (thrown) {
+    // Other reasons would show the string, and that its password.
+    const { code, path } = thrown as NodeJS.ErrnoException;
+    const why = path === undefined ? '' : `: the file ${path} that it names cannot be read (${code})`;
+    throw importError('source_url_invalid', `the connection string of the source cannot be read${why}`);
   }
 }

@@ -99,6 +99,8 @@ export class PageConnection {
     this.#lifetime.abort(error);
     this.#channel.wake();
     this.#wakeLoop();
+    // What waits for the client itself, as a TLS handshake does, hears nothing of this.
+    setTimeout(() => this.#channel.destroy(), this.#services.settings.closeLingerMs).unref();
   }
 
   /** Cuts the connection off. */

@@ -128,6 +128,23 @@ test('shutting down ends TLS connections too', async () => {
   expect(errorOf(messages[0])).toMatch('57P01');
 });
 
+test('shutting down does not wait for a client that is silent amid its TLS hello', async () => {
+  await service.close();
+  const tls = { key: TEST_KEY, cert: TEST_CERTIFICATE };
+  service = await PageService.start({
+    source: new FakePageSource(),
+    listeners: [{ kind: 'tcp', host: '127.0.0.1', port: 0, auth: 'trust', tls }],
+    settings: { closeLingerMs: 200, handshakeTimeoutMs: 30_000 },
+  });
+  where = connectOptions(service.addresses[0] ?? 'unix:') as { host: string; port: number };
+  plain().write(Buffer.from([0x16, 3, 1, 0]));
+  await vi.waitFor(() => expect(service.counters.connectionsOpen).toBe(1));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const began = performance.now();
+  await service.close();
+  expect(performance.now() - began).toBeLessThan(5000);
+});
+
 test.skipIf(!existsSync('/usr/bin/psql'))('psql', async () => {
   const url = `postgresql://u@${where.host}:${where.port}/d`;
   const run = (mode: string) =>

@@ -57,7 +57,8 @@ export interface FakeSource extends AsyncDisposable {
 
 /**
  * A server that lets everyone in and answers commands by their first words. `answers` are looked at before the
- * defaults, which are a Postgres that can be probed and offers a slot.
+ * defaults, which are a Postgres that can be probed and offers a slot. `login` and `sql` take a start-up packet: that of a
+ * replication connection, and that of an ordinary one.
  */
 export async function fakeSource(answers: Readonly<Record<string, Answer>> = {}): Promise<FakeSource> {
   const commands: string[] = [];
@@ -94,8 +95,12 @@ function serve(socket: Socket, answers: Readonly<Record<string, Answer>>, comman
       const login = replication
         ? Buffer.concat([message('R', int32(0)), READY])
         : errorResponse('28000', 'no pg_hba.conf entry', 'FATAL');
-      socket.write(answers.login && replication ? '' : login);
-      answers.login?.(socket);
+      const own = replication ? answers.login : answers.sql;
+      if (own === undefined) {
+        socket.write(login);
+      } else {
+        own(socket);
+      }
       return;
     }
     if (bytes[0] !== 'Q'.charCodeAt(0)) {
