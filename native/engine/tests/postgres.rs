@@ -4,125 +4,22 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod cluster;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+
+use cluster::{Postgres, Running, lsn_in_manifest, postgres, wal_from};
 
 use offshoot_engine::base_backup::{BaseBackupOptions, Contents, WalSegment};
 use offshoot_engine::import::ImportOptions;
 use offshoot_engine::{StoreOptions, Tenant, TimelineSpec};
-use offshoot_layout::{ControlFile, Lsn, wal_segment};
+use offshoot_layout::{ControlFile, Lsn};
 use offshoot_wal::WalParams;
 use tempfile::TempDir;
 
-/// The user "nobody": Postgres does not run as root.
-const NOBODY: u32 = 65_534;
-
-struct Postgres {
-    bindir: PathBuf,
-    /// Everything is below it, and belongs to whoever runs Postgres.
-    dir: PathBuf,
-    user: Option<u32>,
-}
-
-impl Postgres {
-    fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.bindir.join(name));
-        command
-            .current_dir(&self.dir)
-            .env("HOME", &self.dir)
-            .env("PGUSER", "postgres");
-        command
-            .env("PGHOST", &self.dir)
-            .env("PGDATABASE", "postgres");
-        if let Some(user) = self.user {
-            command.uid(user).gid(user);
-        }
-        command
-    }
-
-    fn run(&self, name: &str, arguments: &[&str]) -> String {
-        let output = self.program(name).args(arguments).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "{name} {arguments:?}: {text}{errors}"
-        );
-        text
-    }
-
-    fn sql(&self, text: &str) -> String {
-        self.run("psql", &["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", text])
-    }
-
-    fn start(&self, data: &str) {
-        let options = format!(
-            "-c listen_addresses= -c unix_socket_directories={}",
-            self.dir.display()
-        );
-        let options = format!(
-            "{options} -c max_prepared_transactions=5 -c autovacuum=off -c wal_keep_size=1GB"
-        );
-        let log = format!("{data}.log");
-        // Not run(): the server would inherit the pipes, and they would never end.
-        let arguments = ["-D", data, "-l", &log, "-w", "-o", &options, "start"];
-        let output = File::create(self.dir.join("pg_ctl.log")).unwrap();
-        let status = self
-            .program("pg_ctl")
-            .args(arguments)
-            .stdout(output)
-            .status()
-            .unwrap();
-        let log = fs::read_to_string(self.dir.join(log)).unwrap_or_default();
-        assert!(status.success(), "{log}");
-    }
-
-    fn stop(&self, data: &str) {
-        self.run("pg_ctl", &["-D", data, "-w", "-m", "fast", "stop"]);
-    }
-
-    fn own(&self, path: &Path) {
-        if let Some(user) = self.user {
-            chown(path, Some(user), Some(user)).unwrap();
-        }
-        if path.is_dir() {
-            for entry in fs::read_dir(path).unwrap() {
-                self.own(&entry.unwrap().path());
-            }
-        }
-    }
-}
-
-/// Stops the server also when the test fails.
-struct Running<'p>(&'p Postgres, &'static str);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        if self.0.dir.join(self.1).join("postmaster.pid").exists() {
-            self.0.stop(self.1);
-        }
-    }
-}
-
-fn postgres() -> Option<(Postgres, TempDir)> {
-    let bindir = PathBuf::from(std::env::var_os("OFFSHOOT_TEST_PG_BINDIR")?);
-    let temporary = TempDir::new().unwrap();
-    let dir = temporary.path().to_path_buf();
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-    // SAFETY: asks the system who we are.
-    let root = unsafe { libc::geteuid() } == 0;
-    let postgres = Postgres {
-        bindir,
-        dir,
-        user: root.then_some(NOBODY),
-    };
-    postgres.own(&postgres.dir);
-    Some((postgres, temporary))
-}
+const SETTINGS: &str = "-c max_prepared_transactions=5 -c autovacuum=off -c wal_keep_size=1GB";
 
 const SETUP: &str = "
     create table item(id serial primary key, name text, tags int[], place point);
@@ -141,34 +38,13 @@ const SETUP: &str = "
 /// Order of rows left out: the same on both sides.
 const STATE: &str = "select count(*), sum(hashtext(item::text)) from item";
 
-/// From LSN to the end of its segment, then whole segments.
-fn wal_from(data: &Path, start: Lsn, params: &WalParams) -> Vec<Vec<u8>> {
-    let mut parts = Vec::new();
-    let mut at = start;
-    while let Ok(segment) = fs::read(data.join("pg_wal").join(wal_segment::file_name(
-        params.tli,
-        at,
-        params.seg_size,
-    ))) {
-        let skipped = at.0 - wal_segment::start_of(at, params.seg_size).0;
-        parts.push(segment[skipped as usize..].to_vec());
-        at = wal_segment::start_of_next(at, params.seg_size).unwrap();
-    }
-    parts
-}
-
-fn lsn_in_manifest(manifest: &str, name: &str) -> Lsn {
-    let behind = manifest.split_once(&format!("\"{name}\": \"")).unwrap().1;
-    behind.split('"').next().unwrap().parse().unwrap()
-}
-
 /// Makes the source, takes its backup, and imports both; the source's state.
 fn import(postgres: &Postgres, tenant: &Arc<Tenant>) -> String {
     postgres.run(
         "initdb",
         &["-D", "source", "-k", "-U", "postgres", "--no-sync"],
     );
-    postgres.start("source");
+    postgres.start("source", SETTINGS);
     let running = Running(postgres, "source");
     postgres.sql(SETUP);
     postgres.sql("begin; insert into empty values (1); prepare transaction 'later'");
@@ -254,7 +130,7 @@ fn a_plain_postgres_starts_from_what_was_imported() {
         Arc::new(Tenant::open(&tenants.path().join("t"), StoreOptions::default()).unwrap());
     let state = import(&postgres, &tenant);
     unpack_full(&postgres, &tenant);
-    postgres.start("clone");
+    postgres.start("clone", SETTINGS);
     let _running = Running(&postgres, "clone");
     assert_eq!(postgres.sql(STATE), state);
     assert_eq!(
