@@ -3,8 +3,10 @@
 
 use crate::error::PreloadError;
 
-/// Longest message that is not CopyData; the server's texts are short.
-const MESSAGE_BYTES_MAX: usize = 65_536;
+/// Longest message of the server's own words, which are short.
+const WORDS_BYTES_MAX: usize = 65_536;
+/// Longest CopyData outside a pagestream; the server cuts what it sends into smaller ones.
+const COPY_DATA_BYTES_MAX: usize = 240 * 1024;
 const PROTOCOL_3_0: u32 = 196_608;
 
 pub const AUTHENTICATION: u8 = b'R';
@@ -28,7 +30,11 @@ pub fn first_message(bytes: &[u8]) -> Result<Option<Message<'_>>, PreloadError> 
         return Ok(None);
     };
     let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
-    if !(4..=MESSAGE_BYTES_MAX).contains(&length) {
+    let length_max = match header[0] {
+        COPY_DATA => COPY_DATA_BYTES_MAX,
+        _ => WORDS_BYTES_MAX,
+    };
+    if !(4..=length_max).contains(&length) {
         let kind = header[0].escape_ascii();
         let reason = format!("a message of type {kind} and length {length} makes no sense here");
         return Err(PreloadError::Lost(reason));
@@ -104,11 +110,27 @@ mod tests {
 
     #[test]
     fn senseless_lengths_are_refused() {
-        for length in [0u32, 3, 65_537, u32::MAX] {
-            let mut bytes = vec![b'E'];
+        for (kind, length) in [
+            (ERROR, 0u32),
+            (ERROR, 3),
+            (ERROR, 65_537),
+            (ERROR, u32::MAX),
+            (COPY_DATA, 3),
+            (COPY_DATA, 245_761),
+            (COPY_DATA, u32::MAX),
+        ] {
+            let mut bytes = vec![kind];
             bytes.extend_from_slice(&length.to_be_bytes());
-            assert!(first_message(&bytes).is_err(), "{length}");
+            assert!(first_message(&bytes).is_err(), "{kind} {length}");
         }
+    }
+
+    #[test]
+    fn a_list_comes_in_messages_longer_than_words() {
+        let mut bytes = vec![COPY_DATA];
+        bytes.extend_from_slice(&131_072u32.to_be_bytes());
+        bytes.resize(131_073, 7);
+        assert_eq!(first_message(&bytes).unwrap().unwrap().bytes, 131_073);
     }
 
     #[test]
