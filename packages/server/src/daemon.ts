@@ -32,6 +32,8 @@ export interface Daemon {
 
 /** Longest request body of the management API, in bytes. */
 const bodyBytesMax = 64 * 1024;
+/** How long answers under way may take when the API closes. */
+const apiCloseMsMax = 5_000;
 /** Ended operations that stay readable. */
 const operationsEndedMax = 100;
 
@@ -58,7 +60,10 @@ class Teardown {
         failures.push(failure);
       }
     }
-    if (failures.length > 0) throw failures[0];
+    if (failures.length > 0)
+      throw failures.length === 1
+        ? failures[0]
+        : new AggregateError(failures, 'several steps of the end failed');
   }
 }
 
@@ -119,15 +124,16 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     facts: { version, pid: process.pid, dataDirectory, startedAt, pageService: () => factsOf(pageService) },
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });
-  teardown.add(() => control.close());
   const token = await openTokenFile(join(dataDirectory, 'token'));
   const api = buildApi(control, {
     token,
     bodyBytesMax,
     onFailure: (err, request) => log.error({ err, ...request }, 'a request failed'),
   });
+  teardown.add(() => closeApi(api));
+  // First of these: who waits for a compute or an import then gets an answer, while the API still sends it.
+  teardown.add(() => control.close());
   const apiUrl = await listen(api, settings.apiListen);
-  teardown.add(() => api.close());
   await writeDaemonFile(daemonFile, {
     pid: process.pid,
     api_url: apiUrl,
@@ -200,6 +206,13 @@ async function listen(api: ReturnType<typeof buildApi>, { host, port }: Address)
       cause,
     });
   }
+}
+
+/** Lets answers under way out, for a while. */
+async function closeApi(api: ReturnType<typeof buildApi>): Promise<void> {
+  const timer = setTimeout(() => api.server.closeAllConnections(), apiCloseMsMax);
+  await api.close();
+  clearTimeout(timer);
 }
 
 function factsOf({ addresses, counters }: PageService) {

@@ -1,7 +1,7 @@
 import { asOffshootError } from '@offshoot/types';
 import { Command, CommanderError } from 'commander';
 import { startDaemon } from './daemon.js';
-import { openLog } from './log.js';
+import { type Log, openLog } from './log.js';
 import { readSettings, type StartFlags } from './settings.js';
 
 /** Exit codes: done; refused or failed; wrong usage. */
@@ -60,19 +60,52 @@ where pageserver-ctl finds both. Logs go to stderr as JSON lines.`,
   return top;
 }
 
+/** Longest orderly end. What is left then, the operating system ends; the store is durable at every moment. */
+const shutdownMsMax = 60_000;
+
 async function runUntilSignal(flags: StartFlags): Promise<void> {
   const settings = readSettings(flags, process.env);
   const log = openLog(settings.logLevel);
-  let stop: (signal: string) => void = () => {};
-  const stopped = new Promise<string>((resolve) => {
-    stop = resolve;
-  });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(signal));
+  logWhatEndsTheProcess(log);
+  const stopped = firstSignal(log);
+  // Nobody may be reading any more.
+  process.stdout.on('error', () => {});
   const daemon = await startDaemon(settings, log);
   process.stdout.write(
     `page server ready: API at ${daemon.apiUrl}, data in ${settings.dataDirectory}\n` +
       `control it with: pageserver-ctl --data ${settings.dataDirectory} status\n`,
   );
   log.info({ signal: await stopped }, 'shutting down');
+  const deadline = setTimeout(() => {
+    log.error({ shutdownMsMax }, 'shutting down takes too long: ending at once');
+    process.exit(failed);
+  }, shutdownMsMax).unref();
   await daemon.close();
+  clearTimeout(deadline);
+}
+
+const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Resolves with the first signal that asks for the end; a second one does not ask. */
+function firstSignal(log: Log): Promise<string> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (asked) {
+        log.warn({ signal }, 'a second signal: ending at once');
+        process.exit(exitCodes[signal as keyof typeof exitCodes]);
+      }
+      asked = true;
+      resolve(signal);
+    };
+    for (const signal of Object.keys(exitCodes)) process.on(signal, onSignal);
+  });
+}
+
+/** A mistake in the program ends it, and its computes with it, as a kill would; the log says why. */
+function logWhatEndsTheProcess(log: Log): void {
+  process.on('uncaughtException', (err, origin) => {
+    log.fatal({ err, origin }, 'a mistake in the program: ending at once');
+    process.exit(failed);
+  });
 }
