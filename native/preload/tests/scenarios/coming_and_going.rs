@@ -103,7 +103,9 @@ fn opener() {
     for (relation, cell) in (0..).zip(shared()) {
         meet(cell);
         let remote = remote_page(&path(relation), 5);
+        let start = Instant::now();
         loop {
+            assert!(start.elapsed() < Duration::from_secs(20), "never replaced");
             let is_replaced = cell[1].load(Ordering::SeqCst) == 1;
             let seen = look(&path(relation));
             match seen {
