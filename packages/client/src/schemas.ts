@@ -35,6 +35,11 @@ export const tenant = z.object({
   last_record_lsn: lsn.optional(),
   /** Bytes used on disk by the tenant's pages, all branches together. */
   stored_bytes: bytes.optional(),
+  /**
+   * WAL records that the source wrote while it was imported and that cannot be applied yet, by name. A page that needs
+   * one answers `unsupported record NAME at LSN`.
+   */
+  unsupported_records: z.array(z.object({ name: z.string(), count: z.number().int().positive() })),
   branches: z.number().int().nonnegative(),
 });
 export type Tenant = z.infer<typeof tenant>;

@@ -108,6 +108,12 @@ export class ControlPlane {
   async deleteTenant(name: string): Promise<Tenant> {
     this.#expectOpen();
     const view = await this.tenant(name);
+    const { id: importing } = this.#operations.running('tenant_import', view.name) ?? {};
+    if (importing !== undefined) {
+      throw catalogError('tenant_not_active', `tenant ${view.name} is being imported`, {
+        details: { action: `cancel the import instead: pageserver-ctl operation cancel ${importing}` },
+      });
+    }
     await this.#pageServer.deleteTenant(parseTenantName(view.name), async () => {
       const branches = this.#catalog.branches().filter((branch) => branch.tenant === view.id);
       await Promise.all(branches.map((branch) => this.#computes.retire(branch, async () => {})));
@@ -248,6 +254,7 @@ export class ControlPlane {
       server_version: versionText(record.pgVersionNum),
       wal_segment_bytes: record.walSegmentBytes,
       data_checksums: record.dataChecksums === 'on',
+      unsupported_records: [...(record.importStats?.unsupported ?? [])],
       branches: branchCounts.get(record.id) ?? 0,
       ...(root === undefined
         ? {}

@@ -3,6 +3,8 @@ import type { OffshootClient } from '@offshoot/client';
 /** What a command has to work with: the daemon, and where its words go. */
 export interface Context {
   client(): OffshootClient;
+  /** One whose calls go on when the user interrupts. */
+  steadyClient(): OffshootClient;
   format: 'json' | 'text';
   /** The result: one JSON document, or text for people. */
   out(text: string): void;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { OffshootClient } from '@offshoot/client';
@@ -14,6 +14,14 @@ export interface DaemonChoice {
 export class NoDaemonError extends Error {
   override readonly name = 'NoDaemonError';
   readonly code = 'no_daemon';
+
+  constructor(
+    message: string,
+    readonly agentAction: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
 }
 
 /** The data directory: `--data`, else OFFSHOOT_DATA, else ~/.offshoot. */
@@ -21,27 +29,68 @@ export function dataDirectory(choice: DaemonChoice, env: NodeJS.ProcessEnv): str
   return resolve(choice.data ?? env.OFFSHOOT_DATA ?? join(homedir(), '.offshoot'));
 }
 
-/** A client of the daemon that serves the data directory, by the address and token that it left there. */
-export function findDaemon(choice: DaemonChoice, env: NodeJS.ProcessEnv): OffshootClient {
+/**
+ * A client of the daemon that serves the data directory, by the address and token that it left there. Its calls end
+ * when `signal` aborts.
+ */
+export function findDaemon(
+  choice: DaemonChoice,
+  env: NodeJS.ProcessEnv,
+  signal?: AbortSignal,
+): OffshootClient {
   const data = dataDirectory(choice, env);
   const url = choice.url ?? env.OFFSHOOT_URL ?? addressIn(data);
   const token = choice.tokenFile === undefined ? env.OFFSHOOT_TOKEN : readToken(choice.tokenFile);
-  return new OffshootClient({ url, token: token ?? readToken(join(data, 'token')) });
+  const ends = signal === undefined ? {} : { signal };
+  return new OffshootClient({ url, token: token ?? readToken(join(data, 'token')), ...ends });
 }
 
 function addressIn(data: string): string {
   const file = join(data, 'daemon.json');
+  const { api_url: address, pid } = readFacts(file, data);
+  if (typeof address !== 'string') {
+    throw new NoDaemonError(
+      `${file} is not a page server's`,
+      'say where the page server is: --data DIR or --url URL',
+    );
+  }
+  // Somebody else may listen on its port by now, and must not be shown the token.
+  if (typeof pid === 'number' && !isAlive(pid)) {
+    throw new NoDaemonError(
+      `the page server on ${data} is not running any more (its process ${pid} is gone)`,
+      `start it again: pageserver start --data ${data}; one in another container is named by --url URL`,
+    );
+  }
+  return address;
+}
+
+function readFacts(file: string, data: string): { api_url?: unknown; pid?: unknown } {
+  let text: string;
   try {
-    const address: unknown = JSON.parse(readFileSync(file, 'utf8')).api_url;
-    if (typeof address === 'string') return address;
+    text = readFileSync(file, 'utf8');
   } catch (cause) {
     throw new NoDaemonError(
-      `no page server has been started on ${data}: start one with "pageserver start --data ${data}", ` +
-        'or say where it is with --data DIR or --url URL',
+      existsSync(data) ? `no page server is running on ${data}` : `there is no data directory ${data}`,
+      `start one: pageserver start --data ${data}; or say where it is: --data DIR or --url URL`,
       { cause },
     );
   }
-  throw new NoDaemonError(`${file} is not a page server's; say where it is with --url URL`);
+  try {
+    const facts: unknown = JSON.parse(text);
+    return typeof facts === 'object' && facts !== null ? facts : {};
+  } catch {
+    return {};
+  }
+}
+
+/** A process of another user is alive too. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
 }
 
 function readToken(file: string): string {
@@ -49,10 +98,9 @@ function readToken(file: string): string {
     return readFileSync(file, 'utf8').trim();
   } catch (cause) {
     throw new NoDaemonError(
-      `the token file ${file} cannot be read; run as the user who started the page server`,
-      {
-        cause,
-      },
+      `the token file ${file} cannot be read`,
+      'run as the user who started the page server, or name the file: --token-file FILE',
+      { cause },
     );
   }
 }

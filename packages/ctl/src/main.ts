@@ -2,6 +2,7 @@ import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
 import { addComputeCommands } from './commands/compute.js';
+import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
 import type { Context } from './context.js';
@@ -15,14 +16,24 @@ const wrongUsage = 2;
 /** Runs one command line (without the program's name) and answers its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
-  const onSignal = () => interrupt.abort();
+  const onSignal = () => {
+    // Who asks twice does not want to wait for the page server.
+    if (interrupt.signal.aborted) process.exit(failed);
+    interrupt.abort();
+  };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  // A reader such as head has seen enough.
+  process.stdout.on('error', () => process.exit(failed));
   const program = buildProgram(interrupt.signal);
   try {
     await program.parseAsync(args, { from: 'user' });
     return done;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? done : wrongUsage;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return done;
+      if (wantsJson(args)) printJsonError(usageError(error));
+      return wrongUsage;
+    }
     report(error, program.opts<{ json?: boolean }>().json === true ? 'json' : 'text');
     return failed;
   } finally {
@@ -49,13 +60,14 @@ A first session:
   pageserver-ctl --data ./data tenant import prod --from postgres://postgres@localhost/postgres
   pageserver-ctl --data ./data branch create try-1 --from prod
   pageserver-ctl --data ./data compute start try-1
-  psql "$(pageserver-ctl --data ./data connection-string try-1)"
+  url=$(pageserver-ctl --data ./data connection-string try-1) && psql "$url"
   pageserver-ctl --data ./data branch delete try-1`,
     );
   const context = (): Context => contextOf(program.opts(), interrupted);
   addTenantCommands(program, context);
   addBranchCommands(program, context);
   addComputeCommands(program, context);
+  addOperationCommands(program, context);
   addStatusCommands(program, context);
   for (const command of allCommands(program)) acceptGlobalOptions(command, program);
   return program;
@@ -82,7 +94,8 @@ function acceptGlobalOptions(command: Command, program: Command): void {
 function contextOf(options: DaemonChoice & { json?: boolean }, interrupted: AbortSignal): Context {
   const terminal = process.stderr.isTTY;
   return {
-    client: () => findDaemon(options, process.env),
+    client: () => findDaemon(options, process.env, interrupted),
+    steadyClient: () => findDaemon(options, process.env),
     format: options.json === true ? 'json' : 'text',
     out: (text) => process.stdout.write(`${text}\n`),
     remark: (text) => process.stderr.write(`${text}\n`),
@@ -93,23 +106,44 @@ function contextOf(options: DaemonChoice & { json?: boolean }, interrupted: Abor
   };
 }
 
-function report(error: unknown, format: 'json' | 'text'): void {
-  const { code, message, action } = explain(error);
-  if (format === 'json')
-    process.stdout.write(`${JSON.stringify({ error: { code, message, agent_action: action } }, null, 2)}\n`);
-  process.stderr.write(`error: ${message}\n${action === undefined ? '' : `  ${action}\n`}`);
+interface Explanation {
+  code: string;
+  message: string;
+  agent_action: string;
 }
 
-function explain(error: unknown): { code: string; message: string; action: string | undefined } {
+function report(error: unknown, format: 'json' | 'text'): void {
+  const explanation = explain(error);
+  if (format === 'json') printJsonError(explanation);
+  process.stderr.write(`error: ${explanation.message}\n  ${explanation.agent_action}\n`);
+}
+
+function printJsonError(error: Explanation): void {
+  process.stdout.write(`${JSON.stringify({ error }, null, 2)}\n`);
+}
+
+function explain(error: unknown): Explanation {
   if (error instanceof ApiError) {
-    return { code: error.code, message: error.message, action: error.problem.agent_action };
+    return { code: error.code, message: error.message, agent_action: error.problem.agent_action };
   }
   if (error instanceof ConnectionError || error instanceof NoDaemonError) {
-    return { code: error.code, message: error.message, action: undefined };
+    return { code: error.code, message: error.message, agent_action: error.agentAction };
   }
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'failed', message, agent_action: 'this is a mistake in pageserver-ctl; report it' };
+}
+
+/** Commander has told people already. */
+function usageError({ message }: CommanderError): Explanation {
   return {
-    code: 'failed',
-    message: error instanceof Error ? error.message : String(error),
-    action: undefined,
+    code: 'wrong_usage',
+    message: message === '(outputHelp)' ? 'a command is needed' : message.replace(/^error: /, ''),
+    agent_action: 'see what is possible: pageserver-ctl --help, or --help behind a command',
   };
+}
+
+/** What could not be parsed was not looked at for its options. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return args.slice(0, end < 0 ? undefined : end).includes('--json');
 }

@@ -29,7 +29,10 @@ export function addComputeCommands(program: Command, context: () => Context): vo
     .command('list [branch]')
     .description('computes and their state')
     .action(async (branch: string | undefined) => {
-      const all = await context().client().computes();
+      const client = context().client();
+      // A branch that is not there is refused, and not listed as one without computes.
+      if (branch !== undefined) await client.branch(branch);
+      const all = await client.computes();
       const computes = branch === undefined ? all : all.filter((c) => c.branch === branch);
       show(context(), { computes }, () => list(computes));
     });
@@ -39,7 +42,7 @@ function started(compute: Compute): string {
   const took = compute.timings_ms.total;
   return (
     `${compute.branch} is running${took === undefined ? '' : ` (${took.toFixed(0)} ms)`}; ` +
-    `connect with: psql "$(pageserver-ctl connection-string ${compute.branch})"\n` +
+    `connect with: url=$(pageserver-ctl connection-string ${compute.branch}) && psql "$url"\n` +
     'its writes live only as long as it runs'
   );
 }

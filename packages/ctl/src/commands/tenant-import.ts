@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiError, type ImportProgress, type OffshootClient, type Operation } from '@offshoot/client';
+import {
+  ApiError,
+  ConnectionError,
+  type ImportProgress,
+  type OffshootClient,
+  type Operation,
+} from '@offshoot/client';
 import { type Context, show } from '../context.js';
 import { prettyBytes } from '../table.js';
+import { warningOfUnsupported } from './unsupported-records.js';
 
 const pollMs = 200;
 
@@ -15,12 +22,15 @@ const phases: Record<ImportProgress['phase'], string> = {
 
 /** Starts an import and watches it to its end; an interrupt cancels it and waits until nothing of it is left. */
 export async function importTenant(context: Context, name: string, sourceUrl: string): Promise<void> {
-  const client = context.client();
+  // An interrupt ends the import, not the way to say so.
+  const client = context.steadyClient();
   const started = await client.importTenant({ name, source_url: sourceUrl });
   const ended = await watch(context, client, started);
   if (ended.state === 'done') {
     const tenant = await client.tenant(name);
     show(context, { tenant, operation: ended }, () => imported(ended, name));
+    const warning = warningOfUnsupported(tenant);
+    if (warning !== undefined) context.remark(warning);
     return;
   }
   if (ended.error !== undefined) throw new ApiError(ended.error);
@@ -30,21 +40,37 @@ export async function importTenant(context: Context, name: string, sourceUrl: st
 async function watch(context: Context, client: OffshootClient, started: Operation): Promise<Operation> {
   let operation = started;
   let cancelling = false;
-  while (operation.state === 'running') {
-    if (context.interrupted.aborted && !cancelling) {
-      cancelling = true;
-      context.remark('cancelling the import …');
-      operation = await client.cancelOperation(operation.id);
+  try {
+    while (operation.state === 'running') {
+      if (context.interrupted.aborted && !cancelling) {
+        cancelling = true;
+        context.progress('');
+        context.remark('cancelling the import …');
+        operation = await client.cancelOperation(operation.id);
+      } else {
+        await pause(context.interrupted);
+        operation = await client.operation(operation.id);
+      }
+      if (operation.progress !== undefined) context.progress(progressText(operation.progress));
     }
-    await sleep(pollMs);
-    operation = await client.operation(operation.id);
-    if (operation.progress !== undefined) context.progress(describe(operation.progress));
+  } catch (error) {
+    if (error instanceof ConnectionError)
+      context.remark(`whether the import goes on is unknown; it is operation ${operation.id}`);
+    throw error;
+  } finally {
+    context.progress('');
   }
-  context.progress('');
   return operation;
 }
 
-function describe(progress: ImportProgress): string {
+/** Until the next look, or the interrupt. */
+async function pause(interrupted: AbortSignal): Promise<void> {
+  const signal = interrupted.aborted ? {} : { signal: interrupted };
+  await sleep(pollMs, undefined, signal).catch(() => undefined);
+}
+
+/** One line for people. */
+export function progressText(progress: ImportProgress): string {
   const { bytes_done: done, bytes_total: total } = progress;
   const share = total
     ? ` of ${prettyBytes(total)} (${Math.min(100, Math.floor((100 * done) / total))} %)`

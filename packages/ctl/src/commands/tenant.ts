@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes, table } from '../table.js';
 import { importTenant } from './tenant-import.js';
+import { warningOfUnsupported } from './unsupported-records.js';
 
 /** `tenant import|list|show|delete`. */
 export function addTenantCommands(program: Command, context: () => Context): void {
@@ -61,6 +62,7 @@ function list(tenants: Tenant[]): string {
 }
 
 function describe(tenant: Tenant): string {
+  const warning = warningOfUnsupported(tenant);
   const readable = tenant.readable_from_lsn
     ? `${tenant.readable_from_lsn} to ${tenant.last_record_lsn}`
     : 'nothing yet';
@@ -74,5 +76,6 @@ function describe(tenant: Tenant): string {
     `stored          ${prettyBytes(tenant.stored_bytes ?? 0)}`,
     `branches        ${tenant.branches}`,
     `created         ${tenant.created_at}`,
+    ...(warning === undefined ? [] : [warning]),
   ].join('\n');
 }
