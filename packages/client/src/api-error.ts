@@ -17,9 +17,30 @@ export class ApiError extends Error {
   }
 }
 
-/** No answer that the client can use: the server is not there, or it is not Offshoot. */
+const actions = {
+  /** The server is not there, or it is not Offshoot. */
+  no_connection: 'check that the page server runs and that the address is its own, then ask again',
+  /** It took longer than the caller waits; the server may still be at it. */
+  no_answer_in_time:
+    'the page server may still be working on it: look what has become of it before you ask again',
+  /** The caller gave up. */
+  interrupted: 'the page server goes on with what it was asked for: look what has become of it',
+} as const;
+
+/** No answer that the client can use. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
-  readonly code = 'no_connection';
   readonly retryable = true;
+
+  constructor(
+    message: string,
+    readonly code: keyof typeof actions = 'no_connection',
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  get agentAction(): string {
+    return actions[this.code];
+  }
 }

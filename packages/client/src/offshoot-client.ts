@@ -6,24 +6,33 @@ import * as schemas from './schemas.js';
 export interface ClientOptions {
   url: string;
   token: string;
-  /** Longest wait for one answer, in milliseconds. Starting a compute is the longest call. */
+  /** Longest wait for an answer, in milliseconds. */
   timeoutMs?: number;
+  /** The same for calls that start, stop or delete something. Node.js' own fetch gives up after 300 s. */
+  longTimeoutMs?: number;
+  /** Aborting it ends every call under way. */
+  signal?: AbortSignal;
   fetch?: typeof fetch;
 }
 
-const timeoutMsDefault = 120_000;
+const timeoutMsDefault = 60_000;
+const longTimeoutMsDefault = 290_000;
 
 /** One method per call of the management API; failures are {@link ApiError} or {@link ConnectionError}. */
 export class OffshootClient {
   readonly #url: string;
   readonly #token: string;
   readonly #timeoutMs: number;
+  readonly #longTimeoutMs: number;
+  readonly #signal: AbortSignal | undefined;
   readonly #fetch: typeof fetch;
 
   constructor(options: ClientOptions) {
     this.#url = options.url.replace(/\/+$/, '');
     this.#token = options.token;
     this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
+    this.#longTimeoutMs = options.longTimeoutMs ?? longTimeoutMsDefault;
+    this.#signal = options.signal;
     this.#fetch = options.fetch ?? fetch;
   }
 
@@ -101,15 +110,14 @@ export class OffshootClient {
 
   async #call<T>(method: string, path: string, schema: z.ZodType<T>, body?: unknown): Promise<T> {
     const response = await this.#send(method, path, body);
-    const payload: unknown = await response.json().catch(() => undefined);
+    const payload: unknown = await this.#payload(response);
     if (!response.ok) throw this.#refusal(response.status, payload);
     const parsed = schema.safeParse(payload);
     if (!parsed.success) {
       throw new ConnectionError(
         `${this.#url}${path} answered something unexpected; are both of one version?`,
-        {
-          cause: parsed.error,
-        },
+        'no_connection',
+        { cause: parsed.error },
       );
     }
     return parsed.data;
@@ -118,16 +126,48 @@ export class OffshootClient {
   async #send(method: string, path: string, body: unknown): Promise<Response> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
     if (body !== undefined) headers['content-type'] = 'application/json';
+    const timeoutMs = method === 'GET' ? this.#timeoutMs : this.#longTimeoutMs;
+    const deadline = AbortSignal.timeout(timeoutMs);
     try {
       return await this.#fetch(`${this.#url}${path}`, {
         method,
         headers,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(this.#timeoutMs),
+        signal: this.#signal === undefined ? deadline : AbortSignal.any([deadline, this.#signal]),
       });
     } catch (cause) {
-      throw new ConnectionError(`no answer from ${this.#url}; is the page server running there?`, { cause });
+      throw this.#unanswered(cause, timeoutMs);
     }
+  }
+
+  /** Undefined when it is no JSON. */
+  async #payload(response: Response): Promise<unknown> {
+    let text: string;
+    try {
+      text = await response.text();
+    } catch (cause) {
+      throw this.#unanswered(cause, this.#longTimeoutMs);
+    }
+    try {
+      return JSON.parse(text);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #unanswered(cause: unknown, timeoutMs: number): ConnectionError {
+    if (this.#signal?.aborted) return new ConnectionError('interrupted', 'interrupted', { cause });
+    if (cause instanceof Error && cause.name === 'TimeoutError') {
+      const seconds = Math.round(timeoutMs / 1000);
+      return new ConnectionError(`no answer from ${this.#url} within ${seconds} s`, 'no_answer_in_time', {
+        cause,
+      });
+    }
+    return new ConnectionError(
+      `no answer from ${this.#url}; is the page server running there?`,
+      'no_connection',
+      { cause },
+    );
   }
 
   #refusal(statusCode: number, payload: unknown): Error {

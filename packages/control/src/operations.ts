@@ -61,6 +61,12 @@ export class OperationBook {
     return this.#entries.get(id)?.operation;
   }
 
+  running(kind: Operation['kind'], subject: string): Operation | undefined {
+    return this.list().find(
+      (each) => each.kind === kind && each.subject === subject && each.state === 'running',
+    );
+  }
+
   list(): Operation[] {
     return [...this.#entries.values()].map((entry) => entry.operation);
   }
