@@ -19,6 +19,8 @@ export interface StoryOptions {
 
 const megabyte = 1024 * 1024;
 const pollMs = 20;
+/** For a story that waits for the interrupt to end by itself. */
+const interruptMs = 100;
 
 /** What has to be ended, the last begun first. */
 type Endings = (() => Promise<unknown>)[];
@@ -32,7 +34,9 @@ export async function tellTheStory(options: StoryOptions): Promise<void> {
   });
   const story = tell(options, narrator, endings, interrupted);
   try {
-    await Promise.race([story, interrupted.then(() => Promise.reject(new Error('interrupted')))]);
+    // An interrupt is how a story that was kept running ends; any other is cut short by it.
+    await Promise.race([story, interrupted.then(() => sleep(interruptMs))]);
+    await Promise.race([story, Promise.reject(new Error('interrupted'))]);
   } finally {
     await endAll(endings);
     await story.catch(() => undefined);
@@ -42,8 +46,13 @@ export async function tellTheStory(options: StoryOptions): Promise<void> {
   narrator.say(`\nDone in ${narrator.total()}; everything is stopped and removed.`);
 }
 
+/** One that fails does not keep the others from ending. */
 async function endAll(endings: Endings): Promise<void> {
-  for (let end = endings.pop(); end !== undefined; end = endings.pop()) await end();
+  const failures: unknown[] = [];
+  for (let end = endings.pop(); end !== undefined; end = endings.pop()) {
+    await end().catch((failure: unknown) => failures.push(failure));
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function tell(
@@ -61,7 +70,7 @@ async function tell(
   narrator.say('\nPage server');
   const { daemon, client } = await startPageServer(directory, options, narrator, endings);
   await narrator.step('import production', () => importProduction(client, production.url()), describeImport);
-  const { tenants } = { tenants: await client.tenants() };
+  const tenants = await client.tenants();
   narrator.say(`             stored in ${mb(tenants[0]?.stored_bytes ?? 0)}`);
   narrator.say('\nFork');
   await workOnFork(client, production, narrator);
