@@ -3,6 +3,7 @@
 //! Changes are made in memory and reach the files some time; the first change of a page after a checkpoint
 //! brings an image or builds the page anew; sizes change in the files at once.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
