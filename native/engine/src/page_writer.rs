@@ -191,15 +191,35 @@ impl PageWriter {
     /// # Errors
     /// `Store`: `DiskFull` and `GrowTimeout` are worth another try.
     pub fn commit(&mut self, durability: Durability) -> Result<(), EngineError> {
+        self.commit_with_images(durability, Lsn::INVALID, std::iter::empty())
+    }
+
+    /// The same, with pages that `value::encode_image` encoded elsewhere, as they are at `lsn`. They are
+    /// not copied into the batch; the more of them are in key order, the better.
+    ///
+    /// # Errors
+    /// As `commit`; the pages are not kept.
+    pub fn commit_with_images<'i>(
+        &mut self,
+        durability: Durability,
+        lsn: Lsn,
+        images: impl Iterator<Item = (&'i BlockKey, &'i [u8])> + Clone,
+    ) -> Result<(), EngineError> {
         self.sort();
-        let (pending, bytes) = (&self.pending, &self.bytes);
+        let (pending, bytes, index) = (&self.pending, &self.bytes, self.timeline.index());
+        let mut any = !pending.is_empty();
         self.store.write::<(), StoreError>(durability, |txn| {
-            pending.iter().try_for_each(|put| {
+            for put in pending {
                 let (key, value) = (put.key(bytes), &bytes[put.value_start..put.value_end]);
-                txn.put(put.table, key, value)
-            })
+                txn.put(put.table, key, value)?;
+            }
+            for (key, value) in images.clone() {
+                any = true;
+                txn.put(Table::Versions, &version_key(index, key, lsn), value)?;
+            }
+            Ok(())
         })?;
-        if !self.pending.is_empty() {
+        if any {
             self.timeline.set_owns_data();
         }
         self.pending.clear();

@@ -18,6 +18,8 @@ pub struct PageFiller {
     partial: Vec<u8>,
     keys: Vec<BlockKey>,
     pages: Vec<Page>,
+    /// One for each thread; kept, since fresh memory costs more than filling it.
+    encoded: [Encoded; 2],
     filed_pages: u64,
 }
 
@@ -37,6 +39,7 @@ impl PageFiller {
             partial: Vec::with_capacity(BLCKSZ),
             keys: Vec::with_capacity(BATCH_PAGES),
             pages: Vec::with_capacity(BATCH_PAGES),
+            encoded: Default::default(),
             filed_pages: 0,
         }
     }
@@ -95,21 +98,20 @@ impl PageFiller {
     /// `Store`.
     pub fn flush(&mut self, writer: &mut PageWriter) -> Result<(), EngineError> {
         let (first, second) = self.pages.split_at(self.pages.len() / 2);
-        let halves = std::thread::scope(|scope| {
-            let other = (!first.is_empty()).then(|| scope.spawn(|| encode(first)));
-            let second = encode(second);
-            // A panic there is a bug here; the caller's catch makes an error of it.
-            let first = other.map_or_else(Encoded::default, |thread| match thread.join() {
-                Ok(encoded) => encoded,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            [first, second]
+        let [one, other] = &mut self.encoded;
+        // A panic in either is a bug here; the caller's catch makes an error of it.
+        std::thread::scope(|scope| {
+            if !first.is_empty() {
+                scope.spawn(|| one.fill(first));
+            }
+            other.fill(second);
         });
-        let values = halves.iter().flat_map(Encoded::values);
-        for (key, value) in self.keys.iter().zip(values) {
-            writer.encoded_image(key, self.lsn, value);
+        if first.is_empty() {
+            self.encoded[0].clear();
         }
-        writer.commit(Durability::Later)?;
+        let values = self.encoded.iter().flat_map(Encoded::values);
+        let images = self.keys.iter().zip(values);
+        writer.commit_with_images(Durability::Later, self.lsn, images)?;
         self.filed_pages += self.pages.len() as u64;
         self.keys.clear();
         self.pages.clear();
@@ -117,17 +119,21 @@ impl PageFiller {
     }
 }
 
-fn encode(pages: &[Page]) -> Encoded {
-    let mut encoded = Encoded::default();
-    for page in pages {
-        encode_image(page, &mut encoded.bytes);
-        encoded.ends.push(encoded.bytes.len());
-    }
-    encoded
-}
-
 impl Encoded {
-    fn values(&self) -> impl Iterator<Item = &[u8]> {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn fill(&mut self, pages: &[Page]) {
+        self.clear();
+        for page in pages {
+            encode_image(page, &mut self.bytes);
+            self.ends.push(self.bytes.len());
+        }
+    }
+
+    fn values(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts
             .zip(&self.ends)
