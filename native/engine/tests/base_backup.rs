@@ -9,6 +9,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use offshoot_engine::base_backup::{BaseBackupOptions, Contents, WalSegment};
+use offshoot_engine::import::ImportOptions;
 use offshoot_engine::{EngineError, Tenant, TimelineSpec};
 use offshoot_layout::control::DbState;
 use offshoot_layout::{BLCKSZ, ControlFile, Lsn};
@@ -268,4 +269,34 @@ fn a_page_that_cannot_be_made_ends_the_archive() {
     let mut backup = tenant.base_backup(INDEX, &FULL).unwrap();
     let error = std::iter::from_fn(|| backup.next_chunk().transpose()).find_map(Result::err);
     assert!(error.unwrap().to_string().starts_with("unsupported record"));
+}
+
+/// Whoever reads it has gone for a walk; an import into the same store needs a larger map meanwhile.
+#[test]
+fn an_archive_that_nobody_reads_on_holds_up_nothing() {
+    let (tenant, _dir) = cluster();
+    let whole = archive_of(&tenant, INDEX, &FULL);
+    let mut idle = tenant.base_backup(INDEX, &FULL).unwrap();
+    let mut archive = idle.next_chunk().unwrap().unwrap();
+    let map_bytes = tenant.stats().unwrap().map_bytes;
+    let mut files = backup_files();
+    let noise = (0..1u32 << 20).flat_map(|word| word.wrapping_mul(0x9E37_79B9).to_be_bytes());
+    files.push(("base/5/20000".to_owned(), noise.collect()));
+    let other = ImportOptions {
+        index: INDEX + 1,
+        ..options()
+    };
+    let mut session = tenant.begin_import(other).unwrap();
+    session.begin_archive(0).unwrap();
+    for chunk in source::archive(&files).chunks(1 << 20) {
+        session.write(chunk).unwrap();
+    }
+    session.finish_backup().unwrap();
+    session.wal(wal().bytes()).unwrap();
+    session.finish(START).unwrap();
+    assert!(tenant.stats().unwrap().map_bytes > map_bytes);
+    while let Some(chunk) = idle.next_chunk().unwrap() {
+        archive.extend(chunk);
+    }
+    assert!(archive == whole);
 }
