@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { OffshootClient } from '@offshoot/client';
+import { defaultDataDirectory } from '@offshoot/types';
 
 /** What the user may say about where the daemon is; the environment fills what is left out. */
 export interface DaemonChoice {
@@ -24,9 +25,9 @@ export class NoDaemonError extends Error {
   }
 }
 
-/** The data directory: `--data`, else OFFSHOOT_DATA, else ~/.offshoot. */
+/** The data directory: `--data`, else OFFSHOOT_DATA, else `defaultDataDirectory`. */
 export function dataDirectory(choice: DaemonChoice, env: NodeJS.ProcessEnv): string {
-  return resolve(choice.data ?? env.OFFSHOOT_DATA ?? join(homedir(), '.offshoot'));
+  return resolve(choice.data ?? defaultDataDirectory({ env, uid: process.getuid?.(), home: homedir() }));
 }
 
 /**

@@ -44,7 +44,10 @@ export async function main(args: readonly string[]): Promise<number> {
 function buildProgram(interrupted: AbortSignal): Command {
   const program = new Command('pageserver-ctl')
     .description('Branch a Postgres, run computes on the branches, throw them away.')
-    .option('--data <dir>', "the page server's data directory (default: $OFFSHOOT_DATA, else ~/.offshoot)")
+    .option(
+      '--data <dir>',
+      "the page server's data directory (default: $OFFSHOOT_DATA, else ~/.offshoot, for root /var/lib/offshoot)",
+    )
     .option('--url <url>', "the management API's address (default: as written in the data directory)")
     .option('--token-file <file>', 'the token that opens it (default: DIR/token)')
     .option('--json', 'print one JSON document instead of text')

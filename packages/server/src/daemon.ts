@@ -1,6 +1,7 @@
 import { chmod, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type ComputeSettings,
   computePlaces,
   LocalComputeDriver,
   type OsUser,
@@ -8,7 +9,7 @@ import {
   resolvePostgres,
 } from '@offshoot/compute';
 import { buildApi, ControlPlane } from '@offshoot/control';
-import { type PageListenerSpec, PageServer, PageService } from '@offshoot/pageserver';
+import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
 import type { Log } from './log.js';
@@ -18,6 +19,7 @@ import {
   removePageSocketDirectory,
 } from './page-socket-directory.js';
 import type { Address, Settings } from './settings.js';
+import { readSettingsFile, type TuningSettings } from './settings-file.js';
 import { openTokenFile } from './token-file.js';
 import { version } from './version.js';
 
@@ -82,10 +84,15 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
 
 async function start(settings: Settings, log: Log, teardown: Teardown): Promise<Daemon> {
   const { dataDirectory } = settings;
+  const tuning = settings.settingsFile === undefined ? {} : await readSettingsFile(settings.settingsFile);
   const osUser = await resolveOsUser(settings.osUser);
   await makeDataDirectory(dataDirectory, osUser);
   const pageServer = await PageServer.open({
     dataDir: dataDirectory,
+    settings: {
+      store: { ...pageServerDefaults.store, ...tuning.store },
+      import: { ...pageServerDefaults.import, ...tuning.import },
+    },
     log: (message, facts) => log.warn(facts, message),
   });
   teardown.add(() => pageServer.close());
@@ -103,7 +110,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   const socketDirectory = await makePageSocketDirectory(places.run, osUser);
   teardown.add(() => removePageSocketDirectory(socketDirectory, osUser));
   const socketPath = join(socketDirectory, pageSocketName);
-  const pageService = await startPageService(settings, pageServer, socketPath, log);
+  const pageService = await startPageService(settings, tuning, pageServer, socketPath, log);
   teardown.add(() => pageService.close());
 
   const driver = await LocalComputeDriver.open({
@@ -111,6 +118,8 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     installation,
     osUser,
     pageService: { kind: 'unix', path: socketPath },
+    settings: tuning.compute as Partial<ComputeSettings> | undefined,
+    limits: tuning.computeLimits,
   });
   teardown.add(() => driver.close());
   const swept = await driver.sweep();
@@ -162,6 +171,7 @@ async function makeDataDirectory(path: string, osUser: OsUser): Promise<void> {
 
 async function startPageService(
   settings: Settings,
+  tuning: Partial<TuningSettings>,
   source: PageServer,
   socketPath: string,
   log: Log,
@@ -178,6 +188,7 @@ async function startPageService(
   return PageService.start({
     source,
     listeners,
+    settings: tuning.pageService ?? {},
     tokens: () => (token === undefined ? [] : [{ token, scope: 'all-tenants' }]),
     onAlert: (error) => log.error({ err: error }, 'page service'),
   });

@@ -3,6 +3,8 @@ import { Command, CommanderError } from 'commander';
 import { startDaemon } from './daemon.js';
 import { type Log, openLog } from './log.js';
 import { readSettings, type StartFlags } from './settings.js';
+import { defaultTuning } from './settings-file.js';
+import { version } from './version.js';
 
 /** Exit codes: done; refused or failed; wrong usage. */
 const done = 0;
@@ -26,12 +28,16 @@ export async function main(args: readonly string[]): Promise<number> {
 function program(): Command {
   const top = new Command('pageserver')
     .description('A copy-on-write page server for Postgres. Control it with pageserver-ctl.')
+    .version(version)
     .showHelpAfterError('(add --help for what is possible)')
     .exitOverride();
   top
     .command('start')
     .description('run the page server, its computes and its management API until SIGTERM or SIGINT')
-    .option('--data <dir>', 'data directory, made when absent ($OFFSHOOT_DATA, default ~/.offshoot)')
+    .option(
+      '--data <dir>',
+      'data directory, made when absent ($OFFSHOOT_DATA, default ~/.offshoot, for root /var/lib/offshoot)',
+    )
     .option(
       '--api-listen <host:port>',
       'management API, loopback only ($OFFSHOOT_API_LISTEN, default 127.0.0.1:0)',
@@ -48,6 +54,10 @@ function program(): Command {
       'Postgres 15 to run computes with ($OFFSHOOT_PG_BINDIR, default the embedded one)',
     )
     .option('--os-user <name>', 'user that runs Postgres when started as root ($OFFSHOOT_OS_USER)')
+    .option(
+      '--settings <file>',
+      'limits and sizes, as JSON ($OFFSHOOT_SETTINGS; defaults: pageserver settings)',
+    )
     .option('--log-level <level>', 'debug, info, warn or error ($OFFSHOOT_LOG_LEVEL, default info)')
     .addHelpText(
       'after',
@@ -57,6 +67,13 @@ where pageserver-ctl finds both. Logs go to stderr as JSON lines.`,
     )
     .exitOverride()
     .action((flags: StartFlags) => runUntilSignal(flags));
+  top
+    .command('settings')
+    .description('print every limit and size with its default, as JSON that --settings takes')
+    .exitOverride()
+    .action(() => {
+      process.stdout.write(`${JSON.stringify(defaultTuning(), null, 2)}\n`);
+    });
   return top;
 }
 

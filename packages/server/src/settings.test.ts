@@ -23,9 +23,15 @@ test('flags win over the environment', () => {
 
 test.each([
   [{ apiListen: '0.0.0.0:1' }, /loopback/],
-  [{ tlsCert: 'c.pem' }, /--tls-key/],
+  [{ pageListen: '127.0.0.1:0', tlsCert: 'c.pem' }, /--tls-key/],
+  [{ tlsCert: 'c.pem', tlsKey: 'k.pem' }, /--page-listen/],
+  [{ pageTokenFile: 't' }, /--page-listen/],
   [{ pageListen: '0.0.0.0:1' }, /--page-token-file/],
   [{ logLevel: 'loud' }, /--log-level/],
 ])('%j is refused', (flags, reason) => {
   expect(() => readSettings(flags, {})).toThrow(reason);
+});
+
+test('an empty variable counts as unset', () => {
+  expect(readSettings({}, { OFFSHOOT_LOG_LEVEL: '', OFFSHOOT_PG_BINDIR: '' })).not.toHaveProperty('pgBindir');
 });

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { baseError } from '@offshoot/types';
+import { resolve } from 'node:path';
+import { baseError, defaultDataDirectory } from '@offshoot/types';
 
 /** Where something listens. Port 0: any free one. */
 export interface Address {
@@ -26,6 +26,8 @@ export interface Settings {
   /** OS user that runs Postgres when the daemon is root. */
   osUser?: string;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** JSON file of limits and sizes; see `readSettingsFile`. */
+  settingsFile?: string;
 }
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -41,11 +43,13 @@ export interface StartFlags {
   pgBindir?: string;
   osUser?: string;
   logLevel?: string;
+  settings?: string;
 }
 
 /** Flags over environment over defaults. Throws `invalid_argument` that names the flag. */
 export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Settings {
-  const choose = (flag: string | undefined, variable: string) => flag ?? env[variable];
+  // An empty variable is one that somebody meant to unset.
+  const choose = (flag: string | undefined, variable: string) => flag ?? (env[variable] || undefined);
   const apiListen = parseAddress(
     '--api-listen',
     choose(flags.apiListen, 'OFFSHOOT_API_LISTEN') ?? '127.0.0.1:0',
@@ -58,7 +62,9 @@ export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Setting
   }
   const pageListen = choose(flags.pageListen, 'OFFSHOOT_PAGE_LISTEN');
   const settings: Settings = {
-    dataDirectory: resolve(choose(flags.data, 'OFFSHOOT_DATA') ?? join(homedir(), '.offshoot')),
+    dataDirectory: resolve(
+      flags.data ?? defaultDataDirectory({ env, uid: process.getuid?.(), home: homedir() }),
+    ),
     apiListen,
     logLevel: parseLogLevel(choose(flags.logLevel, 'OFFSHOOT_LOG_LEVEL') ?? 'info'),
     ...present(
@@ -69,6 +75,7 @@ export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Setting
     ...present('tlsCertificateFile', choose(flags.tlsCert, 'OFFSHOOT_TLS_CERT')),
     ...present('tlsKeyFile', choose(flags.tlsKey, 'OFFSHOOT_TLS_KEY')),
     ...present('pgBindir', choose(flags.pgBindir, 'OFFSHOOT_PG_BINDIR')),
+    ...present('settingsFile', choose(flags.settings, 'OFFSHOOT_SETTINGS')),
     ...present('osUser', choose(flags.osUser, 'OFFSHOOT_OS_USER')),
   };
   checkTogether(settings);
@@ -76,6 +83,12 @@ export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Setting
 }
 
 function checkTogether(settings: Settings): void {
+  if (settings.pageListen === undefined && (settings.pageTokenFile ?? settings.tlsKeyFile) !== undefined) {
+    throw baseError(
+      'invalid_argument',
+      '--page-token-file, --tls-cert and --tls-key are about the page service on TCP: give --page-listen too',
+    );
+  }
   if ((settings.tlsCertificateFile === undefined) !== (settings.tlsKeyFile === undefined)) {
     throw baseError('invalid_argument', '--tls-cert and --tls-key belong together: give both or neither');
   }

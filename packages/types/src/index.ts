@@ -1,4 +1,5 @@
 export { asOffshootError, baseError } from './base-errors.js';
+export { type DataDirectorySurroundings, defaultDataDirectory } from './default-data-directory.js';
 export { defineErrors, type ErrorFactory } from './define-errors.js';
 export type { ErrorKind } from './error-kind.js';
 export {

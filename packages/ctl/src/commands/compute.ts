@@ -54,7 +54,12 @@ function list(computes: Compute[]): string {
     c.state,
     c.base_lsn,
     c.started_at,
-    c.reason ?? c.socket_directory ?? '-',
+    firstLine(c.reason ?? c.socket_directory ?? '-'),
   ]);
   return table(['BRANCH', 'STATE', 'BASE LSN', 'STARTED', 'SOCKET OR REASON'], rows);
+}
+
+/** A crash's reason goes on with the log's last lines; --json has them. */
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
 }

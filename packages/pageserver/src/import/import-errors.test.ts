@@ -61,6 +61,11 @@ describe('an error at the source', () => {
     ],
     [{ message: 'The server does not support SSL connections' }, 'source_tls', /sslmode=disable/],
     [{ message: 'timeout expired' }, 'source_unreachable', /firewalls/],
+    [
+      { message: 'SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string' },
+      'source_access_denied',
+      /PGPASSWORD/,
+    ],
   ])('%j becomes %s', (fields, code, message) => {
     const error = sourceError(Object.assign(new Error(), fields), 'connecting');
     expect(error.code).toBe(code);

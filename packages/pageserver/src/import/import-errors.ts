@@ -142,6 +142,11 @@ const CONNECTION_RULES: readonly { readonly text: RegExp; readonly code: Code; r
   },
   { text: /does not support SSL/, code: 'source_tls', hint: 'add sslmode=disable to the connection string' },
   {
+    text: /password must be a (non-empty )?string/,
+    code: 'source_access_denied',
+    hint: 'it asks for a password: give one in the connection string, in PGPASSWORD or in .pgpass',
+  },
+  {
     text: /timeout expired/,
     code: 'source_unreachable',
     hint: 'check its address, and firewalls in between',

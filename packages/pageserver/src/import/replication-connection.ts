@@ -239,6 +239,8 @@ function newClient(url: string, settings: ImportSettings): Client {
       connectionString: url,
       connectionTimeoutMillis: settings.connectTimeoutMs,
       fallback_application_name: 'offshoot',
+      // The source's defaults may end sessions that wait; options in the connection string win over these.
+      options: '-c idle_session_timeout=0 -c statement_timeout=0',
       // Known to pg, not to its types.
       replication: 'true',
     } as ConstructorParameters<typeof Client>[0]);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { checkSourceUrl, withoutPassword } from './source-url.js';
 
 describe('a connection string', () => {
@@ -28,4 +28,12 @@ describe('a connection string', () => {
       expect(refused).not.toThrow(/alice/);
     },
   );
+});
+
+test.each(['bogus', '', 'REQUIRE', 'require '])('sslmode %j is refused, and says what there is', (mode) => {
+  expect(() => checkSourceUrl(`postgres://u@h/d?application_name=x&sslmode=${mode}`)).toThrow(/verify-full/);
+});
+
+test.each(['disable', 'require', 'no-verify'])('sslmode %j is taken', (mode) => {
+  expect(() => checkSourceUrl(`postgres://u@h/d?sslmode=${mode}`)).not.toThrow();
 });

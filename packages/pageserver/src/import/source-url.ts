@@ -11,6 +11,21 @@ export function checkSourceUrl(url: string): void {
       'the source must be a connection string like postgres://user:password@host:5432/database',
     );
   }
+  const mode = parametersOf(url)
+    .find((parameter) => nameOf(parameter) === 'sslmode')
+    ?.split('=')[1];
+  if (mode !== undefined && !SSL_MODES.has(mode)) {
+    const known = [...SSL_MODES].join(', ');
+    throw importError('source_url_invalid', `the connection string's sslmode is none of ${known}`);
+  }
+}
+
+/** Those of libpq, and `no-verify`, which is `pg`'s own. */
+const SSL_MODES = new Set(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']);
+
+function parametersOf(url: string): string[] {
+  const [, ...query] = url.split('?');
+  return query.join('?').split('&');
 }
 
 const SECRET_PARAMETERS = new Set(['password', 'sslpassword']);

@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises';
+import { defaultComputeSettings, defaultLocalComputeLimits } from '@offshoot/compute';
+import { importDefaults, pageServerDefaults, pageServiceDefaults } from '@offshoot/pageserver';
+import { baseError } from '@offshoot/types';
+
+/** Limits and sizes that have defaults, in groups; every number is a positive whole one, in the unit of its name. */
+export interface TuningSettings {
+  /** See `ComputeSettings`. `parameters` holds further Postgres parameters by name. */
+  compute: Record<string, number | Record<string, string>>;
+  /** See `LocalComputeLimits`. */
+  computeLimits: Record<string, number>;
+  /** See `PageServiceSettings`. */
+  pageService: Record<string, number>;
+  /** See `ImportSettings`. */
+  import: Record<string, number>;
+  /** See `TenantStoreSettings`. */
+  store: Record<string, number>;
+}
+
+const defaults: { readonly [Group in keyof TuningSettings]: object } = {
+  compute: defaultComputeSettings,
+  computeLimits: defaultLocalComputeLimits,
+  pageService: pageServiceDefaults,
+  import: importDefaults,
+  store: pageServerDefaults.store,
+};
+
+/** Every setting with its default, by group, as `pageserver settings` prints it and the file takes it. */
+export function defaultTuning(): TuningSettings {
+  return structuredClone(defaults) as TuningSettings;
+}
+
+/** Reads `--settings FILE`: JSON with any part of what `defaultTuning` answers. Throws `invalid_argument`. */
+export async function readSettingsFile(path: string): Promise<Partial<TuningSettings>> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw baseError('invalid_argument', `--settings ${path} cannot be read: ${String(cause)}`, { cause });
+  });
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw baseError('invalid_argument', `--settings ${path} is not JSON: ${String(cause)}`, { cause });
+  }
+  try {
+    return checkTuning(parsed);
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    throw baseError('invalid_argument', `--settings ${path}: ${words}`, { cause: error });
+  }
+}
+
+/** The value as settings. Throws `invalid_argument` that names the group and setting at fault. */
+export function checkTuning(value: unknown): Partial<TuningSettings> {
+  for (const [group, settings] of entriesOf('the file', value)) {
+    const known = defaults[group as keyof TuningSettings];
+    if (known === undefined) throw unknownName('group', group, Object.keys(defaults));
+    for (const [name, setting] of entriesOf(group, settings)) checkSetting(group, name, setting, known);
+  }
+  return value as Partial<TuningSettings>;
+}
+
+function checkSetting(group: string, name: string, setting: unknown, known: object): void {
+  if (!Object.hasOwn(known, name)) throw unknownName(`setting in ${group}`, name, Object.keys(known));
+  if (group === 'compute' && name === 'parameters') {
+    for (const [parameter, text] of entriesOf('compute.parameters', setting)) {
+      if (typeof text !== 'string') {
+        throw baseError(
+          'invalid_argument',
+          `compute.parameters.${parameter} must be text, as in postgresql.conf`,
+        );
+      }
+    }
+  } else if (!Number.isSafeInteger(setting) || (setting as number) < 0) {
+    throw baseError(
+      'invalid_argument',
+      `${group}.${name} must be a whole number, not ${JSON.stringify(setting)}`,
+    );
+  }
+}
+
+function entriesOf(what: string, value: unknown): [string, unknown][] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw baseError('invalid_argument', `${what} must be a JSON object`);
+  }
+  return Object.entries(value);
+}
+
+function unknownName(what: string, name: string, known: readonly string[]) {
+  return baseError('invalid_argument', `there is no ${what} called ${name}; known: ${known.join(', ')}`);
+}
