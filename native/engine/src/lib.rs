@@ -5,6 +5,7 @@ pub mod base_backup;
 mod checkpoint_state;
 mod cluster;
 mod error;
+pub mod extent;
 mod files;
 pub mod import;
 mod ingest;

@@ -1,6 +1,9 @@
 //! Collects what a stretch of WAL (or a base backup) means, and commits it as one batch.
 
-use crate::keys::{FileKey, file_key, size_key, slru_page_key, slru_segment_rel, version_key};
+use crate::extent::encode_extent;
+use crate::keys::{
+    FileKey, extent_key, file_key, size_key, slru_page_key, slru_segment_rel, version_key,
+};
 use crate::sizes::{Cut, SizeEntry, SizeHistory, add_cuts, newest_entry};
 use crate::value::{encode_image, encode_record};
 use crate::{EngineError, Timeline, View};
@@ -74,6 +77,18 @@ impl PageWriter {
     pub fn encoded_image(&mut self, key: &BlockKey, lsn: Lsn, value: &[u8]) {
         let key = version_key(self.timeline.index(), key, lsn);
         self.put_with(Table::Versions, &key, |out| out.extend_from_slice(value));
+    }
+
+    /// Whole pages as they are at `lsn`, of the extent that `first` begins; `None`: it is not among them.
+    /// At most one for an extent and LSN. A version of one of the pages at the same LSN is newer.
+    pub fn extent<'p>(
+        &mut self,
+        first: &BlockKey,
+        lsn: Lsn,
+        pages: impl ExactSizeIterator<Item = Option<&'p Page>>,
+    ) {
+        let key = extent_key(self.timeline.index(), first, lsn);
+        self.put_with(Table::Extents, &key, |out| encode_extent(pages, out));
     }
 
     /// A WAL record that changes the page; `block_id` is `value::IMPLICIT_BLOCK` when the record does
@@ -238,11 +253,16 @@ impl PageWriter {
             .sort_by_key(|put| (put.table as u8, put.key(bytes)));
     }
 
+    /// No value is empty: a closure that appends nothing puts nothing.
     fn put_with(&mut self, table: Table, key: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
         let key_start = self.bytes.len();
         self.bytes.extend_from_slice(key);
         let value_start = self.bytes.len();
         value(&mut self.bytes);
+        if self.bytes.len() == value_start {
+            self.bytes.truncate(key_start);
+            return;
+        }
         self.pending.push(Pending {
             table,
             key_start,

@@ -1,9 +1,10 @@
 //! GetPage: the newest image at or below the LSN, and the records after it.
 
-use crate::keys::{slru_page_key, slru_segment_rel, version_key};
+use crate::extent::image_in_extent;
+use crate::keys::{extent_key, lsn_at_end, slru_page_key, slru_segment_rel, version_key};
 use crate::redo_record::RecordChain;
 use crate::value::{Image, Version, parse_version};
-use crate::{Checksums, EngineError, View};
+use crate::{Checksums, EngineError, Link, View};
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BlockKey, Fork, Lsn, Page, RelKey, SlruKind, page};
 use offshoot_store::Table;
@@ -97,7 +98,8 @@ impl View {
         records.apply(self, key, page)
     }
 
-    /// The newest image, and in `records` what came after it. `None`: the page starts from zeros.
+    /// The newest image, and in `records` what came after it. `None`: the page starts from zeros. At one
+    /// LSN, what `versions` says is newer than what an extent says.
     fn base_of(
         &self,
         key: &BlockKey,
@@ -108,7 +110,9 @@ impl View {
             if link.lsn < void_before {
                 return Ok(None);
             }
-            let oldest = version_key(link.timeline, key, void_before);
+            let in_extent = self.newest_in_extent(*link, key, void_before)?;
+            let filed = in_extent.as_ref().map_or(void_before, |(lsn, _)| *lsn);
+            let oldest = version_key(link.timeline, key, filed);
             let newest = version_key(link.timeline, key, link.lsn);
             let range = (Bound::Included(&oldest[..]), Bound::Included(&newest[..]));
             for entry in self
@@ -119,12 +123,37 @@ impl View {
                 match parse_version(value)? {
                     Version::Image(image) => return Ok(Some(image)),
                     Version::Record(record) => {
-                        let end = crate::keys::lsn_at_end(found).unwrap_or_default();
+                        let end = lsn_at_end(found).unwrap_or_default();
                         if records.push_older(self, &record, end)? {
                             return Ok(None);
                         }
                     }
                 }
+            }
+            if let Some((_, image)) = in_extent {
+                return Ok(Some(image));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The newest image of the page in an extent of one timeline, and the LSN it is filed under.
+    fn newest_in_extent(
+        &self,
+        link: Link,
+        key: &BlockKey,
+        void_before: Lsn,
+    ) -> Result<Option<(Lsn, Image<'_>)>, EngineError> {
+        let oldest = extent_key(link.timeline, key, void_before);
+        let newest = extent_key(link.timeline, key, link.lsn);
+        let range = (Bound::Included(&oldest[..]), Bound::Included(&newest[..]));
+        for entry in self
+            .snapshot()
+            .range_back(Table::Extents, range.0, range.1)?
+        {
+            let (found, value) = entry?;
+            if let Some(image) = image_in_extent(value, key.block)? {
+                return Ok(Some((lsn_at_end(found).unwrap_or_default(), image)));
             }
         }
         Ok(None)

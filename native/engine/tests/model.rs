@@ -4,6 +4,7 @@
 
 mod support;
 
+use offshoot_engine::extent::EXTENT_BLOCKS;
 use offshoot_engine::value::IMPLICIT_BLOCK;
 use offshoot_engine::{Checksums, Durability, PageWriter, TimelineSpec};
 use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, RelKey, page};
@@ -12,7 +13,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use support::{TestTenant, block, full_page_image, heap_delete, page_of, rel, tenant};
 
-const BLOCKS_MAX: u32 = 6;
+/// Of two extents, their first blocks and those at the border.
+const BLOCKS: [u32; 6] = [0, 1, 2, 15, 16, 17];
+const BLOCKS_MAX: u32 = 18;
 
 /// One change to one fork.
 #[derive(Debug, Clone)]
@@ -21,7 +24,12 @@ enum Change {
         block: u32,
         tag: u32,
     },
-    /// The same by a WAL record.
+    /// Pages of one extent, by their place in `BLOCKS`; `None` is not among them.
+    Extent {
+        number: u32,
+        tags: [Option<u32>; 6],
+    },
+    /// The same as an image by a WAL record.
     FullPageImage {
         block: u32,
         tag: u32,
@@ -64,12 +72,16 @@ fn a_rel(number: u8) -> RelKey {
 }
 
 fn change() -> impl Strategy<Value = Change> {
+    let block = || prop::sample::select(&BLOCKS[..]);
+    let tag = || 0..50_u32;
+    let tags = prop::array::uniform6(prop::option::of(tag()));
     prop_oneof![
-        6 => (0..BLOCKS_MAX, 0..50_u32).prop_map(|(block, tag)| Change::Image { block, tag }),
-        4 => (0..BLOCKS_MAX, 0..50_u32).prop_map(|(block, tag)| Change::FullPageImage { block, tag }),
+        6 => (block(), tag()).prop_map(|(block, tag)| Change::Image { block, tag }),
+        4 => (block(), tag()).prop_map(|(block, tag)| Change::FullPageImage { block, tag }),
+        4 => (0..2_u32, tags).prop_map(|(number, tags)| Change::Extent { number, tags }),
         4 => (0..400_u32).prop_map(|heap_block| Change::VmClear { heap_block }),
         1 => (0..=BLOCKS_MAX).prop_map(|blocks| Change::Extend { blocks }),
-        2 => (0..BLOCKS_MAX).prop_map(|blocks| Change::Truncate { blocks }),
+        2 => block().prop_map(|blocks| Change::Truncate { blocks }),
         1 => Just(Change::Drop),
     ]
 }
@@ -95,6 +107,15 @@ fn zeros() -> Rc<Page> {
 
 fn extend(blocks: &mut Vec<Rc<Page>>, count: u32) {
     blocks.resize(blocks.len().max(count as usize), zeros());
+}
+
+/// Block and page of those that an extent has.
+fn pages_of(number: u32, tags: &[Option<u32>; 6]) -> BTreeMap<u32, Box<Page>> {
+    let of_extent = BLOCKS.iter().zip(tags);
+    let of_extent = of_extent.filter(|(block, _)| **block / EXTENT_BLOCKS == number);
+    of_extent
+        .filter_map(|(block, tag)| tag.map(|tag| (*block, page_of(tag))))
+        .collect()
 }
 
 /// What one timeline was at each LSN where it changed.
@@ -125,6 +146,13 @@ fn apply_to_model(state: &mut State, rel: RelKey, lsn: u64, change: &Change) {
                 page::set_pd_lsn(&mut page, Lsn(lsn));
             }
             blocks[block as usize] = Rc::new(page);
+        }
+        Change::Extent { number, ref tags } => {
+            for (block, page) in pages_of(number, tags) {
+                let blocks = state.entry(rel).or_default();
+                extend(blocks, block + 1);
+                blocks[block as usize] = Rc::new(*page);
+            }
         }
         Change::VmClear { heap_block } => {
             let map = state
@@ -159,6 +187,16 @@ fn apply_to_engine(writer: &mut PageWriter, rel: RelKey, lsn: Lsn, change: &Chan
             writer.record(&key, lsn, 0, start, &full_page_image(key, &page_of(tag)));
             writer.extend(&rel, lsn, number + 1).unwrap();
         }
+        Change::Extent { number, ref tags } => {
+            let pages = pages_of(number, tags);
+            let first = number * EXTENT_BLOCKS;
+            let slots = (first..first + EXTENT_BLOCKS).map(|block| pages.get(&block));
+            let slots: Vec<_> = slots.map(|page| page.map(|page| &**page)).collect();
+            writer.extent(&block(rel, first), lsn, slots.into_iter());
+            if let Some((last, _)) = pages.last_key_value() {
+                writer.extend(&rel, lsn, last + 1).unwrap();
+            }
+        }
         Change::VmClear { heap_block } => {
             let (heap, map) = (block(a_rel(HEAP), heap_block), block(a_rel(VM), 0));
             if writer
@@ -175,17 +213,20 @@ fn apply_to_engine(writer: &mut PageWriter, rel: RelKey, lsn: Lsn, change: &Chan
     }
 }
 
-/// In real WAL no record both writes a page and makes it void afterwards, and none changes a page twice.
+/// In real WAL no record both writes a page and makes it void afterwards, and none changes a page twice;
+/// what is written as an extent comes before single pages.
 fn is_possible(changes: &[(u8, Change)]) -> bool {
     let clears = |(_, change): &&(u8, Change)| matches!(change, Change::VmClear { .. });
     let cuts = |change: &Change| matches!(change, Change::Truncate { .. } | Change::Drop);
     if changes.iter().any(|change| clears(&change)) {
         return changes.len() == 1;
     }
+    let extent = |change: &Change| matches!(change, Change::Extent { .. });
     (0..3).all(|rel| {
         let of_rel = changes.iter().filter(|(number, _)| *number == rel);
-        let mut of_rel = of_rel.skip_while(|(_, change)| cuts(change));
-        !of_rel.any(|(_, change)| cuts(change))
+        let of_rel = of_rel.skip_while(|(_, change)| cuts(change));
+        let mut after_first = of_rel.enumerate();
+        !after_first.any(|(at, (_, change))| cuts(change) || (at > 0 && extent(change)))
     })
 }
 
@@ -317,7 +358,7 @@ fn compare_at(tenant: &TestTenant, history: &History, lsn: u64) {
         let blocks = state.get(&rel);
         let size = view.size(&rel).unwrap();
         assert_eq!(size, blocks.map(|blocks| blocks.len() as u32), "{rel} {at}");
-        for number in 0..=BLOCKS_MAX {
+        for number in BLOCKS.into_iter().chain([3, BLOCKS_MAX]) {
             let mut page = [0xEE; BLCKSZ];
             let made = view.page(&block(rel, number), &mut page);
             let behind = |page: Option<&Rc<Page>>| page.cloned().unwrap_or_else(zeros);

@@ -1,4 +1,4 @@
-//! An LMDB environment with three tables.
+//! An LMDB environment with four tables.
 
 use crate::map_gate::MapGate;
 use crate::table::Databases;
@@ -236,18 +236,23 @@ impl Drop for Unsynced<'_> {
 
 /// Opening what is there writes nothing: a store on a full disk can still be read.
 fn open_databases(env: &Env<WithoutTls>) -> Result<Databases, StoreError> {
-    let [versions, sizes, files] = Table::ALL;
+    let [versions, sizes, files, extents] = Table::ALL;
     let found = env.open_databases_and_commit(env.read_txn()?, |opener, txn| {
         let open = |table: Table| opener.open_database(txn, Some(table.name()));
-        let opened = (open(versions)?, open(sizes)?, open(files)?);
+        let opened = (open(versions)?, open(sizes)?, open(files)?, open(extents)?);
         Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(opened))
     })?;
-    if let Some((Some(versions), Some(sizes), Some(files))) = found.commit() {
-        return Ok([versions, sizes, files]);
+    if let Some((Some(versions), Some(sizes), Some(files), Some(extents))) = found.commit() {
+        return Ok([versions, sizes, files, extents]);
     }
     let created = env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
         let mut create = |table: Table| opener.create_database(txn, Some(table.name()));
-        let created = [create(versions)?, create(sizes)?, create(files)?];
+        let created = [
+            create(versions)?,
+            create(sizes)?,
+            create(files)?,
+            create(extents)?,
+        ];
         Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(created))
     })?;
     created.commit().ok_or(StoreError::Closed)

@@ -1,4 +1,4 @@
-//! The three named databases of a store.
+//! The four named databases of a store.
 
 /// Longest key that LMDB takes.
 pub const KEY_BYTES_MAX: usize = 511;
@@ -9,13 +9,14 @@ pub enum Table {
     Versions = 0,
     Sizes = 1,
     Files = 2,
+    Extents = 3,
 }
 
 impl Table {
-    pub const ALL: [Table; 3] = [Table::Versions, Table::Sizes, Table::Files];
+    pub const ALL: [Table; 4] = [Table::Versions, Table::Sizes, Table::Files, Table::Extents];
 
     pub(crate) fn name(self) -> &'static str {
-        ["versions", "sizes", "files"][self as usize]
+        ["versions", "sizes", "files", "extents"][self as usize]
     }
 }
 

@@ -234,7 +234,9 @@ impl ImportSession {
             for fork in [Fork::Main, Fork::Fsm, Fork::Vm] {
                 let key = size_key(self.options.index, &RelKey { fork, ..*init }, Lsn::INVALID);
                 let prefix = &key[..REL_PREFIX_BYTES];
-                remove_prefix(self.tenant.store(), Table::Versions, prefix)?;
+                for table in [Table::Versions, Table::Extents] {
+                    remove_prefix(self.tenant.store(), table, prefix)?;
+                }
             }
         }
         Ok(())
