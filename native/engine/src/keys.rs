@@ -4,16 +4,18 @@
 //! versions  timeline u32 | spcnode u32 | dbnode u32 | relnode u32 | fork u8 | block u32 | lsn u64   29
 //! sizes     timeline u32 | spcnode u32 | dbnode u32 | relnode u32 | fork u8 | lsn u64               25
 //! files     timeline u32 | kind u8 | a u32 | b u32 | lsn u64                                        21
+//! extents   timeline u32 | spcnode u32 | dbnode u32 | relnode u32 | fork u8 | block / 16 u32 | lsn u64   29
 //! ```
 //! A page of an SLRU: spcnode 0, dbnode = kind, relnode 0, main fork, block = page number. The size of an
 //! SLRU segment: the same with relnode = segment number.
 
+use crate::extent::EXTENT_BLOCKS;
 use offshoot_layout::{BlockKey, Fork, Lsn, RelKey, SlruKind};
 
 pub const VERSION_KEY_BYTES: usize = 29;
 pub const SIZE_KEY_BYTES: usize = 25;
 pub const FILE_KEY_BYTES: usize = 21;
-/// Timeline and relation: what the keys of one relation start with, in `versions` and in `sizes`.
+/// Timeline and relation: what the keys of one relation start with, in `versions`, `extents` and `sizes`.
 pub const REL_PREFIX_BYTES: usize = 17;
 
 pub type VersionKey = [u8; VERSION_KEY_BYTES];
@@ -113,6 +115,16 @@ pub fn version_key(timeline: u32, key: &BlockKey, lsn: Lsn) -> VersionKey {
         .rel(timeline, &key.rel)
         .put(&key.block.to_be_bytes())
         .lsn(lsn)
+}
+
+/// Of the extent that `key` lies in.
+#[must_use]
+pub fn extent_key(timeline: u32, key: &BlockKey, lsn: Lsn) -> VersionKey {
+    let number = BlockKey {
+        rel: key.rel,
+        block: key.block / EXTENT_BLOCKS,
+    };
+    version_key(timeline, &number, lsn)
 }
 
 #[must_use]

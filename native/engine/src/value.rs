@@ -16,8 +16,10 @@ const TAG_RECORD: u8 = 2;
 const CODEC_ZEROS: u8 = 0;
 const CODEC_RAW: u8 = 1;
 const CODEC_LZ4: u8 = 2;
-const IMAGE_HEADER_BYTES: usize = 6;
+const IMAGE_HEADER_BYTES: usize = 5;
 const RECORD_HEADER_BYTES: usize = 10;
+/// Longest image: the page as it is.
+pub const IMAGE_BYTES_MAX: usize = IMAGE_HEADER_BYTES + BLCKSZ;
 /// LZ4 has to save this much, or the page is kept as it is and costs no time to read.
 const LZ4_SAVING_BYTES_MIN: usize = 256;
 
@@ -61,11 +63,17 @@ pub fn parse_version(value: &[u8]) -> Result<Version<'_>, EngineError> {
     }
 }
 
-/// Appends a page: the hole between line pointers and tuples is left out when it holds zeros, the rest
-/// compressed when that pays. A page of zeros takes two bytes.
+/// Appends a page as a value: a tag and the image.
 pub fn encode_image(page: &Page, out: &mut Vec<u8>) {
+    out.push(TAG_IMAGE);
+    encode_page(page, out);
+}
+
+/// Appends a page: the hole between line pointers and tuples is left out when it holds zeros, the rest
+/// compressed when that pays. A page of zeros takes one byte; at most `IMAGE_BYTES_MAX`.
+pub fn encode_page(page: &Page, out: &mut Vec<u8>) {
     if page.iter().all(|&byte| byte == 0) {
-        return out.extend_from_slice(&[TAG_IMAGE, CODEC_ZEROS]);
+        return out.push(CODEC_ZEROS);
     }
     let (hole_offset, hole_length) = hole(page);
     let mut rest = [0; BLCKSZ];
@@ -73,7 +81,7 @@ pub fn encode_image(page: &Page, out: &mut Vec<u8>) {
     rest[..hole_offset].copy_from_slice(&page[..hole_offset]);
     rest[hole_offset..rest_bytes].copy_from_slice(&page[hole_offset + hole_length..]);
     let header = out.len();
-    out.extend_from_slice(&[TAG_IMAGE, CODEC_LZ4]);
+    out.push(CODEC_LZ4);
     out.extend_from_slice(&(hole_offset as u16).to_be_bytes());
     out.extend_from_slice(&(hole_length as u16).to_be_bytes());
     let payload = out.len();
@@ -83,7 +91,7 @@ pub fn encode_image(page: &Page, out: &mut Vec<u8>) {
         Ok(bytes) if bytes + LZ4_SAVING_BYTES_MIN <= rest_bytes => out.truncate(payload + bytes),
         _ => {
             out.truncate(payload);
-            out[header + 1] = CODEC_RAW;
+            out[header] = CODEC_RAW;
             out.extend_from_slice(&rest[..rest_bytes]);
         }
     }
@@ -136,7 +144,11 @@ fn hole(page: &Page) -> (usize, usize) {
     }
 }
 
-fn parse_image(rest: &[u8]) -> Result<Image<'_>, EngineError> {
+/// Reads what `encode_page` wrote.
+///
+/// # Errors
+/// `Damaged`, for any bytes that it does not write.
+pub fn parse_image(rest: &[u8]) -> Result<Image<'_>, EngineError> {
     if rest == [CODEC_ZEROS] {
         return Ok(Image {
             codec: CODEC_ZEROS,
@@ -145,7 +157,7 @@ fn parse_image(rest: &[u8]) -> Result<Image<'_>, EngineError> {
             payload: &[],
         });
     }
-    let Some((header, payload)) = rest.split_first_chunk::<{ IMAGE_HEADER_BYTES - 1 }>() else {
+    let Some((header, payload)) = rest.split_first_chunk::<IMAGE_HEADER_BYTES>() else {
         return Err(damaged("its header is cut off"));
     };
     let image = Image {
