@@ -4,15 +4,27 @@ use crate::client::{Client, retry};
 use crate::connection::{Answer, Connection};
 use crate::env::{Settings, settings};
 use crate::error::{Errno, PreloadError};
+use crate::map_file::Tick;
 use crate::open_file::OpenFile;
 use crate::read_ahead::Read;
 use crate::stream::Deadline;
 use offshoot_layout::Page;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Most pages asked for by posix_fadvise and not yet arrived.
 const ADVISED_PAGES_MAX: usize = 128;
+/// How long a read waits for a page that another process has asked for, before it asks itself.
+const ASKED_WAIT_MAX: Duration = Duration::from_millis(2);
+const ASKED_NAP: Duration = Duration::from_micros(50);
+
+/// Whether to ask for blocks that a process has just asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Skip,
+    AskAgain,
+}
 
 /// Where the bytes of a block that was just made local are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +59,7 @@ pub fn ensure_local(
     if read == Read::Miss {
         return fetch(settings, file, remote, ahead, copy_to);
     }
-    if ahead.clone().any(|block| file.map.is_absent(block)) {
+    if !ahead.is_empty() {
         let mut client = Client::lock();
         if top_up(settings, &mut client, file, ahead).is_err() {
             // Whoever needs the pages will ask again, and hear of it.
@@ -72,7 +84,9 @@ pub fn ensure_all_local(file: &Arc<OpenFile>) -> Result<(), Errno> {
 pub fn advise(file: &Arc<OpenFile>, blocks: Range<u32>) {
     let Some(settings) = settings() else { return };
     let end = blocks.end.min(file.map.remote_blocks());
-    let mut absent = (blocks.start..end).filter(|&block| file.map.is_absent(block));
+    let now = Tick::now();
+    let to_ask = |&block: &u32| file.map.is_absent(block) && !file.map.is_asked(block, now);
+    let mut absent = (blocks.start..end).filter(to_ask);
     let Some(first) = absent.next() else { return };
     let mut client = Client::lock();
     let mut attempt = || {
@@ -82,6 +96,7 @@ pub fn advise(file: &Arc<OpenFile>, blocks: Range<u32>) {
         for block in std::iter::once(first).chain(absent.by_ref()).take(allowed) {
             if connection.page_in_flight(file, block).is_none() {
                 connection.ask_page(file, block);
+                file.map.note_asked(block, now);
             }
         }
         connection.send(Deadline::after(settings.response_wait))
@@ -99,7 +114,7 @@ fn top_up(
     ahead: Range<u32>,
 ) -> Result<(), PreloadError> {
     let connection = client.connection(settings)?;
-    ask_absent(connection, file, ahead);
+    ask_absent(connection, file, ahead, Asked::Skip);
     connection.send(Deadline::after(settings.response_wait))?;
     connection.take_arrived()
 }
@@ -115,8 +130,9 @@ fn fetch(
     for block in blocks.clone() {
         fetched = retry(settings, &file.key(block), |client| {
             let connection = client.connection(settings)?;
-            ask_absent(connection, file, block..blocks.end);
-            ask_absent(connection, file, ahead.clone());
+            let asked = await_asked(connection, file, block)?;
+            ask_absent(connection, file, block..blocks.end, asked);
+            ask_absent(connection, file, ahead.clone(), asked);
             connection.send(Deadline::after(settings.response_wait))?;
             fetch_block(settings, connection, file, block, copy_to.as_deref_mut())
         })?;
@@ -124,10 +140,34 @@ fn fetch(
     Ok(fetched)
 }
 
-fn ask_absent(connection: &mut Connection, file: &Arc<OpenFile>, blocks: Range<u32>) {
+/// Gives another process that has asked for the block a moment to bring it. If it does not, what it has
+/// asked for may never come.
+fn await_asked(
+    connection: &mut Connection,
+    file: &Arc<OpenFile>,
+    block: u32,
+) -> Result<Asked, PreloadError> {
+    let start = Instant::now();
+    while file.map.is_asked(block, Tick::now()) && connection.page_in_flight(file, block).is_none()
+    {
+        if start.elapsed() > ASKED_WAIT_MAX {
+            return Ok(Asked::AskAgain);
+        }
+        // It may wait for us in the same way.
+        connection.take_arrived()?;
+        std::thread::sleep(ASKED_NAP);
+    }
+    Ok(Asked::Skip)
+}
+
+fn ask_absent(connection: &mut Connection, file: &Arc<OpenFile>, blocks: Range<u32>, asked: Asked) {
+    let now = Tick::now();
     for block in blocks.take(connection.room()) {
-        if file.map.is_absent(block) && connection.page_in_flight(file, block).is_none() {
+        let is_wanted = file.map.is_absent(block)
+            && (asked == Asked::AskAgain || !file.map.is_asked(block, now));
+        if is_wanted && connection.page_in_flight(file, block).is_none() {
             connection.ask_page(file, block);
+            file.map.note_asked(block, now);
         }
     }
 }
@@ -152,6 +192,7 @@ fn fetch_block(
             Some(id) => id,
             None => {
                 let id = connection.ask_page(file, block);
+                file.map.note_asked(block, Tick::now());
                 connection.send(deadline)?;
                 id
             }

@@ -7,7 +7,11 @@
 //! | 8..12 | tracked blocks: how many state bytes follow the header; never changes |
 //! | 12..16 | remote blocks: blocks below it may be at the server only; it only ever falls |
 //! | 16..64 | zero |
-//! | 64.. | one state byte per tracked block: 0 absent, 1 filling, 2 present |
+//! | 64.. | one state byte per tracked block: 0 absent, 1 filling, 2 present, 3.. absent and asked for |
+//!
+//! "Asked for" is a hint with the time of the question in it (`Tick`): somebody's read-ahead has asked the
+//! server for the block, so that others need not. It holds nothing. Whoever has the page, or writes, takes
+//! the block as if it were absent; the hint ends by itself when it is old, whatever became of who gave it.
 //!
 //! Numbers are in the machine's byte order: the file never leaves the machine.
 
@@ -24,6 +28,35 @@ pub const FILLING_WAIT_MAX: Duration = Duration::from_secs(10);
 const ABSENT: u8 = 0;
 const FILLING: u8 = 1;
 const PRESENT: u8 = 2;
+/// States from here on are absent, asked for at the tick that is the rest.
+const ASKED: u8 = 3;
+
+/// A moment that all processes agree on, coarse enough for a state byte: it wraps every two seconds. An
+/// old hint that looks new then costs a short wait and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick(u8);
+
+impl Tick {
+    const MILLISECONDS: i64 = 8;
+    const COUNT: u8 = u8::MAX - ASKED + 1;
+    /// How many ticks a question counts as under way.
+    const FRESH: u8 = 8;
+
+    pub fn now() -> Tick {
+        Tick((sys::coarse_milliseconds() / Tick::MILLISECONDS % i64::from(Tick::COUNT)) as u8)
+    }
+
+    fn is_fresh(self, now: Tick) -> bool {
+        let age = (u16::from(now.0) + u16::from(Tick::COUNT) - u16::from(self.0))
+            % u16::from(Tick::COUNT);
+        age <= u16::from(Tick::FRESH)
+    }
+}
+
+/// Whether only the server has a block in this state and nobody is writing it.
+fn is_remote(state: u8) -> bool {
+    state == ABSENT || state >= ASKED
+}
 
 #[repr(C)]
 struct Header {
@@ -138,7 +171,23 @@ impl MapFile {
     /// Whether only the server has the block and nobody is writing it.
     pub fn is_absent(&self, block: u32) -> bool {
         self.state(block)
-            .is_some_and(|state| state.load(Ordering::Acquire) == ABSENT)
+            .is_some_and(|state| is_remote(state.load(Ordering::Acquire)))
+    }
+
+    /// Whether the block is absent and a process, perhaps this one, has just asked for it.
+    pub fn is_asked(&self, block: u32, now: Tick) -> bool {
+        self.state(block).is_some_and(|state| {
+            let state = state.load(Ordering::Acquire);
+            state >= ASKED && Tick(state - ASKED).is_fresh(now)
+        })
+    }
+
+    /// Tells the others that an absent block has been asked for.
+    pub fn note_asked(&self, block: u32, now: Tick) {
+        if let Some(state) = self.state(block) {
+            // Any other state is more than a hint.
+            let _ = replace_remote(state, ASKED + now.0);
+        }
     }
 
     /// Tries to become the one who writes an absent block.
@@ -146,7 +195,7 @@ impl MapFile {
         let Some(state) = self.state(block) else {
             return Claim::Local;
         };
-        match state.compare_exchange(ABSENT, FILLING, Ordering::SeqCst, Ordering::SeqCst) {
+        match replace_remote(state, FILLING) {
             // A truncation lowers remote_blocks first and looks for claims then; whoever claims looks
             // at remote_blocks afterwards. So one of the two sees the other.
             Ok(_) if block >= self.remote_blocks() => {
@@ -199,11 +248,17 @@ impl MapFile {
 
     fn present_unless_filling(&self, block: u32) -> Claim {
         let state = &self.states()[block as usize];
-        match state.compare_exchange(ABSENT, PRESENT, Ordering::SeqCst, Ordering::SeqCst) {
+        match replace_remote(state, PRESENT) {
             Err(FILLING) => Claim::Filling,
             _ => Claim::Local,
         }
     }
+}
+
+/// Replaces an absent block's state, asked for or not; any other stays and is returned as the error.
+fn replace_remote(state: &AtomicU8, new: u8) -> Result<u8, u8> {
+    let replace = |old| is_remote(old).then_some(new);
+    state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, replace)
 }
 
 impl Drop for MapFile {
@@ -260,6 +315,72 @@ mod tests {
         map.fill(2);
         assert_eq!(map.claim(2), Claim::Local);
         assert!(map.is_local(2) && map.is_absent(0));
+    }
+
+    #[test]
+    fn a_hint_holds_nothing() {
+        let map = map(4);
+        let now = Tick(1);
+        for block in 0..4 {
+            map.note_asked(block, now);
+            assert!(map.is_asked(block, now) && map.is_absent(block) && !map.is_local(block));
+        }
+        assert_eq!(map.claim(0), Claim::Won);
+        map.note_asked(0, now);
+        assert!(!map.is_asked(0, now), "a claim is stronger");
+        assert_eq!(map.claim(0), Claim::Filling);
+        map.fill(0);
+        map.note_asked(0, now);
+        assert!(map.is_local(0) && !map.is_asked(0, now));
+        assert_eq!(map.claim(1), Claim::Won);
+        map.release(1);
+        assert!(map.is_absent(1) && !map.is_asked(1, now));
+        map.truncate(3).unwrap();
+        map.note_asked(3, now);
+        assert!(map.is_local(3) && !map.is_asked(3, now));
+        assert_eq!(map.claim(3), Claim::Local);
+    }
+
+    #[test]
+    fn a_hint_grows_old() {
+        let last = Tick::COUNT - 1;
+        let cases = [
+            (0, 0, true),
+            (0, Tick::FRESH, true),
+            (0, Tick::FRESH + 1, false),
+            (0, last, false),
+            (last, 0, true),
+            (last, Tick::FRESH - 1, true),
+            (last, Tick::FRESH, false),
+            (100, 99, false),
+        ];
+        let map = map(1);
+        for (asked, now, fresh) in cases {
+            map.note_asked(0, Tick(asked));
+            assert_eq!(map.is_asked(0, Tick(now)), fresh, "{asked} {now}");
+            assert!(map.is_absent(0));
+        }
+        assert!(Tick::now().0 < Tick::COUNT);
+    }
+
+    #[test]
+    fn a_block_is_claimed_once_however_often_it_is_asked_for() {
+        let map = map(1);
+        for tick in 0..200 {
+            let won = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| map.note_asked(0, Tick(tick)));
+                    scope.spawn(|| {
+                        if map.claim(0) == Claim::Won {
+                            won.fetch_add(1, Ordering::SeqCst);
+                        }
+                    });
+                }
+            });
+            assert_eq!(won.load(Ordering::SeqCst), 1);
+            map.release(0);
+        }
     }
 
     #[test]

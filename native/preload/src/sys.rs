@@ -217,6 +217,17 @@ pub fn lock_byte(fd: c_int, kind: c_int, byte: off_t) -> Result<(), Errno> {
     check(result).map(drop)
 }
 
+/// A clock that all processes share and that only goes forward; a few milliseconds coarse, and cheap.
+pub fn coarse_milliseconds() -> i64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel writes one timespec; the clock exists on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}
+
 /// The calling process; a forked child has another.
 pub fn pid() -> libc::pid_t {
     // SAFETY: no memory is passed.

@@ -10,6 +10,7 @@ mod coming_and_going;
 mod directories;
 mod outage;
 mod page_server;
+mod parallel;
 mod reading;
 mod removal;
 mod stress;
@@ -26,6 +27,7 @@ fn child() {
         coming_and_going::SCENARIOS,
         directories::SCENARIOS,
         outage::SCENARIOS,
+        parallel::SCENARIOS,
         reading::SCENARIOS,
         removal::SCENARIOS,
         stress::SCENARIOS,

@@ -1,5 +1,6 @@
 //! Many processes on one segment: readers with read-ahead, writers and truncators, against a server that
-//! is slow, drops connections and fails. No read may ever see anything but the newest.
+//! is slow, drops connections and fails, readers of chunks in turns, and processes that ask for pages and
+//! die. No read may ever see anything but the newest.
 //!
 //! As Postgres does with buffer locks, a block is locked while it is read or written, and the blocks
 //! that are cut off while they are cut. Everything else happens at once: what is in flight for a block
@@ -21,6 +22,9 @@ const BLOCKS: u32 = 2048;
 const OPERATIONS: u32 = 6000;
 const PROCESSES: u64 = 6;
 const ROUNDS: u64 = 3;
+
+/// Two cells for each block, and the counter of chunks.
+const SHARED_BYTES: usize = BLOCKS as usize * 16 + 8;
 
 /// A block was cut off and not written since: zeros, or behind the end.
 const CUT: u64 = u64::MAX;
@@ -46,7 +50,7 @@ fn no_read_is_ever_stale() {
         let world = World::new(MadeUp::default().with(PATH, BLOCKS));
         world.server.set_faults(faults);
         let shared = File::create(world.file("shared")).unwrap();
-        shared.set_len(u64::from(BLOCKS) * 16).unwrap();
+        shared.set_len(SHARED_BYTES as u64).unwrap();
         let processes: Vec<_> = (0..PROCESSES)
             .map(|at| {
                 let seed = (round * PROCESSES + at + 1).to_string();
@@ -76,7 +80,7 @@ impl Agreed {
         let cells = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                BLOCKS as usize * 16,
+                SHARED_BYTES,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 file.as_raw_fd(),
@@ -143,7 +147,10 @@ fn mixed() {
     };
     for _ in 0..OPERATIONS {
         match process.number(1000) {
-            0..700 => process.scan(),
+            0..580 => process.scan(),
+            580..585 => process.chunk(),
+            585..588 => process.ask_and_die(),
+            588..700 => process.scan(),
             700..800 => {
                 let block = process.number(BLOCKS);
                 process.read(block);
@@ -180,6 +187,34 @@ impl Process {
     fn scan(&mut self) {
         self.read(self.scan_at);
         self.scan_at = (self.scan_at + 1) % BLOCKS;
+    }
+
+    /// The next chunk of those that all processes share, as the workers of a parallel scan.
+    fn chunk(&self) {
+        const CHUNK: u32 = 16;
+        let next = self.agreed.cell(BLOCKS as usize * 2);
+        let at = next.fetch_add(1, Ordering::SeqCst) as u32 * CHUNK % BLOCKS;
+        for block in at..at + CHUNK {
+            self.read(block);
+        }
+    }
+
+    /// Leaves hints behind that nobody fulfils.
+    fn ask_and_die(&mut self) {
+        let near = (self.scan_at + self.number(40)) % BLOCKS;
+        // SAFETY: the child asks for pages and exits.
+        match unsafe { libc::fork() } {
+            0 => {
+                advise(&self.file, near, 20);
+                // SAFETY: ends the child without running what is the parent's.
+                unsafe { libc::_exit(0) };
+            }
+            child => {
+                // SAFETY: the status is not wanted.
+                let ended = unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+                assert_eq!(ended, child);
+            }
+        }
     }
 
     fn read(&self, block: u32) {
@@ -221,15 +256,7 @@ impl Process {
 
     fn advise(&mut self) {
         let block = self.number(BLOCKS);
-        // SAFETY: no memory is passed.
-        unsafe {
-            libc::posix_fadvise(
-                self.file.as_raw_fd(),
-                offset(block) as i64,
-                3 * BLCKSZ as i64,
-                libc::POSIX_FADV_WILLNEED,
-            )
-        };
+        advise(&self.file, block, 3);
     }
 
     /// Cuts a few blocks off an end that moves down, so that much is left to fetch.
@@ -243,6 +270,13 @@ impl Process {
             lock.generation.store(CUT, Ordering::SeqCst);
         }
     }
+}
+
+fn advise(file: &File, block: u32, blocks: u32) {
+    let bytes = i64::from(blocks) * BLCKSZ as i64;
+    let advice = libc::POSIX_FADV_WILLNEED;
+    // SAFETY: no memory is passed.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), offset(block) as i64, bytes, advice) };
 }
 
 fn offset(block: u32) -> u64 {
