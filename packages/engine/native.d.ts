@@ -144,8 +144,10 @@ export interface TenantOptions {
 export interface TenantStats {
   usedBytes: number
   mapBytes: number
-  /** Page versions stored. */
+  /** Page versions stored one by one. */
   versions: number
+  /** Runs of up to 16 page versions stored as one. */
+  extents: number
 }
 
 /** What the catalog knows of a timeline. */

@@ -75,6 +75,7 @@ fn code(error: &EngineError) -> &'static str {
         EngineError::TimelineConflict(_) | EngineError::BadRequest(_) => "argument",
         EngineError::NotReadable { .. } => "not_readable",
         EngineError::Damaged { .. } => "corrupt",
+        EngineError::OtherFormat { .. } => "other_format",
         EngineError::Redo(RedoError::Unsupported { .. }) => "unsupported_record",
         EngineError::Wal(_)
         | EngineError::Redo(_)

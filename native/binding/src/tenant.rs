@@ -82,8 +82,10 @@ pub struct ImportSettings {
 pub struct TenantStats {
     pub used_bytes: f64,
     pub map_bytes: f64,
-    /// Page versions stored.
+    /// Page versions stored one by one.
     pub versions: f64,
+    /// Runs of up to 16 page versions stored as one.
+    pub extents: f64,
 }
 
 /// An open store; see `openTenant`.
@@ -278,11 +280,12 @@ impl Reply for Usage {
     type Js = TenantStats;
 
     fn into_js(self) -> TenantStats {
-        let [versions, ..] = self.entries;
+        let [versions, _sizes, _files, extents] = self.entries;
         TenantStats {
             used_bytes: self.used_bytes as f64,
             map_bytes: self.map_bytes as f64,
             versions: versions as f64,
+            extents: extents as f64,
         }
     }
 }

@@ -40,6 +40,12 @@ pub enum EngineError {
     /// Bytes in the store are not what was written there.
     #[error("damaged {what}: {reason}")]
     Damaged { what: String, reason: String },
+    /// The store was written by a version of this program that had other formats.
+    #[error(
+        "the tenant's store is of format {found}, this version reads format {readable}; delete the \
+         tenant and import it again"
+    )]
+    OtherFormat { found: String, readable: u32 },
     /// A tar archive of a base backup is malformed or broken off.
     #[error("base backup, byte {offset} of the archive: {reason}")]
     Archive { offset: u64, reason: String },

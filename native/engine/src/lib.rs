@@ -7,6 +7,7 @@ mod cluster;
 mod error;
 pub mod extent;
 mod files;
+pub mod format;
 pub mod import;
 mod ingest;
 pub mod keys;

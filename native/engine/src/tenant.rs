@@ -1,5 +1,6 @@
 //! One imported cluster with all its timelines: one store.
 
+use crate::format::check_format;
 use crate::{EngineError, PageWriter, Timeline, TimelineSpec, View};
 use offshoot_layout::Lsn;
 use offshoot_store::{Store, StoreOptions, Usage};
@@ -18,10 +19,12 @@ impl Tenant {
     /// Opens the tenant's store in `dir`; no timeline is attached yet.
     ///
     /// # Errors
-    /// `Store`.
+    /// `OtherFormat`, `Store`.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Tenant, EngineError> {
+        let store = Store::open(dir, options)?;
+        check_format(&store)?;
         Ok(Tenant {
-            store: Arc::new(Store::open(dir, options)?),
+            store: Arc::new(store),
             timelines: RwLock::default(),
         })
     }

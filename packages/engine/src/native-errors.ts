@@ -24,6 +24,8 @@ export const engineError = defineErrors({
   disk_full: { kind: 'alert', sqlState: '53100', httpStatus: 507 },
   /** Bytes on disk are not what the engine wrote. */
   storage_corrupt: { kind: 'alert', sqlState: 'XX001', httpStatus: 500 },
+  /** Another version of this program wrote the tenant's store, in formats that this one does not read. */
+  storage_other_format: { kind: 'fix', sqlState: '0A000', httpStatus: 501 },
   /** The cluster or its backup is of a form that the engine does not serve. */
   source_unsupported: { kind: 'fix', sqlState: '0A000', httpStatus: 422 },
   /** A base backup or WAL that does not make sense: broken off, out of order, damaged. */
@@ -57,6 +59,7 @@ const codes: Readonly<Record<string, Parameters<typeof engineError>[0]>> = {
   malformed_request: 'engine_request_malformed',
   not_found: 'engine_not_found',
   not_readable: 'lsn_out_of_range',
+  other_format: 'storage_other_format',
   store_full: 'store_full',
   unsupported: 'source_unsupported',
   unsupported_record: 'unsupported_record',

@@ -59,8 +59,10 @@ export interface ImportOptions {
 export interface TenantStoreStats {
   readonly usedBytes: number;
   readonly mapBytes: number;
-  /** Page versions stored. */
+  /** Page versions stored one by one. */
   readonly versions: number;
+  /** Runs of up to 16 page versions stored as one. */
+  readonly extents: number;
 }
 
 /** One tenant's pages on disk. */

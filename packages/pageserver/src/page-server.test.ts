@@ -204,6 +204,6 @@ describe('a page server', () => {
     await expect(unknown).rejects.toEqual(coded('tenant_not_found'));
     const { catalogBytes, tenants } = await server.stats();
     expect(catalogBytes).toBeGreaterThan(0);
-    expect([...tenants.values()]).toEqual([expect.objectContaining({ versions: 0 })]);
+    expect([...tenants.values()]).toEqual([expect.objectContaining({ versions: 0, extents: 0 })]);
   });
 });
