@@ -1,15 +1,18 @@
 //! Databases that come into being, are copied, or go.
 
+use std::ops::Range;
+
 use offshoot_layout::page::{is_new, pd_lsn};
 use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey};
 use offshoot_wal::Record;
 
 use super::Ingest;
+use crate::extent::EXTENT_BLOCKS;
 use crate::value::IMPLICIT_BLOCK;
 use crate::{EngineError, FileKey, FileKind, View};
 
-/// Blocks that are read from one snapshot: the store can only grow between snapshots.
-const COPY_BLOCKS: u32 = 256;
+/// Blocks that are read from one snapshot: the store can only grow between snapshots. Whole extents.
+const COPY_BLOCKS: u32 = 16 * EXTENT_BLOCKS;
 
 impl Ingest {
     pub(super) fn create_database(&mut self, spc: u32, db: u32, end: Lsn) {
@@ -83,21 +86,40 @@ impl Ingest {
             let behind = blocks.min(first.saturating_add(COPY_BLOCKS));
             // Nothing of the source is pending: dropping the target committed it.
             let view = self.committed_view()?;
-            for block in first..behind {
-                let from = BlockKey {
-                    rel: *source,
-                    block,
-                };
-                let to = BlockKey { rel: *copy, block };
-                match page_to_copy(&view, &from, record.end)? {
-                    Some(page) => self.writer.image(&to, record.end, &page),
-                    None => self.unknown_copy(&to, record),
-                }
+            for extent in (first..behind).step_by(EXTENT_BLOCKS as usize) {
+                let blocks = extent..behind.min(extent.saturating_add(EXTENT_BLOCKS));
+                self.copy_extent(&view, source, copy, blocks, record)?;
             }
             drop(view);
             self.commit_if_full()?;
             first = behind;
         }
+        Ok(())
+    }
+
+    fn copy_extent(
+        &mut self,
+        view: &View,
+        source: &RelKey,
+        copy: &RelKey,
+        blocks: Range<u32>,
+        record: &Record,
+    ) -> Result<(), EngineError> {
+        let mut pages = Vec::with_capacity(blocks.len());
+        for block in blocks.clone() {
+            let (rel, to) = (*source, BlockKey { rel: *copy, block });
+            let page = page_to_copy(view, &BlockKey { rel, block }, record.end)?;
+            if page.is_none() {
+                self.unknown_copy(&to, record);
+            }
+            pages.push(page);
+        }
+        let first = BlockKey {
+            rel: *copy,
+            block: blocks.start,
+        };
+        let pages = pages.iter().map(Option::as_deref);
+        self.writer.extent(&first, record.end, pages);
         Ok(())
     }
 
