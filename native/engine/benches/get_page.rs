@@ -9,7 +9,8 @@ mod heap_page;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use heap_page::{Random, heap_page};
+use heap_page::{Random, Table, heap_page};
+use offshoot_engine::extent::EXTENT_BLOCKS;
 use offshoot_engine::{Checksums, Durability, TimelineSpec};
 use offshoot_layout::{Fork, Lsn};
 use offshoot_pageproto::{Header, Request, Version, write_request};
@@ -18,16 +19,35 @@ use support::{TestTenant, block, rel};
 
 const BLOCKS: u32 = 16_384;
 const BATCH: u32 = 64;
-const TIME: Duration = Duration::from_secs(2);
+const TIME: Duration = Duration::from_secs(1);
+
+/// How the pages came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filed {
+    /// As an import files them.
+    InExtents,
+    /// As WAL does.
+    OneByOne,
+}
 
 /// The relation on timeline 1, and a branch 2 of it with one page of its own.
-fn filled(checksums: Checksums) -> TestTenant {
+fn filled(kind: Table, filed: Filed, checksums: Checksums) -> TestTenant {
     let tenant = support::tenant(checksums);
     let mut random = Random(1);
     let mut writer = tenant.writer(1).unwrap();
     let table = rel(16_384, Fork::Main);
-    for number in 0..BLOCKS {
-        writer.image(&block(table, number), Lsn(8), &heap_page(&mut random));
+    for first in (0..BLOCKS).step_by(EXTENT_BLOCKS as usize) {
+        let pages: Vec<_> = (0..EXTENT_BLOCKS)
+            .map(|_| heap_page(kind, &mut random))
+            .collect();
+        if filed == Filed::InExtents {
+            let pages = pages.iter().map(|page| Some(&**page));
+            writer.extent(&block(table, first), Lsn(8), pages);
+            continue;
+        }
+        for (number, page) in (first..).zip(&pages) {
+            writer.image(&block(table, number), Lsn(8), page);
+        }
     }
     writer.extend(&table, Lsn(8), BLOCKS).unwrap();
     writer.commit(Durability::Later).unwrap();
@@ -40,7 +60,7 @@ fn filled(checksums: Checksums) -> TestTenant {
     };
     tenant.attach(&spec).unwrap();
     let mut writer = tenant.writer(2).unwrap();
-    writer.image(&block(table, 7), Lsn(16), &heap_page(&mut random));
+    writer.image(&block(table, 7), Lsn(16), &heap_page(kind, &mut random));
     writer.commit(Durability::Later).unwrap();
     tenant
 }
@@ -74,21 +94,25 @@ fn run(name: &str, tenant: &TestTenant, timeline: u32, mut number: impl FnMut(u3
 }
 
 fn main() {
-    for (checksums, suffix) in [(Checksums::Off, ""), (Checksums::On, ", checksums")] {
-        let tenant = filled(checksums);
+    for (table, filed, checksums) in [
+        (Table::Orders, Filed::InExtents, Checksums::Off),
+        (Table::Orders, Filed::OneByOne, Checksums::Off),
+        (Table::Orders, Filed::InExtents, Checksums::On),
+        (Table::Accounts, Filed::InExtents, Checksums::Off),
+        (Table::Comments, Filed::InExtents, Checksums::Off),
+        (Table::Comments, Filed::OneByOne, Checksums::Off),
+    ] {
+        let tenant = filled(table, filed, checksums);
+        let case = format!("{table:?} {filed:?}, checksums {checksums:?}");
         let usage = tenant.stats().unwrap();
         let per_page = usage.used_bytes / u64::from(BLOCKS);
-        println!("{{\"name\":\"stored{suffix}\",\"unit\":\"bytes/page\",\"value\":{per_page}}}");
+        println!("{{\"name\":\"stored, {case}\",\"unit\":\"bytes/page\",\"value\":{per_page}}}");
         let mut random = Random(2);
-        run(&format!("sequential{suffix}"), &tenant, 1, |n| n % BLOCKS);
-        run(&format!("random{suffix}"), &tenant, 1, |_| {
+        run(&format!("sequential, {case}"), &tenant, 1, |n| n % BLOCKS);
+        run(&format!("random, {case}"), &tenant, 1, |_| {
             random.next() as u32 % BLOCKS
         });
-        run(
-            &format!("sequential on a branch{suffix}"),
-            &tenant,
-            2,
-            |n| n % BLOCKS,
-        );
+        let branch = format!("sequential on a branch, {case}");
+        run(&branch, &tenant, 2, |n| n % BLOCKS);
     }
 }

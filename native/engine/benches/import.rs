@@ -9,7 +9,7 @@ mod heap_page;
 #[path = "../tests/source/mod.rs"]
 mod source;
 
-use heap_page::{Random, heap_page};
+use heap_page::{Random, Table, heap_page};
 use std::time::Instant;
 
 const PAGES: usize = 48 << 10;
@@ -17,13 +17,19 @@ const PAGES: usize = 48 << 10;
 const CHUNK_BYTES: usize = 1 << 20;
 
 fn main() {
+    for table in [Table::Orders, Table::Accounts, Table::Comments] {
+        import(table);
+    }
+}
+
+fn import(table: Table) {
     let mut random = Random(1);
-    let mut table = Vec::with_capacity(PAGES * 8192);
+    let mut pages = Vec::with_capacity(PAGES * 8192);
     for _ in 0..PAGES {
-        table.extend_from_slice(&heap_page(&mut random)[..]);
+        pages.extend_from_slice(&heap_page(table, &mut random)[..]);
     }
     let mut files = source::backup_files();
-    files.push(("base/5/17000".to_owned(), table));
+    files.push(("base/5/17000".to_owned(), pages));
     let archive = source::archive(&files);
     drop(files);
     let stream = source::wal();
@@ -44,7 +50,7 @@ fn main() {
         let sync = seconds - written.as_secs_f64();
         let used = tenant.stats().unwrap().used_bytes as f64 / PAGES as f64;
         println!(
-            "{{\"name\":\"import, round {round}\",\"unit\":\"MB/s\",\"value\":{rate:.0},\
+            "{{\"name\":\"import of {table:?}, round {round}\",\"unit\":\"MB/s\",\"value\":{rate:.0},\
              \"seconds\":{seconds:.2},\"sync_seconds\":{sync:.2},\"stored_bytes_per_page\":{used:.0}}}"
         );
     }

@@ -13,20 +13,82 @@ impl Random {
     }
 }
 
-/// A heap page of orders: half of it numbers that nothing can compress, the rest words.
-pub fn heap_page(random: &mut Random) -> Box<Page> {
+/// What the rows of a table are like.
+#[derive(Debug, Clone, Copy)]
+pub enum Table {
+    /// Some words, and as many numbers that nothing can compress.
+    Orders,
+    /// As pgbench_accounts: small numbers, and a long filler of spaces.
+    Accounts,
+    /// A number, a digest in hexadecimal, and words of a language with some thousands of them.
+    Comments,
+}
+
+impl Table {
+    fn row(self, random: &mut Random) -> Vec<u8> {
+        let mut row = Vec::new();
+        match self {
+            Table::Orders => {
+                let text = format!("shipped to customer {:06}, paid", random.next() % 1_000_000);
+                row.resize(8, 0);
+                row[..8].copy_from_slice(&random.next().to_le_bytes());
+                row.resize(24, 0);
+                row.extend_from_slice(&random.next().to_le_bytes());
+                row.extend_from_slice(&random.next().to_le_bytes());
+                row.extend_from_slice(text.as_bytes());
+                row.resize(96, 0);
+            }
+            Table::Accounts => {
+                let (number, balance) = (random.next() as u32, random.next() as u32 % 10_000);
+                row.extend_from_slice(&731_u32.to_le_bytes());
+                row.resize(24, 0);
+                row.extend_from_slice(&(number % 10_000_000).to_le_bytes());
+                row.extend_from_slice(&(number % 100).to_le_bytes());
+                row.extend_from_slice(&balance.to_le_bytes());
+                row.push(84 << 1 | 1);
+                row.resize(121, b' ');
+                row.resize(128, 0);
+            }
+            Table::Comments => {
+                row.extend_from_slice(&731_u32.to_le_bytes());
+                row.resize(24, 0);
+                row.extend_from_slice(&random.next().to_le_bytes());
+                row.extend_from_slice(format!("{:016x}", random.next()).as_bytes());
+                row.extend_from_slice(format!("{:016x}", random.next()).as_bytes());
+                while row.len() < 200 {
+                    word(random.next() % 4096, &mut row);
+                    row.push(b' ');
+                }
+                row.resize(row.len().next_multiple_of(8), 0);
+            }
+        }
+        row
+    }
+}
+
+/// Word *number*, of 3 to 10 letters.
+fn word(number: u64, out: &mut Vec<u8>) {
+    let mut letters = Random((number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    for _ in 0..3 + letters.next() % 8 {
+        out.push(b"etaoinshrdlucmfw"[letters.next() as usize % 16]);
+    }
+}
+
+/// A full heap page.
+pub fn heap_page(table: Table, random: &mut Random) -> Box<Page> {
     let mut made = Box::new([0; BLCKSZ]);
     let mut upper = BLCKSZ;
     let mut lower = 24;
-    while upper - lower > 120 {
-        let text = format!("shipped to customer {:06}, paid", random.next() % 1_000_000);
-        upper -= 96;
-        made[upper..upper + 8].copy_from_slice(&random.next().to_le_bytes());
-        made[upper + 24..upper + 32].copy_from_slice(&random.next().to_le_bytes());
-        made[upper + 32..upper + 40].copy_from_slice(&random.next().to_le_bytes());
-        made[upper + 40..upper + 40 + text.len()].copy_from_slice(text.as_bytes());
+    loop {
+        let row = table.row(random);
+        if upper - lower < row.len() + 4 {
+            break;
+        }
+        upper -= row.len();
+        made[upper..upper + row.len()].copy_from_slice(&row);
+        let length = row.len() as u32;
         made[lower..lower + 4]
-            .copy_from_slice(&((upper as u32) | 96 << 17 | 1 << 15).to_le_bytes());
+            .copy_from_slice(&((upper as u32) | length << 17 | 1 << 15).to_le_bytes());
         lower += 4;
     }
     page::set_pd_lower(&mut made, lower as u16);
