@@ -6,7 +6,7 @@ use crate::install::Run;
 use crate::message;
 use crate::open_file::OpenFile;
 use offshoot_layout::{Lsn, Page};
-use offshoot_pageproto::{Frame, Header, Response, Version, next_frame, parse_response};
+use offshoot_pageproto::{Frame, Header, Request, Response, Version, next_frame, parse_response};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -62,6 +62,12 @@ impl<'a, 'b> Arrivals<'a, 'b> {
             (Response::Page(page), Some((file, block))) => {
                 let copy_to = self.copy_to.take_if(|_| is_wanted);
                 self.take_page(file, *block, page, copy_to)
+            }
+            (Response::Page(page), None) if matches!(asked.request, Request::GetPage { .. }) => {
+                if !is_wanted {
+                    return Ok(());
+                }
+                Answer::PageItself(Box::new(*page))
             }
             (Response::Error(text), _) => {
                 Answer::Refused(String::from_utf8_lossy(text).into_owned())

@@ -6,10 +6,11 @@ use crate::env::Settings;
 use crate::error::{Errno, PreloadError};
 use crate::stream::Deadline;
 use crate::{interrupt, log, sys};
-use offshoot_layout::RelKey;
+use offshoot_layout::{BlockKey, Fork, Page, RelKey};
 use offshoot_pageproto::Request;
 use std::collections::HashSet;
 use std::fmt::Display;
+use std::ops::Range;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,25 @@ const BACKOFF_MIN: Duration = Duration::from_millis(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Relations remembered not to exist at the server.
 const MISSING_MAX: usize = 1024;
+
+/// Forks up to this long come with all their pages when they are first looked at.
+const SMALL_BLOCKS_MAX: u32 = 8;
+/// First pages asked for together with a main fork's size, before it is known.
+const GUESS_BLOCKS: u32 = 1;
+
+/// What is known of a fork at the base LSN when it is first looked at.
+pub struct Start {
+    pub blocks: u32,
+    /// Its first pages; fewer than `blocks` or all.
+    pub pages: Vec<Box<Page>>,
+}
+
+impl Start {
+    pub fn without_pages(blocks: u32) -> Start {
+        let pages = Vec::new();
+        Start { blocks, pages }
+    }
+}
 
 /// The page server as this process sees it.
 pub struct Client {
@@ -67,6 +87,44 @@ impl Client {
         settings: &Settings,
         rel: RelKey,
     ) -> Result<Option<u32>, PreloadError> {
+        let found = self.start_of(settings, rel, 0..0)?;
+        Ok(found.map(|start| start.blocks))
+    }
+
+    /// Size of a fork at the base LSN and all its pages if it is small; `None` if it does not exist.
+    pub fn small_whole(
+        &mut self,
+        settings: &Settings,
+        rel: RelKey,
+    ) -> Result<Option<Start>, PreloadError> {
+        let pages_max = SMALL_BLOCKS_MAX.min(settings.read_ahead_pages_max);
+        // Most main forks that are asked for are there, and somebody wants to read them.
+        let guess = match rel.fork {
+            Fork::Main => GUESS_BLOCKS.min(pages_max),
+            Fork::Fsm | Fork::Vm | Fork::Init => 0,
+        };
+        let found = self.start_of(settings, rel, 0..guess)?;
+        let Some(mut start) = found else {
+            return Ok(None);
+        };
+        if start.blocks <= pages_max && start.pages.len() == guess.min(start.blocks) as usize {
+            let rest = guess.min(start.blocks)..start.blocks;
+            let deadline = Deadline::after(settings.response_wait);
+            let connection = self.connection(settings)?;
+            let asked = ask_pages(connection, rel, rest);
+            connection.send(deadline)?;
+            take_pages(connection, &asked, deadline, &mut start.pages)?;
+        }
+        Ok(Some(start))
+    }
+
+    /// Asks for a fork's size and, in the same breath, for these first of its pages.
+    fn start_of(
+        &mut self,
+        settings: &Settings,
+        rel: RelKey,
+        guess: Range<u32>,
+    ) -> Result<Option<Start>, PreloadError> {
         if self.missing.contains(&rel) {
             return Ok(None);
         }
@@ -75,6 +133,7 @@ impl Client {
         // Both at once: the second answer says nothing (an error, or 0) when the first is no.
         let exists = connection.ask(Request::Exists { rel });
         let nblocks = connection.ask(Request::Nblocks { rel });
+        let asked = ask_pages(connection, rel, guess);
         connection.send(deadline)?;
         let exists = connection.wait(exists, deadline, None)?;
         let nblocks = connection.wait(nblocks, deadline, None)?;
@@ -83,7 +142,12 @@ impl Client {
                 self.remember_missing(rel);
                 Ok(None)
             }
-            (Answer::Exists(true), Answer::Nblocks(blocks)) => Ok(Some(blocks)),
+            (Answer::Exists(true), Answer::Nblocks(blocks)) => {
+                let mut pages = Vec::new();
+                let asked = &asked[..asked.len().min(blocks as usize)];
+                take_pages(connection, asked, deadline, &mut pages)?;
+                Ok(Some(Start { blocks, pages }))
+            }
             (Answer::Refused(text), _) | (_, Answer::Refused(text)) => {
                 Err(PreloadError::Refused(text))
             }
@@ -97,6 +161,31 @@ impl Client {
         }
         self.missing.insert(rel);
     }
+}
+
+fn ask_pages(connection: &mut Connection, rel: RelKey, blocks: Range<u32>) -> Vec<u64> {
+    let ask = |block| {
+        let key = BlockKey { rel, block };
+        connection.ask(Request::GetPage { key })
+    };
+    blocks.map(ask).collect()
+}
+
+/// Takes the pages up to the first that is refused: whoever reads that one will ask again and hear why.
+fn take_pages(
+    connection: &mut Connection,
+    asked: &[u64],
+    deadline: Deadline,
+    pages: &mut Vec<Box<Page>>,
+) -> Result<(), PreloadError> {
+    for &id in asked {
+        match connection.wait(id, deadline, None)? {
+            Answer::PageItself(page) => pages.push(page),
+            Answer::Refused(_) => break,
+            _ => return Err(PreloadError::Lost("it mixed up its answers".to_owned())),
+        }
+    }
+    Ok(())
 }
 
 /// Tries `attempt` until it succeeds, is refused, or the time for retries is over; what went wrong is

@@ -25,6 +25,8 @@ pub enum Answer {
     Page,
     /// As `Page`, and its bytes are in the buffer that was given.
     PageCopied,
+    /// The page itself, if it was asked for without a file to go to.
+    PageItself(Box<Page>),
     /// The page came but could not be written to the local file.
     NotKept(Errno),
     Refused(String),

@@ -202,7 +202,7 @@ fn fetch_block(
             Answer::NotKept(errno) => return Err(PreloadError::System(errno)),
             Answer::Refused(text) => return Err(PreloadError::Refused(text)),
             Answer::Page => {}
-            Answer::Exists(_) | Answer::Nblocks(_) => {
+            Answer::Exists(_) | Answer::Nblocks(_) | Answer::PageItself(_) => {
                 return Err(PreloadError::Lost("it mixed up its answers".to_owned()));
             }
         }

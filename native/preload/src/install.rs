@@ -79,7 +79,8 @@ impl Drop for Run<'_> {
     }
 }
 
-fn slice_of(page: &Page) -> libc::iovec {
+/// A page as what `pwritev` takes; it must stay borrowed during that call.
+pub fn slice_of(page: &Page) -> libc::iovec {
     libc::iovec {
         iov_base: page.as_ptr().cast_mut().cast(),
         iov_len: BLCKSZ,
@@ -107,7 +108,7 @@ mod tests {
             sys::ftruncate(fd.raw(), bytes as i64).unwrap();
             fd
         };
-        let content = map_file::new_content(blocks);
+        let content = map_file::new_content(blocks, 0);
         let map = create("map", 0);
         sys::write_start(map.raw(), &content).unwrap();
         let data = create("data", blocks as usize * BLCKSZ);

@@ -89,13 +89,14 @@ unsafe impl Send for MapFile {}
 // SAFETY: as above.
 unsafe impl Sync for MapFile {}
 
-/// The content of a new map file for `blocks` blocks. It is written out, zeros and all: a hole that is
+/// The content of a new map file for `blocks` blocks, of which the first `present` are present. It is written out, zeros and all: a hole that is
 /// filled through a mapping when the disk is full kills the process.
-pub fn new_content(blocks: u32) -> Vec<u8> {
+pub fn new_content(blocks: u32, present: u32) -> Vec<u8> {
     let mut bytes = vec![0; HEADER_BYTES + blocks as usize];
     bytes[0..8].copy_from_slice(&MAGIC.to_ne_bytes());
     bytes[8..12].copy_from_slice(&blocks.to_ne_bytes());
     bytes[12..16].copy_from_slice(&blocks.to_ne_bytes());
+    bytes[HEADER_BYTES..][..present.min(blocks) as usize].fill(PRESENT);
     bytes
 }
 
@@ -298,7 +299,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = CString::new(directory.path().join("map").to_str().unwrap()).unwrap();
         let fd = sys::open(&path, libc::O_RDWR | libc::O_CREAT, 0o600).unwrap();
-        let content = new_content(blocks);
+        let content = new_content(blocks, 0);
         sys::write_start(fd.raw(), &content).unwrap();
         MapFile::map(&fd, content.len()).unwrap()
     }
@@ -426,7 +427,7 @@ mod tests {
         sys::ftruncate(fd.raw(), 100).unwrap();
         assert!(MapFile::map(&fd, 10).is_err(), "too short");
         assert!(MapFile::map(&fd, 100).is_err(), "no magic");
-        sys::write_start(fd.raw(), &new_content(1000)[..100]).unwrap();
+        sys::write_start(fd.raw(), &new_content(1000, 0)[..100]).unwrap();
         assert!(MapFile::map(&fd, 100).is_err(), "too few states");
     }
 }

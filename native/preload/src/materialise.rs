@@ -1,16 +1,17 @@
 //! Making a relation file that is only at the page server a file of this compute: a sparse one of the
 //! right size, and before it the map that says that its blocks are still to be fetched.
 
-use crate::client::retry;
+use crate::client::{Start, retry};
 use crate::env::{Settings, settings};
 use crate::error::Errno;
+use crate::install::slice_of;
 use crate::listing;
 use crate::map_file::{self, MapFile};
 use crate::path::{DirectoryPath, RelPath, StackPath};
 use crate::path_lock::PathLock;
 use crate::stream::Deadline;
 use crate::sys;
-use offshoot_layout::{BLCKSZ, Fork, RELSEG_BLOCKS, RelKey};
+use offshoot_layout::{BLCKSZ, Fork, RELSEG_BLOCKS, RelFile, RelKey};
 use std::fmt::Write;
 
 const FILE_MODE: libc::mode_t = 0o600;
@@ -26,28 +27,44 @@ pub enum Existence {
 
 /// Brings an absent file here if it is at the server.
 pub fn materialise(path: &RelPath) -> Result<Existence, Errno> {
-    match blocks_at_server(path)? {
-        Some(blocks) => make(path, blocks),
+    match start_at_server(path, Wanted::SmallWhole)? {
+        Some(start) => make(path, &start),
         None => Ok(Existence::Nowhere),
     }
 }
 
 /// Whether the server may give this file; a file of this compute's own must never be mixed with it.
 pub fn is_at_server(path: &RelPath) -> Result<bool, Errno> {
-    Ok(blocks_at_server(path)?.is_some())
+    Ok(start_at_server(path, Wanted::Size)?.is_some())
+}
+
+/// What to ask for along with a file's existence.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Size,
+    /// All of a small file too.
+    SmallWhole,
 }
 
 /// Blocks of this segment at the server; `None` if it does not exist there or must not come back.
-fn blocks_at_server(path: &RelPath) -> Result<Option<u32>, Errno> {
+fn start_at_server(path: &RelPath, wanted: Wanted) -> Result<Option<Start>, Errno> {
     let Some(settings) = settings() else {
         return Ok(None);
     };
     if is_gone(path)? || !sys::exists(path.directory().path().as_c_str())? || is_orphan(path)? {
         return Ok(None);
     }
-    let rel = path.file.rel;
+    let RelFile { rel, segment } = path.file;
+    if matches!(wanted, Wanted::SmallWhole) && segment == 0 {
+        let start = retry(settings, &rel, |client| client.small_whole(settings, rel))?;
+        return Ok(start.map(|start| Start {
+            blocks: start.blocks.min(RELSEG_BLOCKS),
+            ..start
+        }));
+    }
     let blocks = retry(settings, &rel, |client| client.blocks(settings, rel))?;
-    Ok(blocks.and_then(|blocks| segment_blocks(blocks, path.file.segment)))
+    let blocks = blocks.and_then(|blocks| segment_blocks(blocks, segment));
+    Ok(blocks.map(Start::without_pages))
 }
 
 /// Blocks of one segment of a fork of `blocks` blocks. Only the first segment can be empty.
@@ -124,8 +141,9 @@ fn is_own(path: &RelPath) -> Result<bool, Errno> {
     Ok(sys::exists(path.path().as_c_str())? && !sys::exists(path.map_path().as_c_str())?)
 }
 
-/// Makes map and file, in this order: a file without a map counts as this compute's own.
-fn make(path: &RelPath, blocks: u32) -> Result<Existence, Errno> {
+/// Makes map and file, in this order: a file without a map counts as this compute's own. The pages that
+/// have come along are in it before anybody can see it.
+fn make(path: &RelPath, start: &Start) -> Result<Existence, Errno> {
     let _lock = PathLock::acquire(path.path())?;
     if is_gone(path)? {
         return Ok(Existence::Nowhere);
@@ -134,10 +152,9 @@ fn make(path: &RelPath, blocks: u32) -> Result<Existence, Errno> {
         return Ok(Existence::Here);
     }
     let map_path = path.map_path();
-    let content = map_file::new_content(blocks);
+    let content = map_file::new_content(start.blocks, start.pages.len() as u32);
     make_file(&map_path, |fd| sys::write_start(fd, &content)).map_err(Errno::of_state)?;
-    let bytes = i64::from(blocks) * BLCKSZ as i64;
-    let made = make_file(path.path(), |fd| sys::ftruncate(fd, bytes));
+    let made = make_file(path.path(), |fd| write_pages(fd, start));
     match made {
         Ok(()) => Ok(Existence::Here),
         Err(errno) => {
@@ -150,6 +167,15 @@ fn make(path: &RelPath, blocks: u32) -> Result<Existence, Errno> {
             }
         }
     }
+}
+
+fn write_pages(fd: libc::c_int, start: &Start) -> Result<(), Errno> {
+    let mut slices: Vec<_> = start.pages.iter().map(|page| slice_of(page)).collect();
+    sys::write_all_at(fd, &mut slices, 0)?;
+    if start.pages.len() == start.blocks as usize {
+        return Ok(());
+    }
+    sys::ftruncate(fd, i64::from(start.blocks) * BLCKSZ as i64)
 }
 
 /// Makes a file appear with its content: nobody sees it shorter.
@@ -217,7 +243,7 @@ fn materialise_segments(directory: &DirectoryPath, rel: RelKey, blocks: u32) -> 
         if is_gone(&path)? || is_orphan(&path)? {
             break;
         }
-        make(&path, own)?;
+        make(&path, &Start::without_pages(own))?;
     }
     Ok(())
 }

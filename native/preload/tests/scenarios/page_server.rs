@@ -5,6 +5,7 @@ use offshoot_pageproto::{
     RelationEntry, Request, RequestMessage, ResponseWriter, Version, next_frame, parse_request,
 };
 use std::io::{Read, Result, Write};
+use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -116,6 +117,33 @@ impl PageServer {
                 });
             }
         });
+    }
+
+    /// Listens at a TCP port of `host` too, which is returned; what comes there goes through the socket.
+    pub fn relay_from(&self, host: &str) -> u16 {
+        let listener = TcpListener::bind((host, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let path = self.path.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                let Ok(server) = UnixStream::connect(&path) else {
+                    return;
+                };
+                let (mut to_server, mut from_server) = (server.try_clone().unwrap(), server);
+                let (mut to_client, mut from_client) = (client.try_clone().unwrap(), client);
+                std::thread::spawn(move || {
+                    // The end of either side is the end of both.
+                    let _ = std::io::copy(&mut from_client, &mut to_server);
+                    let _ = to_server.shutdown(std::net::Shutdown::Both);
+                });
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from_server, &mut to_client);
+                    let _ = to_client.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        });
+        port
     }
 
     /// Refuses new connections and cuts those there are.

@@ -1,7 +1,7 @@
 //! Relations that are only at the server are there, with their sizes and pages.
 
 use crate::Scenario;
-use crate::world::{MadeUp, World, read_all, remote_page};
+use crate::world::{MadeUp, World, read_all, remote_page, succeeded};
 use offshoot_layout::BLCKSZ;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
@@ -17,6 +17,9 @@ pub const SCENARIOS: &[Scenario] = &[
     ("forked", forked),
     ("read_one", read_one),
     ("unknown_paths", unknown_paths),
+    ("unreachable", unreachable),
+    ("small", small),
+    ("small_by_many", small_by_many),
 ];
 
 pub fn page(file: &File, block: u64) -> [u8; BLCKSZ] {
@@ -160,7 +163,12 @@ fn vectors() {
 fn advised_pages_are_asked_for_together_and_once() {
     let world = World::new(files());
     world.run("advice");
-    assert_eq!(world.server.counts().pages.load(Ordering::SeqCst), 128 + 1);
+    // As many advised ones as may be in flight, and what came with the three files' opening.
+    let opening = 1 + 2 + 1;
+    assert_eq!(
+        world.server.counts().pages.load(Ordering::SeqCst),
+        128 + opening
+    );
 }
 
 fn advice() {
@@ -219,6 +227,102 @@ fn forked() {
     assert_eq!(page(&file, 999), remote_page("base/5/300", 999));
 }
 
+/// Eight blocks are the most that come whole.
+fn small_files() -> MadeUp {
+    MadeUp::default()
+        .with("base/5/1", 8)
+        .with("base/5/1_vm", 1)
+        .with("base/5/2", 9)
+        .with("base/5/3", 0)
+        .with("base/5/4", 1)
+}
+
+#[test]
+fn a_small_relation_comes_whole_when_it_is_opened() {
+    let world = World::new(small_files());
+    world.run("small");
+    // All, and the guesses that the long, the empty and the missing one have a page.
+    let (whole, guesses) = (8 + 1 + 1, 3);
+    assert_eq!(
+        world.server.counts().pages.load(Ordering::SeqCst),
+        whole + guesses
+    );
+    for (name, block) in [("base/5/1", 3), ("base/5/1_vm", 0)] {
+        let here = std::fs::read(world.file(name)).unwrap();
+        let start = block as usize * BLCKSZ;
+        assert!(
+            here[start..][..BLCKSZ] == remote_page(name, block),
+            "{name}"
+        );
+    }
+    let blocks = |name| std::fs::metadata(world.file(name)).unwrap().len() / BLCKSZ as u64;
+    assert_eq!((blocks("base/5/2"), blocks("base/5/3")), (9, 0));
+}
+
+fn small() {
+    for path in [
+        "base/5/1",
+        "base/5/1_vm",
+        "base/5/2",
+        "base/5/3",
+        "base/5/4",
+    ] {
+        File::open(path).unwrap();
+    }
+    assert_eq!(
+        File::open("base/5/5").unwrap_err().raw_os_error(),
+        Some(libc::ENOENT)
+    );
+    assert_eq!(
+        page(&File::open("base/5/4").unwrap(), 0),
+        remote_page("base/5/4", 0)
+    );
+}
+
+#[test]
+fn without_read_ahead_nothing_comes_unasked() {
+    let mut world = World::new(small_files());
+    world.set("OFFSHOOT_READAHEAD_PAGES", "0");
+    world.run("small");
+    assert_eq!(world.server.counts().pages.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_small_relation_that_many_open_at_once_keeps_what_is_written() {
+    let relations = (100..300).fold(MadeUp::default(), |made, relnode| {
+        made.with(&format!("base/5/{relnode}"), 1 + relnode % 8)
+    });
+    let world = World::new(relations);
+    let processes: Vec<_> = (0..4)
+        .map(|own| world.spawn("small_by_many", &[("OWN", own.to_string())]))
+        .collect();
+    for process in processes {
+        succeeded(process);
+    }
+}
+
+/// Each process opens every relation, writes its own every fourth of them, and reads it again and again.
+fn small_by_many() {
+    let own: u32 = std::env::var("OWN").unwrap().parse().unwrap();
+    let written = [0xab; BLCKSZ];
+    for relnode in 100..300u32 {
+        let path = format!("base/5/{relnode}");
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        let file = file.unwrap();
+        let blocks = file.metadata().unwrap().len() / BLCKSZ as u64;
+        assert_eq!(blocks, u64::from(1 + relnode % 8), "{path}");
+        if relnode % 4 == own {
+            file.write_all_at(&written, 0).unwrap();
+            for _ in 0..3 {
+                assert!(page(&File::open(&path).unwrap(), 0) == written, "{path}");
+            }
+        }
+        for block in 1..blocks {
+            assert_eq!(page(&file, block), remote_page(&path, block as u32));
+        }
+    }
+}
+
 #[test]
 fn a_token_opens_the_server() {
     let mut world = World::with_token(files(), Some("secret"));
@@ -233,6 +337,39 @@ fn a_token_opens_the_server() {
 fn read_one() {
     let file = File::open("base/5/300").unwrap();
     assert_eq!(page(&file, 7), remote_page("base/5/300", 7));
+}
+
+#[test]
+fn a_server_is_reached_over_tcp() {
+    for name in ["127.0.0.1", "localhost"] {
+        let mut world = World::with_token(files(), Some("secret"));
+        let port = world.server.relay_from("127.0.0.1");
+        let token = world.file("token");
+        std::fs::write(&token, "secret\n").unwrap();
+        world.set("OFFSHOOT_TOKEN_FILE", token.to_str().unwrap());
+        world.set("OFFSHOOT_PAGESERVER", &format!("tcp:{name}:{port}"));
+        world.run("scan");
+        assert_eq!(world.server.counts().pages.load(Ordering::SeqCst), 1000);
+        assert_eq!(world.server.counts().connections.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[test]
+fn nobody_behind_a_tcp_address_is_an_error_after_the_time_for_retries() {
+    let mut world = World::new(files());
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap();
+    drop(port);
+    world.set("OFFSHOOT_PAGESERVER", &format!("tcp:{address}"));
+    world.set("OFFSHOOT_RETRY_MS", "100");
+    let stderr = world.run("unreachable");
+    assert!(stderr.contains("cannot connect"), "{stderr}");
+}
+
+fn unreachable() {
+    let failed = File::open("base/5/300").unwrap_err();
+    assert_eq!(failed.raw_os_error(), Some(libc::EIO));
 }
 
 #[test]
