@@ -1,10 +1,10 @@
-import { chmod, mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import {
   type ComputeSettings,
   computePlaces,
   LocalComputeDriver,
-  type OsUser,
   resolveOsUser,
   resolvePostgres,
 } from '@offshoot/compute';
@@ -12,6 +12,7 @@ import { buildApi, ControlPlane } from '@offshoot/control';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
+import { openDataDirectory } from './data-directory.js';
 import type { Log } from './log.js';
 import {
   makePageSocketDirectory,
@@ -86,7 +87,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   const { dataDirectory } = settings;
   const tuning = settings.settingsFile === undefined ? {} : await readSettingsFile(settings.settingsFile);
   const osUser = await resolveOsUser(settings.osUser);
-  await makeDataDirectory(dataDirectory, osUser);
+  await openDataDirectory(dataDirectory, osUser);
   const pageServer = await PageServer.open({
     dataDir: dataDirectory,
     settings: {
@@ -157,18 +158,6 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   return { apiUrl, token, dataDirectory, close: () => teardown.run() };
 }
 
-/** Another user passes through and cannot list; the files below that matter are for the daemon's user alone. */
-async function makeDataDirectory(path: string, osUser: OsUser): Promise<void> {
-  const made = await mkdir(path, { recursive: true, mode: 0o755 }).catch((cause: unknown) => {
-    throw baseError('invalid_argument', `the data directory ${path} cannot be made: ${messageOf(cause)}`, {
-      cause,
-    });
-  });
-  if (!(await stat(path)).isDirectory())
-    throw baseError('invalid_argument', `--data ${path} is not a directory`);
-  if (made !== undefined) await chmod(path, osUser.kind === 'other' ? 0o711 : 0o700);
-}
-
 async function startPageService(
   settings: Settings,
   tuning: Partial<TuningSettings>,
@@ -198,7 +187,16 @@ async function readTls(settings: Settings) {
   const { tlsCertificateFile, tlsKeyFile } = settings;
   if (tlsCertificateFile === undefined || tlsKeyFile === undefined) return {};
   const cert = await readSecret('--tls-cert', tlsCertificateFile);
-  return { tls: { cert, key: await readSecret('--tls-key', tlsKeyFile) } };
+  const key = await readSecret('--tls-key', tlsKeyFile);
+  try {
+    createSecureContext({ cert, key });
+  } catch (cause) {
+    const files = `--tls-cert ${tlsCertificateFile} and --tls-key ${tlsKeyFile}`;
+    throw baseError('invalid_argument', `${files} are no certificate and key in PEM: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+  return { tls: { cert, key } };
 }
 
 async function readSecret(flag: string, path: string): Promise<string> {

@@ -28,6 +28,8 @@ test.each([
   [{ pageTokenFile: 't' }, /--page-listen/],
   [{ pageListen: '0.0.0.0:1' }, /--page-token-file/],
   [{ logLevel: 'loud' }, /--log-level/],
+  [{ data: '' }, /--data/],
+  [{ osUser: '' }, /--os-user/],
 ])('%j is refused', (flags, reason) => {
   expect(() => readSettings(flags, {})).toThrow(reason);
 });

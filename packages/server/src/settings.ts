@@ -50,6 +50,7 @@ export interface StartFlags {
 export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Settings {
   // An empty variable is one that somebody meant to unset.
   const choose = (flag: string | undefined, variable: string) => flag ?? (env[variable] || undefined);
+  for (const [name, text] of Object.entries(flags)) notEmpty(`--${kebab(name)}`, text);
   const apiListen = parseAddress(
     '--api-listen',
     choose(flags.apiListen, 'OFFSHOOT_API_LISTEN') ?? '127.0.0.1:0',
@@ -103,6 +104,15 @@ function checkTogether(settings: Settings): void {
 
 function present<Key extends string, T>(key: Key, value: T | undefined): { [K in Key]?: T } {
   return value === undefined ? {} : ({ [key]: value } as { [K in Key]?: T });
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** An empty flag is a variable of the caller's that was not set. */
+function notEmpty(flag: string, text: string | undefined): void {
+  if (text === '') throw baseError('invalid_argument', `${flag} is empty`);
 }
 
 /** `host:port`, `[v6]:port`. */
