@@ -73,12 +73,6 @@ impl PageWriter {
         self.put_with(Table::Versions, &key, |out| encode_image(page, out));
     }
 
-    /// A page that `value::encode_image` encoded elsewhere.
-    pub fn encoded_image(&mut self, key: &BlockKey, lsn: Lsn, value: &[u8]) {
-        let key = version_key(self.timeline.index(), key, lsn);
-        self.put_with(Table::Versions, &key, |out| out.extend_from_slice(value));
-    }
-
     /// Whole pages as they are at `lsn`, of the extent that `first` begins; `None`: it is not among them.
     /// At most one for an extent and LSN. A version of one of the pages at the same LSN is newer.
     pub fn extent<'p>(
@@ -206,19 +200,20 @@ impl PageWriter {
     /// # Errors
     /// `Store`: `DiskFull` and `GrowTimeout` are worth another try.
     pub fn commit(&mut self, durability: Durability) -> Result<(), EngineError> {
-        self.commit_with_images(durability, Lsn::INVALID, std::iter::empty())
+        self.commit_with_extents(durability, Lsn::INVALID, std::iter::empty())
     }
 
-    /// The same, with pages that `value::encode_image` encoded elsewhere, as they are at `lsn`. They are
-    /// not copied into the batch; the more of them are in key order, the better.
+    /// The same, with extents that `extent::encode_extent` encoded elsewhere, as they are at `lsn`; each
+    /// with its first block. They are not copied into the batch; the more of them are in key order, the
+    /// better.
     ///
     /// # Errors
-    /// As `commit`; the pages are not kept.
-    pub fn commit_with_images<'i>(
+    /// As `commit`; the extents are not kept.
+    pub fn commit_with_extents<'i>(
         &mut self,
         durability: Durability,
         lsn: Lsn,
-        images: impl Iterator<Item = (&'i BlockKey, &'i [u8])> + Clone,
+        extents: impl Iterator<Item = (&'i BlockKey, &'i [u8])> + Clone,
     ) -> Result<(), EngineError> {
         self.sort();
         let (pending, bytes, index) = (&self.pending, &self.bytes, self.timeline.index());
@@ -228,9 +223,9 @@ impl PageWriter {
                 let (key, value) = (put.key(bytes), &bytes[put.value_start..put.value_end]);
                 txn.put(put.table, key, value)?;
             }
-            for (key, value) in images.clone() {
+            for (first, value) in extents.clone() {
                 any = true;
-                txn.put(Table::Versions, &version_key(index, key, lsn), value)?;
+                txn.put(Table::Extents, &extent_key(index, first, lsn), value)?;
             }
             Ok(())
         })?;

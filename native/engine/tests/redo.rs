@@ -144,7 +144,6 @@ fn damaged_versions_are_errors() {
     let mut broken = full_page_image(block(rel, 0), &page_of(8));
     broken[100] ^= 1;
     writer.record(&block(rel, 0), Lsn(20), 0, Lsn(12), &broken);
-    writer.encoded_image(&block(rel, 1), Lsn(20), &[1, 9, 0, 0, 0, 0]);
     writer.record(
         &block(rel, 2),
         Lsn(20),
@@ -152,7 +151,12 @@ fn damaged_versions_are_errors() {
         Lsn(12),
         &full_page_image(block(rel, 2), &page_of(8)),
     );
-    writer.commit(Durability::Later).unwrap();
+    let extent = [2, 0, 0, 0, 5, 9, 0, 0, 0, 0];
+    let extents = [(block(rel, 0), extent)];
+    let extents = extents.iter().map(|(first, value)| (first, &value[..]));
+    writer
+        .commit_with_extents(Durability::Later, Lsn(20), extents)
+        .unwrap();
     for (number, expected) in [
         (0, "CRC"),
         (1, "damaged page version"),
