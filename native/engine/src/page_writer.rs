@@ -217,19 +217,22 @@ impl PageWriter {
     ) -> Result<(), EngineError> {
         self.sort();
         let (pending, bytes, index) = (&self.pending, &self.bytes, self.timeline.index());
-        let mut any = !pending.is_empty();
+        let mut any_extents = pending.iter().any(|put| put.table == Table::Extents);
         self.store.write::<(), StoreError>(durability, |txn| {
             for put in pending {
                 let (key, value) = (put.key(bytes), &bytes[put.value_start..put.value_end]);
                 txn.put(put.table, key, value)?;
             }
             for (first, value) in extents.clone() {
-                any = true;
+                any_extents = true;
                 txn.put(Table::Extents, &extent_key(index, first, lsn), value)?;
             }
             Ok(())
         })?;
-        if any {
+        if any_extents {
+            self.timeline.set_owns_extents();
+        }
+        if any_extents || !pending.is_empty() {
             self.timeline.set_owns_data();
         }
         self.pending.clear();

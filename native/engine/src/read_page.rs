@@ -144,6 +144,9 @@ impl View {
         key: &BlockKey,
         void_before: Lsn,
     ) -> Result<Option<(Lsn, Image<'_>)>, EngineError> {
+        if !link.has_extents {
+            return Ok(None);
+        }
         let oldest = extent_key(link.timeline, key, void_before);
         let newest = extent_key(link.timeline, key, link.lsn);
         let range = (Bound::Included(&oldest[..]), Bound::Included(&newest[..]));

@@ -28,6 +28,7 @@ pub struct Timeline {
     last_record_lsn: AtomicU64,
     readable_from: AtomicU64,
     owns_data: AtomicBool,
+    owns_extents: AtomicBool,
     /// Of a root timeline; its branches ask it.
     cluster: OnceLock<Cluster>,
 }
@@ -37,6 +38,8 @@ pub struct Timeline {
 pub struct Link {
     pub timeline: u32,
     pub lsn: Lsn,
+    /// Most branches have none: one look less for each.
+    pub has_extents: bool,
 }
 
 impl Timeline {
@@ -51,7 +54,8 @@ impl Timeline {
             ancestors: parent.map_or_else(Vec::new, ancestors_of),
             last_record_lsn: AtomicU64::new(spec.last_record_lsn.0),
             readable_from: AtomicU64::new(spec.readable_from.0),
-            owns_data: AtomicBool::new(has_data(snapshot, spec.index)?),
+            owns_data: AtomicBool::new(has_data(snapshot, spec.index, &Table::ALL)?),
+            owns_extents: AtomicBool::new(has_data(snapshot, spec.index, &[Table::Extents])?),
             cluster: OnceLock::new(),
         })
     }
@@ -94,23 +98,30 @@ impl Timeline {
         self.owns_data.load(Ordering::Acquire)
     }
 
+    /// To be called when extents are committed, before anyone may read them.
+    pub(crate) fn set_owns_extents(&self) {
+        self.owns_extents.store(true, Ordering::Release);
+    }
+
+    fn link(&self, lsn: Lsn) -> Link {
+        Link {
+            timeline: self.index,
+            lsn,
+            has_extents: self.owns_extents.load(Ordering::Acquire),
+        }
+    }
+
     /// Where to look for what was true at `lsn`, newest first. Timelines without data of their own
     /// are left out, so that a deep tree costs no more than what was written in it.
     #[must_use]
     pub fn chain(&self, lsn: Lsn) -> Vec<Link> {
-        let own = self.owns_data().then_some(Link {
-            timeline: self.index,
-            lsn,
-        });
+        let own = self.owns_data().then(|| self.link(lsn));
         let inherited = self
             .ancestors
             .iter()
             .filter(|(ancestor, _)| ancestor.owns_data());
         own.into_iter()
-            .chain(inherited.map(|(ancestor, last)| Link {
-                timeline: ancestor.index,
-                lsn: lsn.min(*last),
-            }))
+            .chain(inherited.map(|(ancestor, last)| ancestor.link(lsn.min(*last))))
             .collect()
     }
 
@@ -128,8 +139,8 @@ fn ancestors_of((parent, last): (&Arc<Timeline>, Lsn)) -> Vec<(Arc<Timeline>, Ls
         .collect()
 }
 
-fn has_data(snapshot: &Snapshot, index: u32) -> Result<bool, StoreError> {
-    for table in Table::ALL {
+fn has_data(snapshot: &Snapshot, index: u32, tables: &[Table]) -> Result<bool, StoreError> {
+    for &table in tables {
         if snapshot
             .prefix(table, &index.to_be_bytes())?
             .next()

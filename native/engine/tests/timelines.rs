@@ -6,7 +6,7 @@ mod support;
 
 use offshoot_engine::{Checksums, Durability, EngineError, FileKey, FileKind, TimelineSpec};
 use offshoot_layout::{Fork, Lsn, SlruKind};
-use support::{TestTenant, page_of, rel, tenant};
+use support::{TestTenant, block, page_of, rel, tenant};
 
 fn child(index: u32, parent: u32, lsn: u64) -> TimelineSpec {
     TimelineSpec {
@@ -80,6 +80,13 @@ fn timelines_without_data_are_not_looked_at() {
     assert_eq!(chain(4, 60), [(3, 48), (1, 40)]);
     assert_eq!(chain(4, 30), [(3, 30), (1, 30)]);
     assert_eq!(chain(2, 60), [(1, 40)]);
+    let rel = rel(100, Fork::Main);
+    let mut writer = tenant.writer(2).unwrap();
+    writer.extent(&block(rel, 16), Lsn(44), [Some(&[7; 8192])].into_iter());
+    writer.extent(&block(rel, 32), Lsn(44), [None, None].into_iter());
+    writer.commit(Durability::Later).unwrap();
+    assert_eq!(chain(2, 60), [(2, 60), (1, 40)], "extents are data");
+    assert_eq!(tenant.stats().unwrap().entries, [0, 0, 3, 1]);
 }
 
 #[test]
