@@ -82,6 +82,35 @@ fn files_of_the_backup_are_read_back() {
     );
 }
 
+/// More than one batch of pages, and files of every length against extents of 16 blocks.
+#[test]
+fn files_of_any_length_are_read_back() {
+    let before = Lsn(0x0200_0000);
+    let lengths = [5, 1030, 17, 16, 1, 513, 32, 15];
+    let lengths = lengths.into_iter().chain(std::iter::repeat_n(1, 600));
+    let tables: Vec<(u32, u32)> = (17_000..).zip(lengths).collect();
+    let mut files = backup_files();
+    for &(relnode, blocks) in &tables {
+        let table: Vec<_> = (0..blocks)
+            .map(|block| page_of(relnode + block, before))
+            .collect();
+        files.push((format!("base/5/{relnode}"), pages(&table)));
+    }
+    let (tenant, _dir) = imported_files(&files, &wal_of(&[next_oid(1)]));
+    for (relnode, blocks) in tables {
+        assert_eq!(size(&tenant, relnode, Fork::Main), Some(blocks));
+        for block in 0..blocks {
+            let expected = page_of(relnode + block, before);
+            let made = read(&tenant, relnode, block).unwrap();
+            assert!(made == expected, "{relnode} block {block}");
+        }
+    }
+    let (small, _dir) = imported_files(&backup_files(), &wal_of(&[next_oid(1)]));
+    let [[versions, .., more], [.., few]] = [&tenant, &small].map(|it| it.stats().unwrap().entries);
+    assert_eq!(versions, 0);
+    assert_eq!(more - few, 1 + 65 + 2 + 1 + 1 + 33 + 2 + 1 + 600);
+}
+
 #[test]
 fn every_chunking_gives_the_same() {
     for chunk_bytes in [1000, 8191, 1 << 20] {
