@@ -3,7 +3,9 @@
 //!
 //! The workers of a parallel scan take turns at chunks, of a power of two of blocks each. Where a run of
 //! such a length has ended with a jump over whole chunks, the next run is asked for at once and no farther
-//! than the chunk goes: what lies behind it another process will read.
+//! than the chunk goes: what lies behind it another process will read. In a small table the chunks are
+//! single blocks: reads that step over a few blocks go on with their window, and the map says which of the
+//! blocks in it another process has asked for.
 
 use std::ops::Range;
 
@@ -11,6 +13,8 @@ use std::ops::Range;
 const WINDOW_MIN: u32 = 4;
 /// Shorter runs are no chunks.
 const CHUNK_MIN: u32 = 4;
+/// Most blocks that a step goes over.
+const STEP_MAX: u32 = 4;
 
 /// How one opening of a file has been read so far.
 #[derive(Debug, Default)]
@@ -45,7 +49,9 @@ impl ReadAhead {
         window_max: u32,
     ) -> Range<u32> {
         const NOTHING: Range<u32> = 0..0;
-        if blocks.start != self.next {
+        if self.is_step(blocks.start) {
+            self.run_start = blocks.start;
+        } else if blocks.start != self.next {
             self.start_run(blocks.start);
             self.next = blocks.end;
             if self.chunk == 0 {
@@ -70,6 +76,12 @@ impl ReadAhead {
         let start = self.ahead;
         self.ahead = blocks.end.saturating_add(self.window).min(limit).max(start);
         start..self.ahead
+    }
+
+    /// A jump forward over a few blocks, from a run that is too short for a chunk.
+    fn is_step(&self, block: u32) -> bool {
+        let over = block.wrapping_sub(self.next);
+        (1..=STEP_MAX).contains(&over) && self.next - self.run_start < CHUNK_MIN && self.chunk == 0
     }
 
     /// A jump to `block`.
@@ -193,7 +205,7 @@ mod tests {
 
     #[test]
     fn jumps_that_no_chunks_make_ask_for_nothing() {
-        for (run, to) in [(16, 40), (12, 24), (2, 4), (16, 3)] {
+        for (run, to) in [(16, 40), (12, 24), (2, 8), (16, 3), (4, 6)] {
             let mut read_ahead = ReadAhead::default();
             chunks(&mut read_ahead, &[100], run);
             let range = read_ahead.note(&(100 + to..101 + to), Read::Miss, 10_000, 64);
@@ -202,6 +214,21 @@ mod tests {
         let mut read_ahead = ReadAhead::default();
         chunks(&mut read_ahead, &[100], 16);
         assert!(read_ahead.note(&(4..5), Read::Miss, 10_000, 64).is_empty());
+    }
+
+    #[test]
+    fn steps_over_a_few_blocks_go_on_with_the_window() {
+        let mut read_ahead = ReadAhead::default();
+        let mut end = 1;
+        for block in (0..200).step_by(2) {
+            let read = if block < end { Read::Hit } else { Read::Miss };
+            let range = read_ahead.note(&(block..block + 1), read, 200, 64);
+            if !range.is_empty() {
+                assert!(range.start >= end && range.end - block <= 65);
+                end = range.end;
+            }
+        }
+        assert_eq!(end, 200);
     }
 
     #[test]
