@@ -33,7 +33,7 @@ function program(): Command {
     .exitOverride();
   top
     .command('start')
-    .description('run the page server, its computes and its management API until SIGTERM or SIGINT')
+    .description('run the page server, its computes and its management API until SIGTERM, SIGINT or SIGHUP')
     .option(
       '--data <dir>',
       'data directory, made when absent ($OFFSHOOT_DATA, default ~/.offshoot, for root /var/lib/offshoot)',
@@ -116,6 +116,8 @@ function firstSignal(log: Log): Promise<string> {
       resolve(signal);
     };
     for (const signal of Object.keys(exitCodes)) process.on(signal, onSignal);
+    // A closed terminal may say it twice, and does not ask for haste.
+    process.on('SIGHUP', resolve);
   });
 }
 
