@@ -1,6 +1,6 @@
 // `npm test`: everything that a change must pass, and one line at the end that sums up all runners.
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { root, run, setUp } from './steps.mjs';
 
 const out = join(root, '.dev', 'out');
@@ -52,25 +52,10 @@ function countCargo(text) {
   return sums;
 }
 
-/** Some tests compare with Postgres' own client programs, which the embedded Postgres has not. */
-function clientPrograms() {
-  const names = ['postgres', 'initdb', 'pg_ctl', 'psql', 'pg_basebackup', 'pg_amcheck', 'pgbench'];
-  const places = [
-    ...(process.env.PATH ?? '').split(delimiter),
-    '/usr/lib/postgresql/15/bin',
-    '/usr/pgsql-15/bin',
-  ];
-  return places.find((place) => names.every((name) => existsSync(join(place, name))));
-}
-
 async function cargoTest() {
   const args = ['test', '--workspace', '--locked', '--no-fail-fast'];
-  const bindir = process.env.OFFSHOOT_TEST_PG_BINDIR ?? clientPrograms();
-  if (bindir === undefined)
-    process.stdout.write('no Postgres 15 with client programs: tests against them do nothing\n');
-  const env = { ...process.env, ...(bindir === undefined ? {} : { OFFSHOOT_TEST_PG_BINDIR: bindir }) };
   try {
-    return countCargo(await run('cargo', args, { cwd: native, output: 'capture', env }));
+    return countCargo(await run('cargo', args, { cwd: native, output: 'capture' }));
   } catch (error) {
     const [passed, failed] = countCargo(error.text ?? '');
     return [passed, Math.max(failed, 1)];
