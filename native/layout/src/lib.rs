@@ -2,22 +2,26 @@
 
 pub mod control;
 mod error;
+pub mod item;
 pub mod le;
 pub mod lsn;
 pub mod page;
 pub mod rel;
 pub mod relfile;
 pub mod slru;
+pub mod tid;
 pub mod version;
 pub mod wal_page;
 pub mod wal_segment;
 
 pub use control::{CheckPoint, ControlFile};
 pub use error::LayoutError;
+pub use item::ItemId;
 pub use lsn::{Lsn, ParseLsnError};
 pub use rel::{BlockKey, Fork, RelKey};
 pub use relfile::RelFile;
 pub use slru::SlruKind;
+pub use tid::Tid;
 
 /// Bytes of a Postgres page; other block sizes are refused at import.
 pub const BLCKSZ: usize = 8192;

@@ -60,6 +60,16 @@ pub fn is_new(page: &Page) -> bool {
     pd_upper(page) == 0
 }
 
+/// Makes the page an empty one with `special_bytes` (a multiple of 8) at its end.
+pub fn init(page: &mut Page, special_bytes: u16) {
+    *page = [0; BLCKSZ];
+    let special = (BLCKSZ as u16).saturating_sub(special_bytes);
+    set_pd_lower(page, SIZE_OF_PAGE_HEADER as u16);
+    set_pd_upper(page, special);
+    set_pd_special(page, special);
+    set_pd_pagesize_version(page, PAGESIZE_VERSION);
+}
+
 /// End LSN of the last record that changed the page.
 #[must_use]
 pub fn pd_lsn(page: &Page) -> Lsn {
@@ -218,6 +228,15 @@ mod tests {
         let expected = [1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 4, 0x20, 7, 0, 0, 0];
         assert_eq!(page[8..24], expected);
         assert_eq!(page[24..], [0; BLCKSZ - 24]);
+    }
+
+    #[test]
+    fn init_leaves_only_the_header() {
+        let mut page = [9; BLCKSZ];
+        init(&mut page, 16);
+        let expected = [0, 0, 0, 0, 24, 0, 0xF0, 0x1F, 0xF0, 0x1F, 4, 0x20];
+        assert_eq!(page[8..20], expected);
+        assert_eq!(page[20..], [0; BLCKSZ - 20]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod effects;
 mod error;
 pub mod free_space_map;
 pub mod opcode;
+pub mod page_items;
 mod payload;
 #[cfg(test)]
 mod proptests;

@@ -1,0 +1,1 @@
+//! BRIN (17): redo of its pages.

@@ -1,0 +1,1 @@
+//! Btree (11): redo of its pages.

@@ -1,0 +1,1 @@
+//! Generic (20): redo of its pages.

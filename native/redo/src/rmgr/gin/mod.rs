@@ -1,0 +1,1 @@
+//! Gin (13): redo of its pages.

@@ -1,0 +1,1 @@
+//! Gist (14): redo of its pages.

@@ -1,0 +1,1 @@
+//! Hash (12): redo of its pages.

@@ -1,0 +1,1 @@
+//! Sequence (15): redo of its pages.

@@ -1,0 +1,1 @@
+//! SPGist (16): redo of its pages.
