@@ -1,6 +1,6 @@
 // `npm test`: everything that a change must pass, and one line at the end that sums up all runners.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { root, run, setUp } from './steps.mjs';
 
 const out = join(root, '.dev', 'out');
@@ -52,10 +52,23 @@ function countCargo(text) {
   return sums;
 }
 
-async function cargoTest() {
-  const args = ['test', '--workspace', '--locked', '--no-fail-fast'];
+/** A directory with Postgres 15 and its client programs, which the embedded Postgres has not. */
+function clientPrograms() {
+  const names = ['postgres', 'initdb', 'pg_ctl', 'psql', 'pg_basebackup'];
+  const places = [
+    process.env.OFFSHOOT_TEST_PG_BINDIR,
+    ...(process.env.PATH ?? '').split(delimiter),
+    '/usr/lib/postgresql/15/bin',
+    '/usr/pgsql-15/bin',
+  ];
+  const complete = (place) => names.every((name) => existsSync(join(place, name)));
+  return places.find((place) => place !== undefined && place !== '' && complete(place));
+}
+
+async function cargoTest(args, env = {}) {
+  const options = { cwd: native, output: 'capture', env: { ...process.env, ...env } };
   try {
-    return countCargo(await run('cargo', args, { cwd: native, output: 'capture' }));
+    return countCargo(await run('cargo', ['test', '--locked', ...args], options));
   } catch (error) {
     const [passed, failed] = countCargo(error.text ?? '');
     return [passed, Math.max(failed, 1)];
@@ -113,7 +126,16 @@ await check('lint (Rust)', () =>
   }),
 );
 await check('types of the addon are the committed ones', typesOfAddonAreFresh);
-await runner('Rust tests', cargoTest);
+await runner('Rust tests', () => cargoTest(['--workspace', '--no-fail-fast']));
+const bindir = clientPrograms();
+if (bindir === undefined)
+  process.stdout.write('\n== no Postgres with client programs here: the busy source is not tested\n');
+else
+  await runner('busy source', () =>
+    cargoTest(['--package', 'offshoot-engine', '--test', 'busy_source', '--', '--ignored'], {
+      OFFSHOOT_TEST_PG_BINDIR: bindir,
+    }),
+  );
 await runner('unit tests', () => vitest('unit'));
 await runner('end-to-end tests', () => vitest('e2e'));
 await check('bench smoke', () =>

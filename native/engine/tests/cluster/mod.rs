@@ -2,7 +2,11 @@
 //! with Postgres 15 and its client programs.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up fails"
+)]
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -100,8 +104,9 @@ impl Drop for Running<'_> {
     }
 }
 
-pub fn postgres() -> Option<(Postgres, TempDir)> {
-    let bindir = PathBuf::from(std::env::var_os("OFFSHOOT_TEST_PG_BINDIR")?);
+pub fn postgres() -> (Postgres, TempDir) {
+    let bindir = std::env::var_os("OFFSHOOT_TEST_PG_BINDIR");
+    let bindir = PathBuf::from(bindir.expect("OFFSHOOT_TEST_PG_BINDIR names Postgres' programs"));
     let temporary = TempDir::new().unwrap();
     let dir = temporary.path().to_path_buf();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
@@ -113,7 +118,7 @@ pub fn postgres() -> Option<(Postgres, TempDir)> {
         user: root.then_some(NOBODY),
     };
     postgres.own(&postgres.dir);
-    Some((postgres, temporary))
+    (postgres, temporary)
 }
 
 /// From LSN to the end of its segment, then whole segments.
