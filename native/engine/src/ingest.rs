@@ -4,6 +4,8 @@
 //! the record's end LSN. Nothing here knows where the bytes come from.
 
 mod database;
+mod resume;
+mod trimmed;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,11 +21,13 @@ use offshoot_store::{Durability, Store};
 use offshoot_wal::{Record, WalDecoder, WalParams};
 
 use crate::keys::slru_segment_rel;
-use crate::value::IMPLICIT_BLOCK;
-use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, View};
+use crate::record_group::IMPLICIT_BLOCK;
+use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, RecordAt, View};
 
 /// A batch is committed when it takes this much memory.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Records of a page between two images of it: more take longer to read, fewer take more room.
+const CHAIN_RECORDS_MAX: u16 = 32;
 /// Below this wal_level, WAL leaves out what we need.
 pub(crate) const WAL_LEVEL_REPLICA: i32 = 1;
 
@@ -68,7 +72,7 @@ impl Ingest {
         params: WalParams,
         start: Lsn,
         store: Arc<Store>,
-        writer: PageWriter,
+        mut writer: PageWriter,
         state: CheckPointState,
         durability: Durability,
     ) -> Result<Ingest, EngineError> {
@@ -81,6 +85,7 @@ impl Ingest {
             wal_log_hints: control.wal_log_hints,
             track_commit_timestamp: control.track_commit_timestamp,
         };
+        writer.write_images(context, CHAIN_RECORDS_MAX);
         Ok(Ingest {
             decoder,
             store,
@@ -289,9 +294,12 @@ impl Ingest {
                         format!("wal_level became minimal at {end}; WAL has gaps from there");
                     return Err(EngineError::UnsupportedSource(text));
                 }
+                // What is pending was written under the old settings.
+                self.writer.commit(self.durability)?;
                 self.state.set_parameters(&change);
                 self.context.wal_log_hints = self.state.control.wal_log_hints;
                 self.context.track_commit_timestamp = self.state.control.track_commit_timestamp;
+                self.writer.write_images(self.context, CHAIN_RECORDS_MAX);
             }
             _ => {}
         }
@@ -322,8 +330,14 @@ impl Ingest {
             }
         }
         self.count_if_unsupported(record);
-        self.writer
-            .record(key, record.end, block_id, record.start, &record.bytes);
+        let at = record_at(record, block_id, base);
+        match base {
+            PageBase::Image => self.writer.record(key, at, &record.bytes),
+            _ => {
+                let bytes = trimmed::without_images(record, self.context.major)?;
+                self.writer.record(key, at, &bytes);
+            }
+        }
         Ok(())
     }
 
@@ -340,8 +354,9 @@ impl Ingest {
             .size(&key.rel)?
             .is_some_and(|blocks| blocks > key.block)
         {
-            self.writer
-                .record(key, record.end, IMPLICIT_BLOCK, record.start, &record.bytes);
+            let at = record_at(record, IMPLICIT_BLOCK, PageBase::Previous);
+            let bytes = trimmed::without_images(record, self.context.major)?;
+            self.writer.record(key, at, &bytes);
         }
         Ok(())
     }
@@ -417,6 +432,15 @@ impl Ingest {
             self.writer.commit(self.durability)?;
         }
         Ok(())
+    }
+}
+
+fn record_at(record: &Record, block_id: u8, base: PageBase) -> RecordAt {
+    RecordAt {
+        start: record.start,
+        end: record.end,
+        block_id,
+        base,
     }
 }
 

@@ -10,6 +10,7 @@
 //! SLRU segment: the same with relnode = segment number.
 
 use crate::extent::EXTENT_BLOCKS;
+use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BlockKey, Fork, Lsn, RelKey, SlruKind};
 
 pub const VERSION_KEY_BYTES: usize = 29;
@@ -167,6 +168,18 @@ pub fn slru_segment_rel(kind: SlruKind, segno: u32) -> RelKey {
 pub fn slru_of(rel: &RelKey) -> Option<SlruKind> {
     let kind = u8::try_from(rel.dbnode).ok().filter(|_| rel.spcnode == 0)?;
     SlruKind::from_number(kind)
+}
+
+/// Whose size a page lies in, and at which block of it: the segments of an SLRU have one each.
+#[must_use]
+pub fn sized_rel(key: &BlockKey) -> (RelKey, u32) {
+    match slru_of(&key.rel) {
+        Some(kind) => (
+            slru_segment_rel(kind, key.block / SLRU_PAGES_PER_SEGMENT),
+            key.block % SLRU_PAGES_PER_SEGMENT,
+        ),
+        None => (key.rel, key.block),
+    }
 }
 
 /// The relation, fork and LSN of a `sizes` key; `None` when it is not one.

@@ -4,13 +4,17 @@ use crate::extent::encode_extent;
 use crate::keys::{
     FileKey, extent_key, file_key, size_key, slru_page_key, slru_segment_rel, version_key,
 };
+use crate::page_changes::{PageChanges, RecordAt};
+use crate::page_history::{Batch, Entries, HistoryBuilder, ImagePolicy, PendingExtents};
+use crate::record_group::IMPLICIT_BLOCK;
 use crate::sizes::{Cut, SizeEntry, SizeHistory, add_cuts, newest_entry};
-use crate::value::{encode_image, encode_record};
 use crate::{EngineError, Timeline, View};
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BlockKey, Lsn, Page, RelKey, SlruKind};
+use offshoot_redo::{PageBase, RedoContext};
 use offshoot_store::{Durability, Store, StoreError, Table};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Relations whose size a writer remembers from one batch to the next.
@@ -26,6 +30,11 @@ pub struct PageWriter {
     pending: Vec<Pending>,
     /// Keys and values of `pending`, back to back.
     bytes: Vec<u8>,
+    changes: PageChanges,
+    extents: PendingExtents,
+    /// What the changes become at commit; kept, since fresh memory costs more than filling it.
+    entries: Entries,
+    policy: Option<ImagePolicy>,
     known: HashMap<RelKey, Known>,
 }
 
@@ -52,6 +61,10 @@ impl PageWriter {
             timeline,
             pending: Vec::new(),
             bytes: Vec::new(),
+            changes: PageChanges::default(),
+            extents: PendingExtents::default(),
+            entries: Entries::default(),
+            policy: None,
             known: HashMap::new(),
         }
     }
@@ -64,13 +77,21 @@ impl PageWriter {
     /// Memory that the batch takes so far.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.bytes.len() + self.pending.len() * size_of::<Pending>()
+        self.bytes.len() + self.pending.len() * size_of::<Pending>() + self.changes.bytes()
+    }
+
+    /// From now on no page has more than `chain_records_max` records since its last image, as far as they
+    /// can be applied; all records that are pending must mean the same by `context`.
+    pub fn write_images(&mut self, context: RedoContext, chain_records_max: u16) {
+        self.policy = Some(ImagePolicy {
+            context,
+            chain_records_max,
+        });
     }
 
     /// A whole page as it is at `lsn`. Its size is the caller's business: see `extend`.
     pub fn image(&mut self, key: &BlockKey, lsn: Lsn, page: &Page) {
-        let key = version_key(self.timeline.index(), key, lsn);
-        self.put_with(Table::Versions, &key, |out| encode_image(page, out));
+        self.changes.image(key, lsn, page);
     }
 
     /// Whole pages as they are at `lsn`, of the extent that `first` begins; `None`: it is not among them.
@@ -82,16 +103,15 @@ impl PageWriter {
         pages: impl ExactSizeIterator<Item = Option<&'p Page>>,
     ) {
         let key = extent_key(self.timeline.index(), first, lsn);
-        self.put_with(Table::Extents, &key, |out| encode_extent(pages, out));
+        let value = self.put_with(Table::Extents, &key, |out| encode_extent(pages, out));
+        if let Some(value) = value {
+            self.extents.add(first, lsn, value);
+        }
     }
 
-    /// A WAL record that changes the page; `block_id` is `value::IMPLICIT_BLOCK` when the record does
-    /// not reference it. `end` is where the record ends.
-    pub fn record(&mut self, key: &BlockKey, end: Lsn, block_id: u8, start: Lsn, bytes: &[u8]) {
-        let key = version_key(self.timeline.index(), key, end);
-        self.put_with(Table::Versions, &key, |out| {
-            encode_record(block_id, start, bytes, out);
-        });
+    /// A WAL record that changes the page.
+    pub fn record(&mut self, key: &BlockKey, at: RecordAt, bytes: &[u8]) {
+        self.changes.record(key, at, bytes);
     }
 
     /// A whole page of an SLRU; its segment reaches at least so far.
@@ -121,8 +141,13 @@ impl PageWriter {
         start: Lsn,
         bytes: &[u8],
     ) -> Result<(), EngineError> {
-        let key = slru_page_key(kind, page_number);
-        self.record(&key, end, crate::value::IMPLICIT_BLOCK, start, bytes);
+        let at = RecordAt {
+            start,
+            end,
+            block_id: IMPLICIT_BLOCK,
+            base: PageBase::Previous,
+        };
+        self.record(&slru_page_key(kind, page_number), at, bytes);
         self.extend_slru(kind, page_number, end)
     }
 
@@ -175,8 +200,10 @@ impl PageWriter {
     pub fn truncate(&mut self, rel: &RelKey, lsn: Lsn, blocks: u32) -> Result<(), EngineError> {
         let known = self.known(rel)?;
         if known.blocks.is_some_and(|already| already > blocks) {
+            let cut = Cut { lsn, to: blocks };
             known.blocks = Some(blocks);
-            known.cut(Cut { lsn, to: blocks });
+            known.cut(cut);
+            self.changes.cut(rel, cut);
             self.put_size(rel, lsn);
         }
         Ok(())
@@ -189,7 +216,9 @@ impl PageWriter {
     pub fn drop_relation(&mut self, rel: &RelKey, lsn: Lsn) -> Result<(), EngineError> {
         let known = self.known(rel)?;
         if known.blocks.take().is_some() {
-            known.cut(Cut { lsn, to: 0 });
+            let cut = Cut { lsn, to: 0 };
+            known.cut(cut);
+            self.changes.cut(rel, cut);
             self.put_size(rel, lsn);
         }
         Ok(())
@@ -216,12 +245,18 @@ impl PageWriter {
         extents: impl Iterator<Item = (&'i BlockKey, &'i [u8])> + Clone,
     ) -> Result<(), EngineError> {
         self.sort();
+        self.build_entries()?;
         let (pending, bytes, index) = (&self.pending, &self.bytes, self.timeline.index());
+        let entries = &self.entries;
         let mut any_extents = pending.iter().any(|put| put.table == Table::Extents);
         self.store.write::<(), StoreError>(durability, |txn| {
             for put in pending {
                 let (key, value) = (put.key(bytes), &bytes[put.value_start..put.value_end]);
                 txn.put(put.table, key, value)?;
+            }
+            for entry in &entries.list {
+                let key = version_key(index, &entry.key, entry.lsn);
+                txn.put(Table::Versions, &key, entries.value(entry))?;
             }
             for (first, value) in extents.clone() {
                 any_extents = true;
@@ -232,13 +267,37 @@ impl PageWriter {
         if any_extents {
             self.timeline.set_owns_extents();
         }
-        if any_extents || !pending.is_empty() {
+        if any_extents || !pending.is_empty() || !self.changes.is_empty() {
             self.timeline.set_owns_data();
         }
         self.pending.clear();
         self.bytes.clear();
+        self.changes.clear();
+        self.extents.clear();
+        self.entries.clear();
         if self.known.len() > KNOWN_RELATIONS_MAX {
             self.known.clear();
+        }
+        Ok(())
+    }
+
+    fn build_entries(&mut self) -> Result<(), EngineError> {
+        self.entries.clear();
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        self.changes.sort();
+        let view = View::new(self.store.read()?, &self.timeline, Lsn::MAX);
+        let batch = Batch {
+            changes: &self.changes,
+            extents: &self.extents,
+            bytes: &self.bytes,
+            view: &view,
+            policy: self.policy.as_ref(),
+        };
+        let mut builder = HistoryBuilder::new(batch, &mut self.entries);
+        for run in self.changes.pages() {
+            builder.add(run)?;
         }
         Ok(())
     }
@@ -251,15 +310,20 @@ impl PageWriter {
             .sort_by_key(|put| (put.table as u8, put.key(bytes)));
     }
 
-    /// No value is empty: a closure that appends nothing puts nothing.
-    fn put_with(&mut self, table: Table, key: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
+    /// No value is empty: a closure that appends nothing puts nothing. Answers where the value is.
+    fn put_with(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        value: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Range<usize>> {
         let key_start = self.bytes.len();
         self.bytes.extend_from_slice(key);
         let value_start = self.bytes.len();
         value(&mut self.bytes);
         if self.bytes.len() == value_start {
             self.bytes.truncate(key_start);
-            return;
+            return None;
         }
         self.pending.push(Pending {
             table,
@@ -267,6 +331,7 @@ impl PageWriter {
             value_start,
             value_end: self.bytes.len(),
         });
+        Some(value_start..self.bytes.len())
     }
 
     fn extend_slru(&mut self, kind: SlruKind, page: u32, lsn: Lsn) -> Result<(), EngineError> {

@@ -1,7 +1,11 @@
 //! GetPage: the newest image at or below the LSN, and the records after it.
 
 use crate::extent::image_in_extent;
-use crate::keys::{extent_key, lsn_at_end, slru_page_key, slru_segment_rel, version_key};
+use crate::keys::{
+    VERSION_KEY_BYTES, extent_key, lsn_at_end, sized_rel, slru_page_key, slru_segment_rel,
+    version_key,
+};
+use crate::record_group::RecordGroup;
 use crate::redo_record::RecordChain;
 use crate::value::{Image, Version, parse_version};
 use crate::{Checksums, EngineError, Link, View};
@@ -9,6 +13,9 @@ use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BlockKey, Fork, Lsn, Page, RelKey, SlruKind, page};
 use offshoot_store::Table;
 use std::ops::Bound;
+
+/// Room for a group's records; more are no harm.
+const GROUP_RECORDS_EXPECTED: usize = 64;
 
 impl View {
     /// Makes a page, over whatever `page` held. Behind the fork's end, and where nothing was ever
@@ -120,11 +127,10 @@ impl View {
                 .range_back(Table::Versions, range.0, range.1)?
             {
                 let (found, value) = entry?;
-                match parse_version(value)? {
+                match parse_version(value, lsn_at_end(found).unwrap_or_default())? {
                     Version::Image(image) => return Ok(Some(image)),
-                    Version::Record(record) => {
-                        let end = lsn_at_end(found).unwrap_or_default();
-                        if records.push_older(self, &record, end)? {
+                    Version::Records(group) => {
+                        if self.push_group(group, link.lsn, records)? {
                             return Ok(None);
                         }
                     }
@@ -135,6 +141,68 @@ impl View {
             }
         }
         Ok(None)
+    }
+
+    /// Adds a group's records up to `last`; whether one of them makes the page without anything older.
+    fn push_group(
+        &self,
+        group: RecordGroup<'_>,
+        last: Lsn,
+        records: &mut RecordChain,
+    ) -> Result<bool, EngineError> {
+        let mut wanted =
+            Vec::with_capacity(usize::from(group.chain_length()).min(GROUP_RECORDS_EXPECTED));
+        for record in group {
+            let record = record?;
+            if record.end > last {
+                break;
+            }
+            wanted.push(record);
+        }
+        for record in wanted.iter().rev() {
+            if records.push_older(self, record)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The page after everything that is stored, whatever size its fork has by now; zeros when there is
+    /// nothing. Its checksum is not set.
+    ///
+    /// # Errors
+    /// As `page`.
+    pub(crate) fn newest_page(&self, key: &BlockKey, page: &mut Page) -> Result<(), EngineError> {
+        let (rel, block) = sized_rel(key);
+        let history = self.size_history(&rel)?;
+        if history.blocks.is_none() {
+            page.fill(0);
+            return Ok(());
+        }
+        self.make(key, history.void_before(block), page)
+    }
+
+    /// Records that have to be applied to an image to make the page; as many or more when the fork was cut
+    /// since.
+    ///
+    /// # Errors
+    /// `Store`, `Damaged`.
+    pub(crate) fn chain_length(&self, key: &BlockKey) -> Result<u16, EngineError> {
+        for link in self.chain() {
+            let newest = version_key(link.timeline, key, link.lsn);
+            let found = self.snapshot().seek_le(Table::Versions, &newest)?;
+            let page_prefix = VERSION_KEY_BYTES - size_of::<u64>();
+            if let Some((found, value)) = found
+                && found.get(..page_prefix) == Some(&newest[..page_prefix])
+            {
+                let lsn = lsn_at_end(found).unwrap_or_default();
+                return Ok(match parse_version(value, lsn)? {
+                    Version::Image(_) => 0,
+                    Version::Records(group) => group.chain_length(),
+                });
+            }
+        }
+        Ok(0)
     }
 
     /// The newest image of the page in an extent of one timeline, and the LSN it is filed under.

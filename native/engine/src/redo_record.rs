@@ -1,10 +1,10 @@
 //! The records that make a page from an image.
 
 use crate::keys::slru_of;
-use crate::value::{IMPLICIT_BLOCK, StoredRecord};
+use crate::record_group::{IMPLICIT_BLOCK, StoredRecord};
 use crate::{EngineError, View};
-use offshoot_layout::{BlockKey, Lsn, Page};
-use offshoot_redo::{Target, redo};
+use offshoot_layout::{BlockKey, Page};
+use offshoot_redo::{RedoContext, Target, redo};
 use offshoot_wal::Record;
 
 /// Records of one page, collected from the newest to the oldest that is needed.
@@ -17,10 +17,9 @@ impl RecordChain {
         &mut self,
         view: &View,
         stored: &StoredRecord<'_>,
-        end: Lsn,
     ) -> Result<bool, EngineError> {
         let major = view.cluster()?.major;
-        let record = Record::parse(stored.bytes, stored.start, end, major)?;
+        let record = Record::parse(stored.bytes, stored.start, stored.end, major)?;
         let block = record.block(stored.block_id);
         let whole = block.is_some_and(|block| {
             block.will_init || block.image.as_ref().is_some_and(|image| image.apply)
@@ -46,6 +45,18 @@ impl RecordChain {
         }
         Ok(())
     }
+}
+
+/// Applies one record to the page before it.
+pub(crate) fn redo_stored(
+    stored: &StoredRecord<'_>,
+    key: &BlockKey,
+    page: &mut Page,
+    context: &RedoContext,
+) -> Result<(), EngineError> {
+    let record = Record::parse(stored.bytes, stored.start, stored.end, context.major)?;
+    redo(&record, target(stored.block_id, key), page, context)?;
+    Ok(())
 }
 
 fn target(block_id: u8, key: &BlockKey) -> Target {

@@ -112,7 +112,7 @@ impl Tenant {
         ))
     }
 
-    /// For the import, which clears what an earlier one left.
+    /// For who files what `PageWriter` does not.
     pub(crate) fn store(&self) -> &Arc<Store> {
         &self.store
     }

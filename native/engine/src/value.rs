@@ -1,23 +1,19 @@
-//! Values of `versions`: an image of the page, or the WAL record that makes it from the one before.
+//! Values of `versions`: an image of the page, or WAL records that make it from the one before.
 //!
 //! ```text
-//! image   1 | codec u8 | hole offset u16 | hole length u16 | payload     (codec 0: nothing follows it)
-//! record  2 | block id u8 | start lsn u64 | record bytes
+//! image    1 | codec u8 | hole offset u16 | hole length u16 | payload     (codec 0: nothing follows it)
+//! records  2 | see `record_group`
 //! ```
 
 use crate::EngineError;
+use crate::record_group::{RecordGroup, TAG_RECORDS};
 use offshoot_layout::{BLCKSZ, Lsn, Page};
 
-/// Block id of a record that changes a page which it does not reference.
-pub const IMPLICIT_BLOCK: u8 = 0xFF;
-
 const TAG_IMAGE: u8 = 1;
-const TAG_RECORD: u8 = 2;
 const CODEC_ZEROS: u8 = 0;
 const CODEC_RAW: u8 = 1;
 const CODEC_LZ4: u8 = 2;
 const IMAGE_HEADER_BYTES: usize = 5;
-const RECORD_HEADER_BYTES: usize = 10;
 /// Longest image: the page as it is.
 pub const IMAGE_BYTES_MAX: usize = IMAGE_HEADER_BYTES + BLCKSZ;
 /// LZ4 has to save this much, or the page is kept as it is and costs no time to read.
@@ -27,7 +23,7 @@ const LZ4_SAVING_BYTES_MIN: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version<'a> {
     Image(Image<'a>),
-    Record(StoredRecord<'a>),
+    Records(RecordGroup<'a>),
 }
 
 /// An encoded page.
@@ -39,25 +35,14 @@ pub struct Image<'a> {
     payload: &'a [u8],
 }
 
-/// A WAL record filed under a page that it changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoredRecord<'a> {
-    /// Which of the record's blocks the page is; `IMPLICIT_BLOCK` when none.
-    pub block_id: u8,
-    /// Where the record starts; it ends at the LSN in its key.
-    pub start: Lsn,
-    /// The whole record.
-    pub bytes: &'a [u8],
-}
-
-/// Reads a value.
+/// Reads the value of a key that ends with `lsn`.
 ///
 /// # Errors
 /// `Damaged`, for any bytes that this module does not write.
-pub fn parse_version(value: &[u8]) -> Result<Version<'_>, EngineError> {
+pub fn parse_version(value: &[u8], lsn: Lsn) -> Result<Version<'_>, EngineError> {
     match value.split_first() {
         Some((&TAG_IMAGE, rest)) => parse_image(rest).map(Version::Image),
-        Some((&TAG_RECORD, rest)) => parse_record(rest).map(Version::Record),
+        Some((&TAG_RECORDS, rest)) => RecordGroup::parse(rest, lsn).map(Version::Records),
         Some((tag, _)) => Err(damaged(format!("unknown tag {tag}"))),
         None => Err(damaged("it is empty")),
     }
@@ -95,14 +80,6 @@ pub fn encode_page(page: &Page, out: &mut Vec<u8>) {
             out.extend_from_slice(&rest[..rest_bytes]);
         }
     }
-}
-
-/// Appends a record.
-pub fn encode_record(block_id: u8, start: Lsn, bytes: &[u8], out: &mut Vec<u8>) {
-    out.reserve(RECORD_HEADER_BYTES + bytes.len());
-    out.extend_from_slice(&[TAG_RECORD, block_id]);
-    out.extend_from_slice(&start.0.to_be_bytes());
-    out.extend_from_slice(bytes);
 }
 
 impl Image<'_> {
@@ -177,18 +154,6 @@ pub fn parse_image(rest: &[u8]) -> Result<Image<'_>, EngineError> {
     }
 }
 
-fn parse_record(rest: &[u8]) -> Result<StoredRecord<'_>, EngineError> {
-    let Some((header, bytes)) = rest.split_first_chunk::<{ RECORD_HEADER_BYTES - 1 }>() else {
-        return Err(damaged("a record's header is cut off"));
-    };
-    let [block_id, start @ ..] = *header;
-    Ok(StoredRecord {
-        block_id,
-        start: Lsn(u64::from_be_bytes(start)),
-        bytes,
-    })
-}
-
 fn damaged(reason: impl ToString) -> EngineError {
     EngineError::damaged("page version", reason)
 }
@@ -236,25 +201,13 @@ mod tests {
             let mut value = Vec::new();
             encode_image(&page, &mut value);
             assert!(bytes.contains(&value.len()), "{name}: {}", value.len());
-            let Version::Image(image) = parse_version(&value).unwrap() else {
+            let Version::Image(image) = parse_version(&value, Lsn(8)).unwrap() else {
                 panic!("{name} is no image");
             };
             let mut back = [0xEE; BLCKSZ];
             image.decode(&mut back).unwrap();
             assert!(back == page, "{name}");
         }
-    }
-
-    #[test]
-    fn records_come_back_as_they_were() {
-        let mut value = Vec::new();
-        encode_record(3, Lsn(0x1234), b"bytes", &mut value);
-        let expected = StoredRecord {
-            block_id: 3,
-            start: Lsn(0x1234),
-            bytes: b"bytes",
-        };
-        assert_eq!(parse_version(&value).unwrap(), Version::Record(expected));
     }
 
     #[test]
@@ -275,9 +228,9 @@ mod tests {
             &[2, 0, 0],
             cut,
         ] {
-            let result = parse_version(value).and_then(|version| match version {
+            let result = parse_version(value, Lsn(8)).and_then(|version| match version {
                 Version::Image(image) => image.decode(&mut [0; BLCKSZ]),
-                Version::Record(_) => Ok(()),
+                Version::Records(mut records) => records.try_for_each(|record| record.map(|_| ())),
             });
             assert!(
                 matches!(result, Err(EngineError::Damaged { .. })),

@@ -5,13 +5,14 @@
 mod support;
 
 use offshoot_engine::extent::EXTENT_BLOCKS;
-use offshoot_engine::value::IMPLICIT_BLOCK;
-use offshoot_engine::{Checksums, Durability, PageWriter, TimelineSpec};
+use offshoot_engine::record_group::IMPLICIT_BLOCK;
+use offshoot_engine::{Checksums, Durability, PageWriter, RecordAt, TimelineSpec};
 use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, RelKey, page};
+use offshoot_redo::PageBase;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use support::{TestTenant, block, full_page_image, heap_delete, page_of, rel, tenant};
+use support::{CONTEXT, TestTenant, block, full_page_image, heap_delete, page_of, rel, tenant};
 
 /// Of two extents, their first blocks and those at the border.
 const BLOCKS: [u32; 6] = [0, 1, 2, 15, 16, 17];
@@ -176,7 +177,12 @@ fn apply_to_model(state: &mut State, rel: RelKey, lsn: u64, change: &Change) {
 }
 
 fn apply_to_engine(writer: &mut PageWriter, rel: RelKey, lsn: Lsn, change: &Change) {
-    let start = Lsn(lsn.0 - 4);
+    let at = |block_id, base| RecordAt {
+        start: Lsn(lsn.0 - 4),
+        end: lsn,
+        block_id,
+        base,
+    };
     match *change {
         Change::Image { block: number, tag } => {
             writer.image(&block(rel, number), lsn, &page_of(tag));
@@ -184,7 +190,11 @@ fn apply_to_engine(writer: &mut PageWriter, rel: RelKey, lsn: Lsn, change: &Chan
         }
         Change::FullPageImage { block: number, tag } => {
             let key = block(rel, number);
-            writer.record(&key, lsn, 0, start, &full_page_image(key, &page_of(tag)));
+            writer.record(
+                &key,
+                at(0, PageBase::Image),
+                &full_page_image(key, &page_of(tag)),
+            );
             writer.extend(&rel, lsn, number + 1).unwrap();
         }
         Change::Extent { number, ref tags } => {
@@ -204,7 +214,11 @@ fn apply_to_engine(writer: &mut PageWriter, rel: RelKey, lsn: Lsn, change: &Chan
                 .unwrap()
                 .is_some_and(|blocks| blocks > 0)
             {
-                writer.record(&map, lsn, IMPLICIT_BLOCK, start, &heap_delete(heap));
+                writer.record(
+                    &map,
+                    at(IMPLICIT_BLOCK, PageBase::Previous),
+                    &heap_delete(heap),
+                );
             }
         }
         Change::Extend { blocks } => writer.extend(&rel, lsn, blocks).unwrap(),
@@ -258,7 +272,12 @@ impl Run {
     fn writer(&mut self, on: usize) -> &mut PageWriter {
         let index = self.histories[on].spec.index;
         let tenant = self.tenant.as_ref().unwrap();
-        self.writers[on].get_or_insert_with(|| tenant.writer(index).unwrap())
+        self.writers[on].get_or_insert_with(|| {
+            let mut writer = tenant.writer(index).unwrap();
+            // Few, so that images come between records of which there are few here.
+            writer.write_images(CONTEXT, 2);
+            writer
+        })
     }
 
     fn commit(&mut self, on: usize) {

@@ -4,11 +4,13 @@
 
 mod support;
 
-use offshoot_engine::value::IMPLICIT_BLOCK;
-use offshoot_engine::{Checksums, Durability, EngineError};
+use offshoot_engine::record_group::IMPLICIT_BLOCK;
+use offshoot_engine::{Checksums, Durability, EngineError, RecordAt};
 use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, SlruKind, page};
+use offshoot_redo::PageBase;
 use support::{
-    TestTenant, block, commit, full_page_image, heap_delete, heap_insert_init, page_of, rel, tenant,
+    CONTEXT, TestTenant, block, commit, full_page_image, heap_delete, heap_insert_init, page_of,
+    rel, tenant,
 };
 
 const HEAP: u32 = 100;
@@ -18,6 +20,15 @@ fn at(tenant: &TestTenant, lsn: u64, key: (Fork, u32)) -> Result<Page, EngineErr
     let view = tenant.view(1, Lsn(lsn))?;
     view.page(&block(rel(HEAP, key.0), key.1), &mut made)?;
     Ok(made)
+}
+
+fn at_lsn(start: u64, end: u64, block_id: u8, base: PageBase) -> RecordAt {
+    RecordAt {
+        start: Lsn(start),
+        end: Lsn(end),
+        block_id,
+        base,
+    }
 }
 
 #[test]
@@ -61,6 +72,50 @@ fn commits_set_bits_of_a_transaction_status_page() {
     ));
 }
 
+/// However many records: every LSN reads as if each had been applied alone, and images stand between them.
+#[test]
+fn images_are_written_past_a_number_of_records() {
+    const FIRST_XID: u32 = 8;
+    const RECORDS: u32 = 100;
+    const CHAIN_RECORDS_MAX: u16 = 4;
+    for batch in [1, 3, 7, RECORDS] {
+        let tenant = tenant(Checksums::Off);
+        let kind = SlruKind::Xact;
+        let mut writer = tenant.writer(1).unwrap();
+        writer.write_images(CONTEXT, CHAIN_RECORDS_MAX);
+        writer.slru_image(kind, 0, Lsn(10), &[0; BLCKSZ]).unwrap();
+        let end = |xid: u32| u64::from(xid) * 10 + 20;
+        for xid in 0..RECORDS {
+            let (start, end) = (Lsn(end(xid) - 8), Lsn(end(xid)));
+            writer
+                .slru_record(kind, 0, end, start, &commit(FIRST_XID + xid))
+                .unwrap();
+            if (xid + 1) % batch == 0 {
+                writer.commit(Durability::Later).unwrap();
+            }
+        }
+        writer.commit(Durability::Later).unwrap();
+        for last in 0..RECORDS {
+            let mut made = [0xEE; BLCKSZ];
+            let view = tenant.view(1, Lsn(end(last))).unwrap();
+            view.slru_page(kind, 0, &mut made).unwrap();
+            for xid in 0..RECORDS {
+                let bits = (FIRST_XID + xid) as usize * 2;
+                let status = made[bits / 8] >> (bits % 8) & 3;
+                assert_eq!(status, u8::from(xid <= last), "{xid} at {last}, {batch}");
+            }
+        }
+        let [versions, ..] = tenant.stats().unwrap().entries;
+        // An image after every fifth record, and what lies between: one group or more.
+        let images = u64::from(RECORDS / 5);
+        assert!(
+            versions >= 2 * images && versions <= 1 + u64::from(RECORDS),
+            "{versions}"
+        );
+        assert!(batch == 1 || versions < u64::from(RECORDS), "{versions}");
+    }
+}
+
 #[test]
 fn a_heap_record_clears_bits_of_the_map_it_does_not_name() {
     let tenant = tenant(Checksums::Off);
@@ -69,7 +124,11 @@ fn a_heap_record_clears_bits_of_the_map_it_does_not_name() {
     writer.image(&map, Lsn(10), &[0xFF; BLCKSZ]);
     writer.extend(&map.rel, Lsn(10), 1).unwrap();
     let record = heap_delete(block(rel(HEAP, Fork::Main), 5));
-    writer.record(&map, Lsn(20), IMPLICIT_BLOCK, Lsn(12), &record);
+    writer.record(
+        &map,
+        at_lsn(12, 20, IMPLICIT_BLOCK, PageBase::Previous),
+        &record,
+    );
     writer.commit(Durability::Later).unwrap();
     assert!(at(&tenant, 19, (Fork::Vm, 0)).unwrap() == [0xFF; BLCKSZ]);
     let cleared = at(&tenant, 20, (Fork::Vm, 0)).unwrap();
@@ -88,16 +147,11 @@ fn a_fuzzy_base_image_is_not_changed_by_records_it_has_seen() {
     writer.image(&key, Lsn(10), &base);
     writer.extend(&key.rel, Lsn(10), 1).unwrap();
     let delete = heap_delete(key);
-    writer.record(&key, Lsn(20), 0, Lsn(12), &delete);
-    writer.record(&key, Lsn(30), 0, Lsn(22), &delete);
-    writer.record(
-        &key,
-        Lsn(40),
-        0,
-        Lsn(32),
-        &full_page_image(key, &page_of(8)),
-    );
-    writer.record(&key, Lsn(50), 0, Lsn(42), &delete);
+    writer.record(&key, at_lsn(12, 20, 0, PageBase::Previous), &delete);
+    writer.record(&key, at_lsn(22, 30, 0, PageBase::Previous), &delete);
+    let image = full_page_image(key, &page_of(8));
+    writer.record(&key, at_lsn(32, 40, 0, PageBase::Image), &image);
+    writer.record(&key, at_lsn(42, 50, 0, PageBase::Previous), &delete);
     writer.commit(Durability::Later).unwrap();
     assert!(at(&tenant, 30, (Fork::Main, 0)).unwrap() == base);
     let mut image = *page_of(8);
@@ -126,8 +180,16 @@ fn a_torn_base_image_does_not_hide_the_record_that_built_the_page() {
     let mut writer = tenant.writer(1).unwrap();
     writer.image(&key, Lsn(10), &torn);
     writer.extend(&key.rel, Lsn(10), 1).unwrap();
-    writer.record(&key, Lsn(20), 0, Lsn(12), &heap_insert_init(key));
-    writer.record(&key, Lsn(30), 0, Lsn(22), &heap_delete(key));
+    writer.record(
+        &key,
+        at_lsn(12, 20, 0, PageBase::Init),
+        &heap_insert_init(key),
+    );
+    writer.record(
+        &key,
+        at_lsn(22, 30, 0, PageBase::Previous),
+        &heap_delete(key),
+    );
     writer.commit(Durability::Later).unwrap();
     match at(&tenant, 30, (Fork::Main, 0)) {
         Ok(made) => assert_eq!(page::pd_lsn(&made), Lsn(30)),
@@ -143,14 +205,14 @@ fn damaged_versions_are_errors() {
     writer.extend(&rel, Lsn(10), 4).unwrap();
     let mut broken = full_page_image(block(rel, 0), &page_of(8));
     broken[100] ^= 1;
-    writer.record(&block(rel, 0), Lsn(20), 0, Lsn(12), &broken);
     writer.record(
-        &block(rel, 2),
-        Lsn(20),
-        7,
-        Lsn(12),
-        &full_page_image(block(rel, 2), &page_of(8)),
+        &block(rel, 0),
+        at_lsn(12, 20, 0, PageBase::Previous),
+        &broken,
     );
+    let image = full_page_image(block(rel, 2), &page_of(8));
+    let no_such_block = at_lsn(12, 20, 7, PageBase::Previous);
+    writer.record(&block(rel, 2), no_such_block, &image);
     let extent = [2, 0, 0, 0, 5, 9, 0, 0, 0, 0];
     let extents = [(block(rel, 0), extent)];
     let extents = extents.iter().map(|(first, value)| (first, &value[..]));

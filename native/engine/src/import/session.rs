@@ -60,7 +60,7 @@ pub struct ImportSession {
 enum Phase {
     Backup {
         backup: Box<Backup>,
-        writer: PageWriter,
+        writer: Box<PageWriter>,
     },
     Wal(Box<Ingest>),
     /// Failed or aborted.
@@ -92,7 +92,7 @@ impl Tenant {
             // Reads stay refused until whoever keeps the catalog attaches it again.
             readable_from: Lsn::MAX,
         })?;
-        let writer = self.writer(options.index)?;
+        let writer = Box::new(self.writer(options.index)?);
         let backup = Box::new(Backup::new(version, options.start_lsn));
         let phase = Phase::Backup { backup, writer };
         Ok(ImportSession {
@@ -188,7 +188,7 @@ impl ImportSession {
             self.options.wal,
             start,
             store,
-            writer,
+            *writer,
             state,
             Durability::Later,
         )?;

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use offshoot_layout::page::{is_new, pd_lsn};
 use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey};
+use offshoot_redo::PageBase;
 use offshoot_wal::Record;
 
 use super::Ingest;
 use crate::extent::EXTENT_BLOCKS;
-use crate::value::IMPLICIT_BLOCK;
+use crate::record_group::IMPLICIT_BLOCK;
 use crate::{EngineError, FileKey, FileKind, View};
 
 /// Blocks that are read from one snapshot: the store can only grow between snapshots. Whole extents.
@@ -126,8 +127,8 @@ impl Ingest {
     /// The record itself stands for a page that nobody knows: whoever asks for it is told so.
     fn unknown_copy(&mut self, key: &BlockKey, record: &Record) {
         self.count_if_unsupported(record);
-        self.writer
-            .record(key, record.end, IMPLICIT_BLOCK, record.start, &record.bytes);
+        let at = super::record_at(record, IMPLICIT_BLOCK, PageBase::Previous);
+        self.writer.record(key, at, &record.bytes);
     }
 
     fn copy_files(

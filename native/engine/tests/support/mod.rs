@@ -8,9 +8,18 @@ use offshoot_engine::{
 };
 use offshoot_layout::control::DbState;
 use offshoot_layout::{BLCKSZ, BlockKey, CheckPoint, ControlFile, Fork, Lsn, Page, RelKey};
+use offshoot_redo::RedoContext;
 use offshoot_wal::Compression;
 use offshoot_wal::generate::{BlockDraft, ImageDraft, RecordDraft};
 use tempfile::TempDir;
+
+/// What redo knows of the cluster that `tenant` makes without checksums.
+pub const CONTEXT: RedoContext = RedoContext {
+    major: 15,
+    checksums: false,
+    wal_log_hints: false,
+    track_commit_timestamp: false,
+};
 
 pub struct TestTenant {
     pub tenant: Tenant,
