@@ -109,6 +109,19 @@ impl Ingest {
         self.decoder.position()
     }
 
+    /// End of the last record that is committed.
+    #[must_use]
+    pub fn committed(&self) -> Lsn {
+        self.committed
+    }
+
+    /// Start of the last record; `None` when what comes follows on nothing.
+    #[must_use]
+    pub fn last_record_start(&self) -> Option<Lsn> {
+        let start = self.state.last_record_start;
+        start.is_valid().then_some(start)
+    }
+
     /// Records taken in so far.
     #[must_use]
     pub fn records(&self) -> u64 {
