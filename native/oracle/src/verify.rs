@@ -1,0 +1,179 @@
+//! After a record: our page against the image that the record carries to compare with.
+
+use offshoot_layout::page::{is_new, pd_lsn, set_pd_lsn};
+use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page};
+use offshoot_redo::PageBase;
+use offshoot_wal::Record;
+
+use crate::dump::dump;
+use crate::error::OracleError;
+use crate::masks::{gist, mask_of};
+use crate::replay::Replay;
+use crate::report::{Difference, DifferenceKind};
+
+const GIST_DELETE: &str = "Gist/DELETE";
+/// Where a visibility map's bits begin.
+const MAP_BITS_AT: usize = 24;
+/// Bytes of a difference that are kept.
+const BYTES_SHOWN: usize = 16;
+
+impl Replay<'_> {
+    /// Takes an image as the page, if there is one.
+    pub fn adopt(
+        &mut self,
+        record: &Record,
+        name: &'static str,
+        block_id: u8,
+        key: BlockKey,
+    ) -> Result<(), OracleError> {
+        if let Some(image) = image_of(record, block_id)? {
+            self.pages.put(key, stamped(image, record.end));
+            self.report.counts(name).adopted += 1;
+        }
+        Ok(())
+    }
+
+    pub fn verify(
+        &mut self,
+        record: &Record,
+        name: &'static str,
+        block_id: u8,
+        base: PageBase,
+        before: Option<&Page>,
+    ) -> Result<(), OracleError> {
+        if base == PageBase::Image {
+            self.report.counts(name).restored += 1;
+            return Ok(());
+        }
+        let (Some(image), Some(block)) = (image_of(record, block_id)?, record.block(block_id))
+        else {
+            return Ok(());
+        };
+        let key = block.key;
+        let Some(ours) = self.pages.get(key).copied() else {
+            return Ok(());
+        };
+        self.report.counts(name).compared += 1;
+        let lsn_before = before.filter(|before| base == PageBase::Previous && !is_new(before));
+        let found =
+            judge(record.rmid, key, &ours, &image).or_else(|| wrong_lsn(key, lsn_before?, &image));
+        let Some(found) = found else { return Ok(()) };
+        if found.kind == DifferenceKind::VisibilityMap && self.may_lack_map_bits(key) {
+            return Ok(());
+        }
+        let mut adopted = stamped(image, record.end);
+        if found.kind == DifferenceKind::Lsn {
+            // The content was right, and the image's LSN is as it was before the record.
+            adopted = ours;
+        }
+        self.pages.put(key, adopted);
+        if name == GIST_DELETE && gist::differs_only_in_tuples_deleted(&ours, &image) {
+            self.report.counts(name).known += 1;
+            self.known_gist.insert(key);
+            return Ok(());
+        }
+        self.report.counts(name).differences += 1;
+        if self.report.differences.len() >= self.arguments.differences {
+            return Ok(());
+        }
+        let difference = Difference {
+            lsn: record.start,
+            name,
+            block_id: Some(block_id),
+            ..found
+        };
+        if let Some(directory) = &self.arguments.dump {
+            let number = self.report.differences.len();
+            let text = difference.to_text();
+            let pages = (before, &ours, &image);
+            dump(directory, number, pages, &record.bytes, &text)?;
+        }
+        self.report.differences.push(difference);
+        Ok(())
+    }
+
+    pub fn may_lack_map_bits(&self, key: BlockKey) -> bool {
+        self.wal_logged_databases
+            .contains(&(key.rel.spcnode, key.rel.dbnode))
+    }
+}
+
+fn image_of(record: &Record, block_id: u8) -> Result<Option<Page>, OracleError> {
+    let block = record.block(block_id);
+    let Some(block) = block.filter(|block| block.image.is_some()) else {
+        return Ok(None);
+    };
+    let mut image = [0; BLCKSZ];
+    record.restore_image(block, &mut image)?;
+    Ok(Some(image))
+}
+
+fn stamped(mut image: Page, end: Lsn) -> Page {
+    if !is_new(&image) {
+        set_pd_lsn(&mut image, end);
+    }
+    image
+}
+
+/// What is wrong with our page, but for its LSN.
+fn judge(rmid: u8, key: BlockKey, ours: &Page, theirs: &Page) -> Option<Difference> {
+    if key.rel.fork == Fork::Vm {
+        return missing_map_bits(key, ours, theirs);
+    }
+    let mask = mask_of(rmid)?;
+    let kind = DifferenceKind::Mask;
+    match (mask(ours, key.block), mask(theirs, key.block)) {
+        (Ok(ours), Ok(theirs)) => differing(DifferenceKind::Page, key, &ours, &theirs),
+        (Err(reason), _) => Some(Difference {
+            note: format!("ours: {reason}"),
+            ..differing(kind, key, ours, theirs)?
+        }),
+        (_, Err(reason)) => Some(Difference {
+            note: format!("theirs: {reason}"),
+            ..differing(kind, key, ours, theirs)?
+        }),
+    }
+}
+
+/// Postgres' own mask blanks the map. The image may lack bits: production clears them before it
+/// logs why, and another record may come in between.
+fn missing_map_bits(key: BlockKey, ours: &Page, theirs: &Page) -> Option<Difference> {
+    let mut expected = *ours;
+    for (expected, theirs) in expected.iter_mut().zip(theirs).skip(MAP_BITS_AT) {
+        *expected |= theirs;
+    }
+    differing(DifferenceKind::VisibilityMap, key, ours, &expected)
+}
+
+/// The image was taken before production stamped the page: its LSN is that of the change before.
+fn wrong_lsn(key: BlockKey, before: &Page, image: &Page) -> Option<Difference> {
+    let mut ours = *image;
+    set_pd_lsn(&mut ours, pd_lsn(before));
+    let found = differing(DifferenceKind::Lsn, key, &ours, image)?;
+    let note = format!("before: ours {}, theirs {}", pd_lsn(before), pd_lsn(image));
+    Some(Difference { note, ..found })
+}
+
+/// The first difference of two pages.
+pub(crate) fn differing(
+    kind: DifferenceKind,
+    key: BlockKey,
+    ours: &Page,
+    theirs: &Page,
+) -> Option<Difference> {
+    let differs = |at: &usize| ours[*at] != theirs[*at];
+    let at = (0..BLCKSZ).find(differs)?;
+    let shown = |page: &Page| page[at..(at + BYTES_SHOWN).min(BLCKSZ)].to_vec();
+    Some(Difference {
+        kind,
+        lsn: Lsn::INVALID,
+        name: "",
+        key,
+        block_id: None,
+        bytes: (at..BLCKSZ).filter(differs).count(),
+        at,
+        ours: shown(ours),
+        theirs: shown(theirs),
+        note: String::new(),
+    })
+}
