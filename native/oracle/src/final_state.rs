@@ -15,7 +15,7 @@ use crate::error::OracleError;
 use crate::masks::{Mask, brin, btree, generic, gin, gist, hash, heap, sequence, spgist};
 use crate::replay::Replay;
 use crate::report::{Difference, DifferenceKind, FinalReport};
-use crate::verify::differing;
+use crate::verify::{differing, masked_difference};
 
 /// # Errors
 /// [`OracleError::Io`].
@@ -99,13 +99,15 @@ fn page_difference(
     mask: Mask,
 ) -> Option<Difference> {
     let lsn = pd_lsn(theirs);
-    let found = match (mask(ours, key.block), mask(theirs, key.block)) {
-        (Ok(ours), Ok(theirs)) => differing(DifferenceKind::Page, key, &ours, &theirs),
-        _ => differing(DifferenceKind::Mask, key, ours, theirs),
-    };
+    let found = masked_difference(mask, key, ours, theirs);
     // Init forks are written before they are logged: production's have no LSN.
-    let found = found
-        .or_else(|| (key.rel.fork != Fork::Init).then(|| lsn_difference(key, ours, theirs))?);
+    let lsn_counts = key.rel.fork != Fork::Init && !replay.unsure_lsn.contains(&key);
+    let wrong_lsn = || {
+        lsn_counts
+            .then(|| lsn_difference(key, ours, theirs))
+            .flatten()
+    };
+    let found = found.or_else(wrong_lsn);
     let found = found.map(|found| Difference { lsn, ..found })?;
     let known =
         replay.known_gist.contains(&key) && gist::differs_only_in_tuples_deleted(ours, theirs);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use offshoot_layout::page::pd_lsn;
 use offshoot_layout::{BlockKey, Fork, RelKey};
 use offshoot_redo::{Effect, PageBase, RedoContext, RedoError, Target, effects, record_name, redo};
 use offshoot_wal::Record;
@@ -22,6 +23,9 @@ pub(crate) struct Replay<'a> {
     /// Databases made by CREATE_WAL_LOG. The images of their visibility map are empty: Postgres
     /// logs these pages as if nothing were in between pd_lower and pd_upper.
     pub wal_logged_databases: HashSet<(u32, u32)>,
+    /// Pages that were taken from an image to compare with: whether the record stamps them is not
+    /// known, and so neither is their LSN until another record stamps them.
+    pub unsure_lsn: HashSet<BlockKey>,
     /// GiST pages that once differed in the flag that is a known difference.
     pub known_gist: HashSet<BlockKey>,
 }
@@ -34,6 +38,7 @@ impl<'a> Replay<'a> {
             context,
             arguments,
             wal_logged_databases: HashSet::new(),
+            unsure_lsn: HashSet::new(),
             known_gist: HashSet::new(),
         }
     }
@@ -121,7 +126,11 @@ impl<'a> Replay<'a> {
         match redo(record, Target::Block(block_id), &mut page, &self.context) {
             Ok(_) => {
                 self.pages.put(key, page);
-                self.verify(record, name, block_id, base, before.as_ref())
+                self.verify(record, name, block_id, base, before.as_ref())?;
+                if base != PageBase::Previous || pd_lsn(&page) == record.end {
+                    self.unsure_lsn.remove(&key);
+                }
+                Ok(())
             }
             Err(error) => {
                 self.error(name, &error);

@@ -7,7 +7,7 @@ use offshoot_wal::Record;
 
 use crate::dump::dump;
 use crate::error::OracleError;
-use crate::masks::{gist, mask_of};
+use crate::masks::{Mask, gist, mask_of};
 use crate::replay::Replay;
 use crate::report::{Difference, DifferenceKind};
 
@@ -28,11 +28,13 @@ impl Replay<'_> {
     ) -> Result<(), OracleError> {
         if let Some(image) = image_of(record, block_id)? {
             self.pages.put(key, stamped(image, record.end));
+            self.unsure_lsn.insert(key);
             self.report.counts(name).adopted += 1;
         }
         Ok(())
     }
 
+    /// Compares the page with the record's image of it. `before` is our page before the record.
     pub fn verify(
         &mut self,
         record: &Record,
@@ -54,26 +56,20 @@ impl Replay<'_> {
             return Ok(());
         };
         self.report.counts(name).compared += 1;
-        let lsn_before = before.filter(|before| base == PageBase::Previous && !is_new(before));
-        let found =
-            judge(record.rmid, key, &ours, &image).or_else(|| wrong_lsn(key, lsn_before?, &image));
+        let lsn_before = before.filter(|before| {
+            base == PageBase::Previous && !is_new(before) && !self.unsure_lsn.contains(&key)
+        });
+        let found = self
+            .judge(record.rmid, key, &ours, &image)
+            .or_else(|| wrong_lsn(key, lsn_before?, &image));
         let Some(found) = found else { return Ok(()) };
-        if found.kind == DifferenceKind::VisibilityMap && self.may_lack_map_bits(key) {
-            return Ok(());
+        if found.kind != DifferenceKind::Lsn {
+            // So that one fault is told once. The image was taken before the page was stamped.
+            self.pages.put(key, stamped(image, pd_lsn(&ours)));
         }
-        let mut adopted = stamped(image, record.end);
-        if found.kind == DifferenceKind::Lsn {
-            // The content was right, and the image's LSN is as it was before the record.
-            adopted = ours;
-        }
-        self.pages.put(key, adopted);
         if name == GIST_DELETE && gist::differs_only_in_tuples_deleted(&ours, &image) {
             self.report.counts(name).known += 1;
             self.known_gist.insert(key);
-            return Ok(());
-        }
-        self.report.counts(name).differences += 1;
-        if self.report.differences.len() >= self.arguments.differences {
             return Ok(());
         }
         let difference = Difference {
@@ -82,14 +78,35 @@ impl Replay<'_> {
             block_id: Some(block_id),
             ..found
         };
+        self.tell(record, difference, (before, &ours, &image))
+    }
+
+    fn tell(
+        &mut self,
+        record: &Record,
+        difference: Difference,
+        pages: (Option<&Page>, &Page, &Page),
+    ) -> Result<(), OracleError> {
+        self.report.counts(difference.name).differences += 1;
+        let number = self.report.differences.len();
+        if number >= self.arguments.differences {
+            return Ok(());
+        }
         if let Some(directory) = &self.arguments.dump {
-            let number = self.report.differences.len();
             let text = difference.to_text();
-            let pages = (before, &ours, &image);
             dump(directory, number, pages, &record.bytes, &text)?;
         }
         self.report.differences.push(difference);
         Ok(())
+    }
+
+    /// What is wrong with our page, but for its LSN.
+    fn judge(&self, rmid: u8, key: BlockKey, ours: &Page, theirs: &Page) -> Option<Difference> {
+        if key.rel.fork == Fork::Vm {
+            let found = missing_map_bits(key, ours, theirs);
+            return found.filter(|_| !self.may_lack_map_bits(key));
+        }
+        masked_difference(mask_of(rmid)?, key, ours, theirs)
     }
 
     pub fn may_lack_map_bits(&self, key: BlockKey) -> bool {
@@ -115,12 +132,13 @@ fn stamped(mut image: Page, end: Lsn) -> Page {
     image
 }
 
-/// What is wrong with our page, but for its LSN.
-fn judge(rmid: u8, key: BlockKey, ours: &Page, theirs: &Page) -> Option<Difference> {
-    if key.rel.fork == Fork::Vm {
-        return missing_map_bits(key, ours, theirs);
-    }
-    let mask = mask_of(rmid)?;
+/// The first difference under a mask.
+pub(crate) fn masked_difference(
+    mask: Mask,
+    key: BlockKey,
+    ours: &Page,
+    theirs: &Page,
+) -> Option<Difference> {
     let kind = DifferenceKind::Mask;
     match (mask(ours, key.block), mask(theirs, key.block)) {
         (Ok(ours), Ok(theirs)) => differing(DifferenceKind::Page, key, &ours, &theirs),
