@@ -17,7 +17,7 @@ oracle compare --wal DIR --start LSN [options]
                     its last checkpoint's redo pointer for --start
   --final DATADIR   compares with its relation files in the end (after a clean shutdown)
   --seg-size BYTES  16777216 if neither --data nor --base says so
-  --tli NUMBER      timeline, 1 by default
+  --tli NUMBER      timeline; by default that of --data or --final, or 1
   --strict          unsupported record types and skipped changes make the exit code 1, too
   --differences N   how many to print in full (20)
   --dump DIR        writes the pages of the printed differences there: NNN.before, NNN.ours,
@@ -25,7 +25,8 @@ oracle compare --wal DIR --start LSN [options]
   --json
 
 oracle opcodes [--json]
-  The names of all record types, as pg_waldump --stats=record prints them.
+  The names of all record types, as pg_waldump --stats=record prints them; with --json also
+  whether they change pages.
 ";
 
 /// What `oracle compare` was asked for.

@@ -34,7 +34,8 @@ pub fn run(arguments: &Arguments) -> Result<Report, OracleError> {
         .or(base.map(|base| base.check_point_copy.redo));
     let missing = || OracleError::Usage("neither --start nor --base is given".to_owned());
     let start = start.ok_or_else(missing)?;
-    let params = wal_params(arguments, control.as_ref(), start)?;
+    let last = data.map(read_control).transpose()?;
+    let params = wal_params(arguments, control.as_ref(), last.as_ref(), start)?;
     let mut replay = Replay::new(context(control.as_ref()), arguments);
     if let Some(base) = &arguments.base {
         each_block(base, |key, page| replay.pages.put(key, *page))?;
@@ -61,13 +62,16 @@ fn context(control: Option<&ControlFile>) -> RedoContext {
 fn wal_params(
     arguments: &Arguments,
     control: Option<&ControlFile>,
+    last: Option<&ControlFile>,
     start: Lsn,
 ) -> Result<WalParams, OracleError> {
     let seg_size = arguments
         .seg_size
         .or(control.map(|control| control.xlog_seg_size));
     let seg_size = seg_size.unwrap_or(wal_segment::DEFAULT_SEGMENT_BYTES);
-    let tli = arguments.tli.unwrap_or(1);
+    let tli = arguments
+        .tli
+        .unwrap_or(last.map_or(1, |last| last.check_point_copy.this_timeline_id));
     let system_id = match control {
         Some(control) => control.system_identifier,
         None => system_id_in_wal(arguments, tli, start, seg_size)?,

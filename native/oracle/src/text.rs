@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use offshoot_redo::opcode::{BlockRedo, Opcode};
 use offshoot_redo::rmgr_table::OPCODES;
 use serde_json::{Value, json};
 
@@ -15,11 +16,11 @@ pub fn opcodes_text() -> String {
         .fold(String::new(), |text, row| text + row.name + "\n")
 }
 
-/// All record types.
+/// All record types, and whether they change pages.
 #[must_use]
 pub fn opcodes_json() -> Value {
-    let names: Vec<_> = OPCODES.iter().map(|row| row.name).collect();
-    json!(names)
+    let row = |row: &Opcode| json!({ "name": row.name, "pages": !matches!(row.blocks, BlockRedo::NoBlocks) });
+    OPCODES.iter().map(row).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

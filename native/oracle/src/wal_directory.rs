@@ -30,15 +30,23 @@ impl WalDirectory {
     /// [`OracleError::Io`].
     pub fn next_part(&mut self) -> Result<Option<Vec<u8>>, OracleError> {
         let Some(at) = self.at else { return Ok(None) };
-        let name = wal_segment::file_name(self.params.tli, at, self.params.seg_size);
-        let path = self.directory.join(name);
-        if !path.exists() {
+        let Some(path) = self.segment_file(at) else {
             return Ok(None);
-        }
+        };
         let mut bytes = fs::read(&path).map_err(OracleError::io(&path))?;
         let begins = wal_segment::start_of(at, self.params.seg_size);
         bytes.drain(..((at.0 - begins.0) as usize).min(bytes.len()));
         self.at = wal_segment::start_of_next(at, self.params.seg_size);
         Ok(Some(bytes))
+    }
+
+    /// The newest timeline's file: at a promotion it begins with a copy of what was before.
+    fn segment_file(&self, at: Lsn) -> Option<PathBuf> {
+        let timelines = (1..=self.params.tli).rev();
+        let mut paths = timelines.map(|tli| {
+            let name = wal_segment::file_name(tli, at, self.params.seg_size);
+            self.directory.join(name)
+        });
+        paths.find(|path| path.exists())
     }
 }
