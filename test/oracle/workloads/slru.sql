@@ -21,12 +21,14 @@ do $$ begin for i in 1..3000 loop perform 1 from locked where id = i for share; 
 commit;
 -- session 1:
 update pg_database set datallowconn = true where datname = 'template0';
+-- The names first: a cursor's pin on a page of pg_database would make VACUUM wait for ever.
 create procedure freeze_all() language plpgsql as $$
 declare
+  names text[] := array(select datname from pg_database where datname <> current_database());
   name text;
-  place text := format('host=%s port=%s user=%s', current_setting('unix_socket_directories'), current_setting('port'), current_user);
+  place text := format('host=%s port=%s user=%s', trim('"' from current_setting('unix_socket_directories')), current_setting('port'), current_user);
 begin
-  for name in select datname from pg_database where datname <> current_database() loop
+  foreach name in array names loop
     perform dblink_exec(format('dbname=%I %s', name, place), 'vacuum (freeze)');
   end loop;
 end $$;
