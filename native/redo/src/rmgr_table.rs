@@ -136,26 +136,26 @@ pub const OPCODES: [Opcode; 123] = [
     op(RM_STANDBY, 0x20, "Standby/INVALIDATIONS"),
 
     op(RM_HEAP2, 0x00, "Heap2/REWRITE"), // files of logical decoding, which we do not keep
-    pages(RM_HEAP2, 0x10, "Heap2/PRUNE"),
-    pages(RM_HEAP2, 0x20, "Heap2/VACUUM"),
-    pages(RM_HEAP2, 0x30, "Heap2/FREEZE_PAGE"),
-    pages(RM_HEAP2, 0x40, "Heap2/VISIBLE"),
-    pages(RM_HEAP2, 0x50, "Heap2/MULTI_INSERT").implicit(VmClears(heap2::multi_insert_clears)),
-    pages(RM_HEAP2, 0xD0, "Heap2/MULTI_INSERT+INIT").implicit(VmClears(heap2::multi_insert_clears)),
-    pages(RM_HEAP2, 0x60, "Heap2/LOCK_UPDATED").implicit(VmClears(heap::lock_clears)),
+    op(RM_HEAP2, 0x10, "Heap2/PRUNE").blocks(Apply(crate::rmgr::heap2::prune)),
+    op(RM_HEAP2, 0x20, "Heap2/VACUUM").blocks(Apply(crate::rmgr::heap2::vacuum)),
+    op(RM_HEAP2, 0x30, "Heap2/FREEZE_PAGE").blocks(Apply(crate::rmgr::heap2::freeze_page)),
+    op(RM_HEAP2, 0x40, "Heap2/VISIBLE").blocks(Apply(crate::rmgr::heap2::visible)),
+    op(RM_HEAP2, 0x50, "Heap2/MULTI_INSERT").blocks(Apply(crate::rmgr::heap2::multi_insert)).implicit(VmClears(heap2::multi_insert_clears)),
+    op(RM_HEAP2, 0xD0, "Heap2/MULTI_INSERT+INIT").blocks(Apply(crate::rmgr::heap2::multi_insert)).implicit(VmClears(heap2::multi_insert_clears)),
+    op(RM_HEAP2, 0x60, "Heap2/LOCK_UPDATED").blocks(Apply(crate::rmgr::heap2::lock_updated)).implicit(VmClears(heap::lock_clears)),
     op(RM_HEAP2, 0x70, "Heap2/NEW_CID"),
 
-    pages(RM_HEAP, 0x00, "Heap/INSERT").implicit(VmClears(heap::insert_clears)),
-    pages(RM_HEAP, 0x80, "Heap/INSERT+INIT").implicit(VmClears(heap::insert_clears)),
-    pages(RM_HEAP, 0x10, "Heap/DELETE").implicit(VmClears(heap::delete_clears)),
-    pages(RM_HEAP, 0x20, "Heap/UPDATE").implicit(VmClears(heap::update_clears)),
-    pages(RM_HEAP, 0xA0, "Heap/UPDATE+INIT").implicit(VmClears(heap::update_clears)),
+    op(RM_HEAP, 0x00, "Heap/INSERT").blocks(Apply(crate::rmgr::heap::insert)).implicit(VmClears(heap::insert_clears)),
+    op(RM_HEAP, 0x80, "Heap/INSERT+INIT").blocks(Apply(crate::rmgr::heap::insert)).implicit(VmClears(heap::insert_clears)),
+    op(RM_HEAP, 0x10, "Heap/DELETE").blocks(Apply(crate::rmgr::heap::delete)).implicit(VmClears(heap::delete_clears)),
+    op(RM_HEAP, 0x20, "Heap/UPDATE").blocks(Apply(crate::rmgr::heap::update)).implicit(VmClears(heap::update_clears)),
+    op(RM_HEAP, 0xA0, "Heap/UPDATE+INIT").blocks(Apply(crate::rmgr::heap::update)).implicit(VmClears(heap::update_clears)),
     op(RM_HEAP, 0x30, "Heap/TRUNCATE"), // for logical decoding
-    pages(RM_HEAP, 0x40, "Heap/HOT_UPDATE").implicit(VmClears(heap::update_clears)),
-    pages(RM_HEAP, 0xC0, "Heap/HOT_UPDATE+INIT").implicit(VmClears(heap::update_clears)),
-    pages(RM_HEAP, 0x50, "Heap/HEAP_CONFIRM"),
-    pages(RM_HEAP, 0x60, "Heap/LOCK").implicit(VmClears(heap::lock_clears)),
-    pages(RM_HEAP, 0x70, "Heap/INPLACE"),
+    op(RM_HEAP, 0x40, "Heap/HOT_UPDATE").blocks(Apply(crate::rmgr::heap::update)).implicit(VmClears(heap::update_clears)),
+    op(RM_HEAP, 0xC0, "Heap/HOT_UPDATE+INIT").blocks(Apply(crate::rmgr::heap::update)).implicit(VmClears(heap::update_clears)),
+    op(RM_HEAP, 0x50, "Heap/HEAP_CONFIRM").blocks(Apply(crate::rmgr::heap::confirm)),
+    op(RM_HEAP, 0x60, "Heap/LOCK").blocks(Apply(crate::rmgr::heap::lock)).implicit(VmClears(heap::lock_clears)),
+    op(RM_HEAP, 0x70, "Heap/INPLACE").blocks(Apply(crate::rmgr::heap::inplace)),
 
     pages(RM_BTREE, 0x00, "Btree/INSERT_LEAF"),
     pages(RM_BTREE, 0x10, "Btree/INSERT_UPPER"),
@@ -204,7 +204,7 @@ pub const OPCODES: [Opcode; 123] = [
     pages(RM_GIST, 0x60, "Gist/PAGE_DELETE"),
     op(RM_GIST, 0x70, "Gist/ASSIGN_LSN"),
 
-    pages(RM_SEQ, 0x00, "Sequence/LOG"),
+    op(RM_SEQ, 0x00, "Sequence/LOG").blocks(Apply(crate::rmgr::seq::log)),
 
     pages(RM_SPGIST, 0x10, "SPGist/ADD_LEAF"),
     pages(RM_SPGIST, 0x20, "SPGist/MOVE_LEAFS"),
@@ -230,7 +230,7 @@ pub const OPCODES: [Opcode; 123] = [
     op(RM_REPLORIGIN, 0x00, "ReplicationOrigin/SET").effects(replorigin::set),
     op(RM_REPLORIGIN, 0x10, "ReplicationOrigin/DROP").effects(replorigin::drop),
 
-    pages(RM_GENERIC, 0x00, "Generic/Generic"),
+    op(RM_GENERIC, 0x00, "Generic/Generic").blocks(Apply(crate::rmgr::generic::apply)),
 
     op(RM_LOGICALMSG, 0x00, "LogicalMessage/MESSAGE"),
 ];
