@@ -8,6 +8,8 @@ mod posting_list;
 mod posting_tree;
 mod recompress;
 mod record;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use insert::{insert, split};
 pub(crate) use pending_list::{delete_listpage, insert_listpage, update_meta_page};

@@ -209,3 +209,80 @@ fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> Result<(), Malformed> {
         .copy_from_slice(bytes);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tids(items: &[(u32, u16)]) -> Vec<u8> {
+        let tid = |&(block, offset)| Tid { block, offset }.to_bytes();
+        items.iter().flat_map(tid).collect()
+    }
+
+    fn segment(items: &[(u32, u16)]) -> Result<Vec<u8>, Malformed> {
+        let mut out = [0xEE; 100];
+        let size = write_segment(TidItems::new(&tids(items)), &mut out)?;
+        Ok(out[..size].to_vec())
+    }
+
+    fn decoded(segment: &[u8]) -> Result<Vec<u64>, Malformed> {
+        let mut items = SegmentItems::new(segment)?;
+        std::iter::from_fn(|| items.next().transpose()).collect()
+    }
+
+    #[test]
+    fn distances_take_seven_bits_a_byte() {
+        let cases: [(&[(u32, u16)], &[u8]); 6] = [
+            (&[(0x1_0002, 3)], &[1, 0, 2, 0, 3, 0, 0, 0]),
+            (&[(0, 1), (0, 2)], &[0, 0, 0, 0, 1, 0, 1, 0, 1, 0]),
+            (&[(0, 1), (0, 128)], &[0, 0, 0, 0, 1, 0, 1, 0, 127, 0]),
+            (&[(0, 1), (0, 129)], &[0, 0, 0, 0, 1, 0, 2, 0, 0x80, 1]),
+            (&[(0, 1), (1, 1)], &[0, 0, 0, 0, 1, 0, 2, 0, 0x80, 0x10]),
+            (
+                &[(0, 0), (u32::MAX, 2047)],
+                &[
+                    0, 0, 0, 0, 0, 0, 7, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0,
+                ],
+            ),
+        ];
+        for (items, bytes) in cases {
+            assert_eq!(segment(items).unwrap(), bytes);
+            let numbers = items
+                .iter()
+                .map(|&(block, offset)| u64::from(block) << 11 | u64::from(offset));
+            assert_eq!(decoded(bytes).unwrap(), numbers.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn merging_sorts_and_keeps_one_of_equals() {
+        let ours = segment(&[(1, 1), (1, 5), (900, 9)]).unwrap();
+        let theirs = tids(&[(0, 7), (1, 5), (2, 2), (901, 1)]);
+        let mut out = [0; 64];
+        let items = SegmentItems::new(&ours).unwrap();
+        let size = write_merged(TidItems::new(&theirs), items, &mut out).unwrap();
+        let all = [(0, 7), (1, 1), (1, 5), (2, 2), (900, 9), (901, 1)];
+        assert_eq!(out[..size], segment(&all).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        assert_eq!(segment(&[(0, 2048)]), Err(BAD_ITEM));
+        assert_eq!(segment(&[(1, 1), (1, 1)]), Err(NOT_ASCENDING));
+        assert_eq!(segment(&[(1, 2), (1, 1)]), Err(NOT_ASCENDING));
+        assert!(segment(&[]).is_err());
+        // A byte is missing; an eighth byte; an item beyond the last block.
+        assert_eq!(decoded(&[0, 0, 0, 0, 1, 0, 1, 0, 0x80]), Err(BAD_SEGMENT));
+        let long = [
+            0, 0, 0, 0, 1, 0, 8, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0,
+        ];
+        assert_eq!(decoded(&long), Err(BAD_ITEM));
+        let far = [255, 255, 255, 255, 255, 7, 1, 0, 1, 0];
+        assert_eq!(decoded(&far), Err(BAD_ITEM));
+        for room in 0..10 {
+            let mut out = vec![0; room];
+            let both = tids(&[(0, 1), (0, 2)]);
+            assert_eq!(write_segment(TidItems::new(&both), &mut out), Err(NO_ROOM));
+        }
+    }
+}
