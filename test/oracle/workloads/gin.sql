@@ -57,7 +57,7 @@ reset wal_consistency_checking;
 reset gin_pending_list_limit;
 
 -- The pending list: tuples added to its tail, pages linked to it, lists of several pages at once,
--- emptied by its limit, by the function, by VACUUM and by autoanalyze's way.
+-- emptied by its limit, by the function and by VACUUM.
 create table pending (id int, t tsvector, j jsonb);
 create index pending_t on pending using gin (t) with (fastupdate = on, gin_pending_list_limit = 64);
 create index pending_j on pending using gin (j) with (gin_pending_list_limit = 128);

@@ -214,6 +214,8 @@ fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> Result<(), Malformed> {
 mod tests {
     use super::*;
 
+    type BlocksAndOffsets = &'static [(u32, u16)];
+
     fn tids(items: &[(u32, u16)]) -> Vec<u8> {
         let tid = |&(block, offset)| Tid { block, offset }.to_bytes();
         items.iter().flat_map(tid).collect()
@@ -232,7 +234,7 @@ mod tests {
 
     #[test]
     fn distances_take_seven_bits_a_byte() {
-        let cases: [(&[(u32, u16)], &[u8]); 6] = [
+        let cases: [(BlocksAndOffsets, &[u8]); 6] = [
             (&[(0x1_0002, 3)], &[1, 0, 2, 0, 3, 0, 0, 0]),
             (&[(0, 1), (0, 2)], &[0, 0, 0, 0, 1, 0, 1, 0, 1, 0]),
             (&[(0, 1), (0, 128)], &[0, 0, 0, 0, 1, 0, 1, 0, 127, 0]),
