@@ -19,7 +19,7 @@ INSERT INTO kinds
     tsrange('2020-01-01'::timestamp + g * 37 % 5000 * interval '1 hour', NULL),
     ('10.' || g % 251 || '.' || g * 7 % 241 || '.' || g * 3 % 239 || '/' || 16 + g % 17)::inet,
     to_tsvector('simple', md5((g % 700)::text) || ' ' || md5((g % 300)::text) || ' ' || g % 40)
-  FROM generate_series(1, 1800) g;
+  FROM generate_series(1, 1200) g;
 INSERT INTO kinds (id) SELECT g FROM generate_series(1, 60) g;
 
 -- Few items to a page: a tree of many levels, and splits of inner pages that are told of in their
@@ -40,7 +40,7 @@ CREATE INDEX wide_v ON wide USING gist (v tsvector_ops (siglen = 2020));
 INSERT INTO wide SELECT to_tsvector('simple', string_agg(md5((g * 1000 + w)::text), ' ')) FROM generate_series(1, 120) g, generate_series(1, 60 + g % 3 * 300) w GROUP BY g;
 
 -- Builds: sorted (point), buffered, plain; then rows into what they built.
-CREATE TABLE built AS SELECT point(g % 500, g * 7 % 1999) AS p, box(point(g % 100, g % 77), point(g % 100 + 3, g % 77 + 2)) AS b FROM generate_series(1, 6000) g;
+CREATE TABLE built AS SELECT point(g % 500, g * 7 % 1999) AS p, box(point(g % 100, g % 77), point(g % 100 + 3, g % 77 + 2)) AS b FROM generate_series(1, 4000) g;
 CREATE INDEX built_sorted ON built USING gist (p);
 CREATE INDEX built_buffered ON built USING gist (b) WITH (buffering = on, fillfactor = 90);
 CREATE INDEX built_plain ON built USING gist (b) WITH (buffering = off, fillfactor = 50);
@@ -70,18 +70,18 @@ VACUUM sizes;
 -- Whole pages go (PAGE_DELETE), are found free by the next VACUUM, and used again (PAGE_REUSE).
 CREATE TABLE pages (id int, p point) WITH (autovacuum_enabled = off);
 CREATE INDEX pages_p ON pages USING gist (p) WITH (fillfactor = 30);
-INSERT INTO pages SELECT g, point(g, g % 3) FROM generate_series(1, 5000) g;
-DELETE FROM pages WHERE id BETWEEN 500 AND 3000;
+INSERT INTO pages SELECT g, point(g, g % 3) FROM generate_series(1, 3000) g;
+DELETE FROM pages WHERE id BETWEEN 300 AND 2500;
 VACUUM pages;
 SELECT txid_current();
 VACUUM pages;
-INSERT INTO pages SELECT g, point(g, g % 5) FROM generate_series(1, 5000) g;
+INSERT INTO pages SELECT g, point(g, g % 5) FROM generate_series(1, 3000) g;
 CHECKPOINT;
 DELETE FROM pages;
 VACUUM pages;
 SELECT txid_current();
 VACUUM pages;
-INSERT INTO pages SELECT g, point(-g, g % 5) FROM generate_series(1, 2500) g;
+INSERT INTO pages SELECT g, point(-g, g % 5) FROM generate_series(1, 1500) g;
 DELETE FROM deep;
 VACUUM deep;
 SELECT txid_current();

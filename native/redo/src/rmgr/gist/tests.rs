@@ -91,18 +91,20 @@ fn update_deletes_and_appends() {
         .map(|fill| tuple(fill, 16 * usize::from(fill)))
         .collect();
     let new = [tuple(8, 24), tuple(9, 16)];
-    let cases: [(&[u16], &[Vec<u8>], &[usize]); 5] = [
-        (&[], &new, &[0, 1, 2, 3, 4]),
-        (&[1, 3, 5], &[], &[1, 3]),
-        (&[2], &new, &[0, 2, 3, 4]),
-        (&[4, 5], &new[..1], &[0, 1, 2]),
-        (&[1, 2, 3, 4, 5], &new, &[]),
+    // Offset numbers deleted, how many of the new tuples come, which of the old ones stay.
+    let cases = [
+        (vec![], 2, vec![0, 1, 2, 3, 4]),
+        (vec![1, 3, 5], 0, vec![1, 3]),
+        (vec![2], 2, vec![0, 2, 3, 4]),
+        (vec![4, 5], 1, vec![0, 1, 2]),
+        (vec![1, 2, 3, 4, 5], 2, vec![]),
     ];
     for (deleted, inserted, kept) in cases {
+        let inserted = &new[..inserted];
         for leaf in [0, F_LEAF] {
             let mut page = page_of(leaf, &all);
-            update(deleted, inserted, &mut page).unwrap();
-            let kept = kept.iter().map(|&at| &all[at]);
+            update(&deleted, inserted, &mut page).unwrap();
+            let kept = kept.iter().map(|&at: &usize| &all[at]);
             let expected: Vec<_> = kept.chain(inserted).cloned().collect();
             assert_eq!(items(&page), expected);
             let marked = leaf != 0 && !deleted.is_empty();
