@@ -91,13 +91,16 @@ CREATE TABLE packed WITH (autovacuum_enabled = off, fillfactor = 100) AS SELECT 
 DELETE FROM packed WHERE part = 1;
 VACUUM packed;
 CREATE INDEX packed_n ON packed (lpad(n::text, 480, 'x')) WITH (fillfactor = 100);
+ALTER INDEX packed_n SET (deduplicate_items = off);
 INSERT INTO packed SELECT i * 37 % 600, 4 FROM generate_series(1, 250) i;
 
--- The same with one key, where pages are split at their ends, also right behind such a posting list.
+-- The same with one key, where pages are split near their ends, at times right behind that posting
+-- list. No deduplication makes room before.
 CREATE TABLE packed_one WITH (autovacuum_enabled = off, fillfactor = 100) AS SELECT i AS n FROM generate_series(1, 3600) i;
 DELETE FROM packed_one WHERE n % 4 = 2;
 VACUUM packed_one;
 CREATE INDEX packed_one_n ON packed_one (lpad('', 370, 'x'), lpad('', 370, 'y')) WITH (fillfactor = 100);
+ALTER INDEX packed_one_n SET (deduplicate_items = off);
 INSERT INTO packed_one SELECT 0 FROM generate_series(1, 800) i;
 
 -- Inserting makes room by itself: tuples known to be dead (found by scans), with others of their heap
