@@ -1,0 +1,1 @@
+//! Redo of hand-made records.
