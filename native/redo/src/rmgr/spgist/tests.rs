@@ -225,11 +225,11 @@ fn inner_tuple_with_one_more_node_stays_or_moves() {
         let expected = [at(1).clone(), big.clone()];
         assert_same(&after, &page_of(INNER, 0, 0, &expected));
 
-        let third = page_of(INNER, 0, 0, &[parent.clone()]);
+        let third = page_of(INNER, 0, 0, std::slice::from_ref(&parent));
         let after = redone(ADD_NODE, &main, &blocks, 2, &third);
         assert_eq!(after.is_ok(), parent_blk == 2);
         if let Ok(after) = after {
-            assert_same(&after, &page_of(INNER, 0, 0, &[linked.clone()]));
+            assert_same(&after, &page_of(INNER, 0, 0, std::slice::from_ref(&linked)));
         }
     }
 }
