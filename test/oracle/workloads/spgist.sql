@@ -73,6 +73,18 @@ insert into long
     select i, repeat(chr((97 + i % 6)::int), (i * 13 % 101)::int) || chr((65 + i % 50)::int) || word(i, 50)
     from generate_series(2301, 3100) i;
 
+-- Under inner tuples that are not the root's: chains whose prefix is most of their length fit their
+-- page once it is in the inner tuple.
+create table deep (id bigint, t text) with (autovacuum_enabled = off);
+create index deep_t on deep using spgist (t);
+insert into deep
+    select a * 1000 + b * 100 + c, chr(65 + a) || chr(65 + b) || repeat(chr(97 + a), 350) || word(c, 6)
+    from generate_series(0, 19) c, generate_series(0, 2) a, generate_series(0, 8) b;
+insert into deep
+    select a * 1000 + b * 100 + c, chr(65 + a) || chr(65 + b) || chr(65 + c) || word(b * 100 + c, 600)
+    from generate_series(0, 2) a, generate_series(0, 20) b, generate_series(0, 20) c
+    order by greatest(b, c), a, b, c;
+
 -- Chains that vanish leave dead tuples at their heads; what comes later takes their places, on the
 -- same page or, if that is full, elsewhere.
 delete from words where t < '8';

@@ -113,7 +113,7 @@ pub(super) fn redirect_to_placeholder(dead: &mut [u8]) -> Result<(), Malformed> 
 /// A tuple that takes the place of one that went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum DeadTuple {
-    /// Searches that began before transaction `xid` was seen by all find what moved there.
+    /// For searches that hold an old pointer; none is left once every snapshot sees `xid`.
     Redirect {
         to: Tid,
         xid: u32,
