@@ -206,14 +206,14 @@ pub const OPCODES: [Opcode; 123] = [
 
     op(RM_SEQ, 0x00, "Sequence/LOG").blocks(Apply(crate::rmgr::seq::log)),
 
-    pages(RM_SPGIST, 0x10, "SPGist/ADD_LEAF"),
-    pages(RM_SPGIST, 0x20, "SPGist/MOVE_LEAFS"),
-    pages(RM_SPGIST, 0x30, "SPGist/ADD_NODE"),
-    pages(RM_SPGIST, 0x40, "SPGist/SPLIT_TUPLE"),
-    pages(RM_SPGIST, 0x50, "SPGist/PICKSPLIT"),
-    pages(RM_SPGIST, 0x60, "SPGist/VACUUM_LEAF"),
-    pages(RM_SPGIST, 0x70, "SPGist/VACUUM_ROOT"),
-    pages(RM_SPGIST, 0x80, "SPGist/VACUUM_REDIRECT"),
+    op(RM_SPGIST, 0x10, "SPGist/ADD_LEAF").blocks(Apply(crate::rmgr::spgist::add_leaf)),
+    op(RM_SPGIST, 0x20, "SPGist/MOVE_LEAFS").blocks(Apply(crate::rmgr::spgist::move_leafs)),
+    op(RM_SPGIST, 0x30, "SPGist/ADD_NODE").blocks(Apply(crate::rmgr::spgist::add_node)),
+    op(RM_SPGIST, 0x40, "SPGist/SPLIT_TUPLE").blocks(Apply(crate::rmgr::spgist::split_tuple)),
+    op(RM_SPGIST, 0x50, "SPGist/PICKSPLIT").blocks(Apply(crate::rmgr::spgist::pick_split)),
+    op(RM_SPGIST, 0x60, "SPGist/VACUUM_LEAF").blocks(Apply(crate::rmgr::spgist::vacuum_leaf)),
+    op(RM_SPGIST, 0x70, "SPGist/VACUUM_ROOT").blocks(Apply(crate::rmgr::spgist::vacuum_root)),
+    op(RM_SPGIST, 0x80, "SPGist/VACUUM_REDIRECT").blocks(Apply(crate::rmgr::spgist::vacuum_redirect)),
 
     op(RM_BRIN, 0x00, "BRIN/CREATE_INDEX").blocks(Apply(crate::rmgr::brin::create_index)),
     op(RM_BRIN, 0x10, "BRIN/INSERT").blocks(Apply(crate::rmgr::brin::insert)),
