@@ -1,0 +1,111 @@
+//! How fast the decoder is on WAL that Postgres wrote, and how fast its records are parsed
+//! again, as reading a page does.
+//!
+//! `cargo run --release -p offshoot-wal --example decode_speed -- MAJOR DATA_DIR FROM TO`: the
+//! segments in `DATA_DIR/pg_wal` from LSN FROM to before LSN TO.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use offshoot_layout::{ControlFile, Lsn, wal_segment};
+use offshoot_wal::{Record, WalDecoder, WalParams};
+
+/// As the receiver's reads come, roughly.
+const CHUNK_BYTES: usize = 128 * 1024;
+const ROUNDS: usize = 5;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [major, data_dir, from, to] = arguments.as_slice() else {
+        return Err("arguments: MAJOR DATA_DIR FROM TO".into());
+    };
+    let data_dir = PathBuf::from(data_dir);
+    let params = params_of(&data_dir, major.parse()?)?;
+    let (from, to) = (from.parse()?, to.parse()?);
+    let wal = read_segments(&data_dir.join("pg_wal"), &params, from, to)?;
+    for _ in 0..ROUNDS {
+        let (records, bytes, took) = decode(params, from, &wal)?;
+        print_rate("decode", records, bytes, took);
+    }
+    let stored = stored_records(params, from, &wal)?;
+    let began = Instant::now();
+    for (bytes, start) in &stored {
+        std::hint::black_box(Record::parse(bytes, *start, *start, params.major)?);
+    }
+    let bytes = stored.iter().map(|(bytes, _)| bytes.len()).sum();
+    print_rate("parse", stored.len(), bytes, began.elapsed());
+    Ok(())
+}
+
+fn params_of(data_dir: &Path, major: u32) -> Result<WalParams, Box<dyn Error>> {
+    let control = ControlFile::parse(&std::fs::read(data_dir.join("global/pg_control"))?)?;
+    Ok(WalParams {
+        major,
+        system_id: control.system_identifier,
+        seg_size: control.xlog_seg_size,
+        tli: control.check_point_copy.this_timeline_id,
+    })
+}
+
+/// The bytes from the page that holds `from` up to `to`.
+fn read_segments(
+    directory: &Path,
+    params: &WalParams,
+    from: Lsn,
+    to: Lsn,
+) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut wal = Vec::new();
+    let mut segment = wal_segment::start_of(from, params.seg_size);
+    let offset = (from.0 - segment.0) as usize;
+    while segment < to {
+        let name = wal_segment::file_name(params.tli, segment, params.seg_size);
+        wal.extend(std::fs::read(directory.join(name))?);
+        segment = Lsn(segment.0 + u64::from(params.seg_size));
+    }
+    wal.truncate(wal.len() - (segment.0 - to.0) as usize);
+    wal.drain(..offset);
+    Ok(wal)
+}
+
+fn decode(
+    params: WalParams,
+    from: Lsn,
+    wal: &[u8],
+) -> Result<(usize, usize, Duration), Box<dyn Error>> {
+    let began = Instant::now();
+    let mut decoder = WalDecoder::new(params, from, None)?;
+    let (mut records, mut bytes) = (0, 0);
+    for chunk in wal.chunks(CHUNK_BYTES) {
+        decoder.feed(chunk);
+        while let Some(record) = decoder.next()? {
+            records += 1;
+            bytes += record.bytes.len();
+        }
+    }
+    Ok((records, bytes, began.elapsed()))
+}
+
+fn stored_records(
+    params: WalParams,
+    from: Lsn,
+    wal: &[u8],
+) -> Result<Vec<(Vec<u8>, Lsn)>, Box<dyn Error>> {
+    let mut decoder = WalDecoder::new(params, from, None)?;
+    decoder.feed(wal);
+    let mut stored = Vec::new();
+    while let Some(record) = decoder.next()? {
+        stored.push((record.bytes.to_vec(), record.start));
+    }
+    Ok(stored)
+}
+
+fn print_rate(what: &str, records: usize, bytes: usize, took: Duration) {
+    let seconds = took.as_secs_f64();
+    println!(
+        "{what}: {records} records, {} MB in {seconds:.3} s: {:.2} million records/s, {:.0} MB/s",
+        bytes / 1_000_000,
+        records as f64 / seconds / 1e6,
+        bytes as f64 / seconds / 1e6,
+    );
+}
