@@ -1,12 +1,12 @@
-//! How fast the decoder is on WAL that Postgres wrote, and how fast its records are parsed
-//! again, as reading a page does.
+//! How fast the decoder is on WAL that Postgres wrote, into a new record each time and into the
+//! same, and how fast its records are parsed again, as reading a page does.
 //!
 //! `cargo run --release -p offshoot-wal --example decode_speed -- MAJOR DATA_DIR FROM TO`: the
 //! segments in `DATA_DIR/pg_wal` from LSN FROM to before LSN TO.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use offshoot_layout::{ControlFile, Lsn, wal_segment};
 use offshoot_wal::{Record, WalDecoder, WalParams};
@@ -24,19 +24,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let params = params_of(&data_dir, major.parse()?)?;
     let (from, to) = (from.parse()?, to.parse()?);
     let wal = read_segments(&data_dir.join("pg_wal"), &params, from, to)?;
-    for _ in 0..ROUNDS {
-        let (records, bytes, took) = decode(params, from, &wal)?;
-        print_rate("decode", records, bytes, took);
-    }
     let stored = stored_records(params, from, &wal)?;
-    let began = Instant::now();
-    for (bytes, start) in &stored {
-        std::hint::black_box(Record::parse(bytes, *start, *start, params.major)?);
+    for _ in 0..ROUNDS {
+        print_rate("next", || decode(params, from, &wal, false))?;
+        print_rate("next_into", || decode(params, from, &wal, true))?;
+        print_rate("parse", || parse(&stored, params.major))?;
     }
-    let bytes = stored.iter().map(|(bytes, _)| bytes.len()).sum();
-    print_rate("parse", stored.len(), bytes, began.elapsed());
     Ok(())
 }
+
+/// Records as they are kept: bytes and start.
+type Stored = Vec<(Vec<u8>, Lsn)>;
+/// How many, and their bytes.
+type Count = (usize, usize);
 
 fn params_of(data_dir: &Path, major: u32) -> Result<WalParams, Box<dyn Error>> {
     let control = ControlFile::parse(&std::fs::read(data_dir.join("global/pg_control"))?)?;
@@ -72,40 +72,63 @@ fn decode(
     params: WalParams,
     from: Lsn,
     wal: &[u8],
-) -> Result<(usize, usize, Duration), Box<dyn Error>> {
-    let began = Instant::now();
+    in_place: bool,
+) -> Result<Count, Box<dyn Error>> {
     let mut decoder = WalDecoder::new(params, from, None)?;
+    let mut record = Record::default();
     let (mut records, mut bytes) = (0, 0);
     for chunk in wal.chunks(CHUNK_BYTES) {
         decoder.feed(chunk);
-        while let Some(record) = decoder.next()? {
+        loop {
+            if in_place {
+                if !decoder.next_into(&mut record)? {
+                    break;
+                }
+            } else {
+                match decoder.next()? {
+                    Some(next) => record = next,
+                    None => break,
+                }
+            }
             records += 1;
             bytes += record.bytes.len();
         }
     }
-    Ok((records, bytes, began.elapsed()))
+    Ok((records, bytes))
 }
 
-fn stored_records(
-    params: WalParams,
-    from: Lsn,
-    wal: &[u8],
-) -> Result<Vec<(Vec<u8>, Lsn)>, Box<dyn Error>> {
+fn parse(stored: &Stored, major: u32) -> Result<Count, Box<dyn Error>> {
+    for (bytes, start) in stored {
+        std::hint::black_box(Record::parse(bytes, *start, *start, major)?);
+    }
+    Ok((
+        stored.len(),
+        stored.iter().map(|(bytes, _)| bytes.len()).sum(),
+    ))
+}
+
+fn stored_records(params: WalParams, from: Lsn, wal: &[u8]) -> Result<Stored, Box<dyn Error>> {
     let mut decoder = WalDecoder::new(params, from, None)?;
     decoder.feed(wal);
     let mut stored = Vec::new();
     while let Some(record) = decoder.next()? {
-        stored.push((record.bytes.to_vec(), record.start));
+        stored.push((record.bytes.clone(), record.start));
     }
     Ok(stored)
 }
 
-fn print_rate(what: &str, records: usize, bytes: usize, took: Duration) {
-    let seconds = took.as_secs_f64();
+fn print_rate(
+    what: &str,
+    work: impl Fn() -> Result<Count, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let began = Instant::now();
+    let (records, bytes) = work()?;
+    let seconds = began.elapsed().as_secs_f64();
     println!(
-        "{what}: {records} records, {} MB in {seconds:.3} s: {:.2} million records/s, {:.0} MB/s",
+        "{what:9} {records} records, {} MB in {seconds:.3} s: {:.2} million records/s, {:.0} MB/s",
         bytes / 1_000_000,
         records as f64 / seconds / 1e6,
         bytes as f64 / seconds / 1e6,
     );
+    Ok(())
 }
