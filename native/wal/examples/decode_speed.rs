@@ -4,12 +4,15 @@
 //! `cargo run --release -p offshoot-wal --example decode_speed -- MAJOR DATA_DIR FROM TO`: the
 //! segments in `DATA_DIR/pg_wal` from LSN FROM to before LSN TO.
 
+mod segments;
+
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use offshoot_layout::{ControlFile, Lsn, wal_segment};
+use offshoot_layout::Lsn;
 use offshoot_wal::{Record, WalDecoder, WalParams};
+use segments::{params_of, read_segments};
 
 /// As the receiver's reads come, roughly.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -23,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data_dir = PathBuf::from(data_dir);
     let params = params_of(&data_dir, major.parse()?)?;
     let (from, to) = (from.parse()?, to.parse()?);
-    let wal = read_segments(&data_dir.join("pg_wal"), &params, from, to)?;
+    let wal = read_segments(&data_dir, &params, from, to)?;
     let stored = stored_records(params, from, &wal)?;
     for _ in 0..ROUNDS {
         print_rate("next", || decode(params, from, &wal, false))?;
@@ -37,36 +40,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 type Stored = Vec<(Vec<u8>, Lsn)>;
 /// How many, and their bytes.
 type Count = (usize, usize);
-
-fn params_of(data_dir: &Path, major: u32) -> Result<WalParams, Box<dyn Error>> {
-    let control = ControlFile::parse(&std::fs::read(data_dir.join("global/pg_control"))?)?;
-    Ok(WalParams {
-        major,
-        system_id: control.system_identifier,
-        seg_size: control.xlog_seg_size,
-        tli: control.check_point_copy.this_timeline_id,
-    })
-}
-
-/// The bytes from the page that holds `from` up to `to`.
-fn read_segments(
-    directory: &Path,
-    params: &WalParams,
-    from: Lsn,
-    to: Lsn,
-) -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut wal = Vec::new();
-    let mut segment = wal_segment::start_of(from, params.seg_size);
-    let offset = (from.0 - segment.0) as usize;
-    while segment < to {
-        let name = wal_segment::file_name(params.tli, segment, params.seg_size);
-        wal.extend(std::fs::read(directory.join(name))?);
-        segment = Lsn(segment.0 + u64::from(params.seg_size));
-    }
-    wal.truncate(wal.len() - (segment.0 - to.0) as usize);
-    wal.drain(..offset);
-    Ok(wal)
-}
 
 fn decode(
     params: WalParams,
