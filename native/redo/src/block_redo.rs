@@ -101,10 +101,6 @@ fn apply(opcode: &Opcode, change: &BlockChange<'_>, page: &mut Page) -> Result<(
             }
             Ok(())
         }
-        BlockRedo::Unsupported => Err(RedoError::Unsupported {
-            name: opcode.name,
-            lsn: change.record.start,
-        }),
         BlockRedo::Images => Err(malformed(Malformed("block without its image"))),
         BlockRedo::NoBlocks => Err(malformed(Malformed(
             "block reference in a record that has none",
