@@ -91,6 +91,7 @@ INSERT INTO forked SELECT g % 50, g FROM generate_series(1, 1000) g;
 ALTER TABLE forked SET LOGGED;
 INSERT INTO forked SELECT g % 50, g FROM generate_series(1, 500) g;
 ALTER TABLE forked SET UNLOGGED;
+ALTER TABLE forked SET LOGGED;
 
 -- Rolled back, rebuilt, cut off.
 BEGIN;
