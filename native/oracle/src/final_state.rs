@@ -4,9 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use offshoot_layout::page::{
-    SIZE_OF_PAGE_HEADER, is_new, pd_lower, pd_lsn, pd_special, set_pd_lsn,
-};
+use offshoot_layout::page::{SIZE_OF_PAGE_HEADER, is_new, pd_lower, pd_lsn, pd_special};
 use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page};
 
 use crate::arguments::Arguments;
@@ -15,7 +13,7 @@ use crate::error::OracleError;
 use crate::masks::{Mask, brin, btree, generic, gin, gist, hash, heap, sequence, spgist};
 use crate::replay::Replay;
 use crate::report::{Difference, DifferenceKind, FinalReport};
-use crate::verify::{differing, masked_difference};
+use crate::verify::{differing, lsn_difference, masked_difference};
 
 /// # Errors
 /// [`OracleError::Io`].
@@ -112,14 +110,6 @@ fn page_difference(
     let known =
         replay.known_gist.contains(&key) && gist::differs_only_in_tuples_deleted(ours, theirs);
     (!known).then_some(found)
-}
-
-fn lsn_difference(key: BlockKey, ours: &Page, theirs: &Page) -> Option<Difference> {
-    let mut expected = *ours;
-    set_pd_lsn(&mut expected, pd_lsn(theirs));
-    let found = differing(DifferenceKind::Lsn, key, ours, &expected)?;
-    let note = format!("ours {}, theirs {}", pd_lsn(ours), pd_lsn(theirs));
-    Some(Difference { note, ..found })
 }
 
 /// The bits must be the same; but where Postgres logged empty maps (CREATE DATABASE … STRATEGY
