@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use offshoot_layout::page::{SIZE_OF_PAGE_HEADER, is_new, pd_lower, pd_lsn, pd_special};
-use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page};
+use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey};
 
 use crate::arguments::Arguments;
 use crate::base::each_block;
@@ -41,7 +41,7 @@ pub(crate) fn compare(
                 take(&mut report, name, difference);
             }
             None if arguments.base.is_some() => {
-                if let Some(difference) = unknown(key, theirs) {
+                if let Some(difference) = unknown(replay, key, theirs) {
                     take(&mut report, "unknown", Some(difference));
                 }
             }
@@ -60,9 +60,13 @@ pub(crate) fn compare(
 
 /// Pages that no record made. A relation that is extended by several pages at once gets some that
 /// are initialised and never logged; what is beside an init fork is not logged at all.
-fn unknown(key: BlockKey, theirs: &Page) -> Option<Difference> {
-    let logged = pd_lsn(theirs).is_valid();
-    if is_new(theirs) || key.rel.fork == Fork::Fsm || !logged {
+fn unknown(replay: &Replay<'_>, key: BlockKey, theirs: &Page) -> Option<Difference> {
+    let logged = pd_lsn(theirs).is_valid() && !is_new(theirs);
+    let init = RelKey {
+        fork: Fork::Init,
+        ..key.rel
+    };
+    if !logged || key.rel.fork == Fork::Fsm || replay.pages.has_fork(init) {
         return None;
     }
     differing(DifferenceKind::Unknown, key, &[0; BLCKSZ], theirs)
