@@ -80,7 +80,9 @@ export class TenantStore {
   static async open(dir: string, settings: TenantStoreSettings): Promise<TenantStore> {
     const { mapSizeInitialBytes, readersMax, pageCacheBytes } = settings;
     return new TenantStore(
-      await awaiting(() => nativeAddon().openTenant(dir, { mapSizeInitialBytes, readersMax, pageCacheBytes })),
+      await awaiting(() =>
+        nativeAddon().openTenant(dir, { mapSizeInitialBytes, readersMax, pageCacheBytes }),
+      ),
     );
   }
 
