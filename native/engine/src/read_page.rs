@@ -17,6 +17,14 @@ use std::ops::Bound;
 /// Room for a group's records; more are no harm.
 const GROUP_RECORDS_EXPECTED: usize = 64;
 
+/// What a page is made from, and the LSN of that.
+enum Base<'s> {
+    Image(Lsn, Image<'s>),
+    /// The record makes the page of zeros, or has its image.
+    Record(Lsn),
+    Zeros,
+}
+
 impl View {
     /// Makes a page, over whatever `page` held. Behind the fork's end, and where nothing was ever
     /// written, it is zeros; so is every page of a free space map or visibility map that does not exist.
@@ -99,23 +107,37 @@ impl View {
     fn make(&self, key: &BlockKey, void_before: Lsn, page: &mut Page) -> Result<(), EngineError> {
         let mut records = RecordChain::default();
         match self.base_of(key, void_before, &mut records)? {
-            Some(image) => image.decode(page)?,
-            None => page.fill(0),
+            Base::Image(_, image) => image.decode(page)?,
+            Base::Record(_) | Base::Zeros => page.fill(0),
         }
         records.apply(self, key, page)
     }
 
-    /// The newest image, and in `records` what came after it. `None`: the page starts from zeros. At one
+    /// LSN of the newest version that holds all of a relation's page; `None` when there never was one.
+    pub(crate) fn newest_whole(&self, key: &BlockKey) -> Result<Option<Lsn>, EngineError> {
+        let history = self.size_history(&key.rel)?;
+        if history.blocks.is_none_or(|blocks| key.block >= blocks) {
+            return Ok(None);
+        }
+        let void_before = history.void_before(key.block);
+        let base = self.base_of(key, void_before, &mut RecordChain::default())?;
+        Ok(match base {
+            Base::Image(lsn, _) | Base::Record(lsn) => Some(lsn),
+            Base::Zeros => None,
+        })
+    }
+
+    /// The newest version that holds all of the page, and in `records` what came after it. At one
     /// LSN, what `versions` says is newer than what an extent says.
     fn base_of(
         &self,
         key: &BlockKey,
         void_before: Lsn,
         records: &mut RecordChain,
-    ) -> Result<Option<Image<'_>>, EngineError> {
+    ) -> Result<Base<'_>, EngineError> {
         for link in self.chain() {
             if link.lsn < void_before {
-                return Ok(None);
+                return Ok(Base::Zeros);
             }
             let in_extent = self.newest_in_extent(*link, key, void_before)?;
             let filed = in_extent.as_ref().map_or(void_before, |(lsn, _)| *lsn);
@@ -127,29 +149,30 @@ impl View {
                 .range_back(Table::Versions, range.0, range.1)?
             {
                 let (found, value) = entry?;
-                match parse_version(value, lsn_at_end(found).unwrap_or_default())? {
-                    Version::Image(image) => return Ok(Some(image)),
+                let lsn = lsn_at_end(found).unwrap_or_default();
+                match parse_version(value, lsn)? {
+                    Version::Image(image) => return Ok(Base::Image(lsn, image)),
                     Version::Records(group) => {
-                        if self.push_group(group, link.lsn, records)? {
-                            return Ok(None);
+                        if let Some(lsn) = self.push_group(group, link.lsn, records)? {
+                            return Ok(Base::Record(lsn));
                         }
                     }
                 }
             }
-            if let Some((_, image)) = in_extent {
-                return Ok(Some(image));
+            if let Some((lsn, image)) = in_extent {
+                return Ok(Base::Image(lsn, image));
             }
         }
-        Ok(None)
+        Ok(Base::Zeros)
     }
 
-    /// Adds a group's records up to `last`; whether one of them makes the page without anything older.
+    /// Adds a group's records up to `last`; the end of the one that makes the page without anything older.
     fn push_group(
         &self,
         group: RecordGroup<'_>,
         last: Lsn,
         records: &mut RecordChain,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<Option<Lsn>, EngineError> {
         let mut wanted =
             Vec::with_capacity(usize::from(group.chain_length()).min(GROUP_RECORDS_EXPECTED));
         for record in group {
@@ -161,10 +184,10 @@ impl View {
         }
         for record in wanted.iter().rev() {
             if records.push_older(self, record)? {
-                return Ok(true);
+                return Ok(Some(record.end));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The page after everything that is stored, whatever size its fork has by now; zeros when there is
