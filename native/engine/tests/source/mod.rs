@@ -304,7 +304,7 @@ pub fn create_init(relnode: u32) -> RecordDraft {
     record(2, 0x10, 0, words(&[1663, 5, relnode, 3]))
 }
 
-/// Btree/INSERT_LEAF, whatever its redo is.
+/// Btree/INSERT_LEAF of a tuple that is not there: no page can be made of it.
 pub fn insert_leaf(relnode: u32, number: u32) -> RecordDraft {
     let key = BlockKey {
         rel: rel(relnode, Fork::Main),
