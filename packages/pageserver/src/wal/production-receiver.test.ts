@@ -250,7 +250,7 @@ describe('a receiver of production', () => {
     const walsender = new FakeWalsender();
     await start(
       { START_REPLICATION: walsender.answer() },
-      { silenceMsMax: 120, slotCheckIntervalMs: 60_000 },
+      { silenceMsMax: 400, slotCheckIntervalMs: 60_000 },
     );
     await expect.poll(() => walsender.statuses.some(({ asks }) => asks)).toBe(true);
     await expect.poll(() => streams().length, { timeout: 5000 }).toBeGreaterThan(1);
@@ -265,9 +265,9 @@ describe('a receiver of production', () => {
           socket.on('close', () => clearInterval(timer));
         }),
       },
-      { silenceMsMax: 120, slotCheckIntervalMs: 60_000 },
+      { silenceMsMax: 400, slotCheckIntervalMs: 60_000 },
     );
-    await sleep(400);
+    await sleep(1500);
     expect(receiver.view().state).toBe('streaming');
     expect(streams()).toHaveLength(1);
   });
@@ -307,12 +307,12 @@ describe('a receiver of production', () => {
           send();
         }),
       },
-      { inFlightBytesMax: 1024 * 1024, silenceMsMax: 100, slotCheckIntervalMs: 60_000 },
+      { inFlightBytesMax: 1024 * 1024, silenceMsMax: 1000, slotCheckIntervalMs: 60_000 },
     );
     let aheadMax = 0;
     follower.gate = async () => {
       // Longer than the source may be silent: it is held back, so that is our own doing.
-      await sleep(follower.writes === 2 ? 300 : 2);
+      await sleep(follower.writes === 2 ? 1500 : 2);
       aheadMax = Math.max(aheadMax, sent - follower.wal.length);
     };
     receiver.start();
