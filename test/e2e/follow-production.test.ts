@@ -281,7 +281,7 @@ test('gives its slot up past the cap; what is there stays, over restarts too', a
   await waitUntil('the slot is dropped', async () => (await slots()) === 0);
   expect((await ctl(dataDirectory, 'tenant', 'list')).stdout).toMatch(/needs re-import/);
   expect((await ctl(dataDirectory, 'status')).stdout).toMatch(
-    /prod: needs reimport: the source kept \d+ bytes/,
+    /prod: needs re-import.*: the source kept \d+ bytes/,
   );
   expect(daemon.log).toContain('a tenant needs to be imported again');
 

@@ -272,7 +272,7 @@ describe('a receiver of production', () => {
     expect(streams()).toHaveLength(1);
   });
 
-  it('opens its log anew when indexing has failed', async () => {
+  it.each(['indexing', 'writing'])('opens its log anew when %s has failed', async (what) => {
     const walsender = new FakeWalsender();
     const follower = await make({
       START_REPLICATION: walsender.answer((socket) => {
@@ -280,6 +280,7 @@ describe('a receiver of production', () => {
       }),
     });
     follower.gate = async () => {
+      if (what === 'writing') throw baseError('internal', 'no room');
       follower.failed = baseError('internal', 'a record that nobody knows');
       throw new Error('closed');
     };
@@ -287,7 +288,7 @@ describe('a receiver of production', () => {
     await expect.poll(() => streams().length).toBe(2);
     await state().toBe('streaming');
     expect(followers.map(({ closed }) => closed)).toEqual([true, false]);
-    expect(logged[0]).toContain('a record that nobody knows');
+    expect(logged[0]).toContain(what === 'writing' ? 'no room' : 'a record that nobody knows');
     expect(logged[1]).toContain('followed again');
   });
 

@@ -54,6 +54,8 @@ export class ProductionReceiver {
   /** The reason that the log has last told of. */
   #logged: string | undefined;
   #follower: WalFollower | undefined;
+  /** The log could not be written: nobody knows what of the last bytes is on disk before it is opened anew. */
+  #writeFailed = false;
   #attempt: Promise<void> = Promise.resolve();
   #attemptAbort = new AbortController();
   #givingUp: Promise<void> = Promise.resolve();
@@ -180,7 +182,7 @@ export class ProductionReceiver {
         url,
         settings,
         slot,
-        follower,
+        follower: this.#watchingWrites(follower),
         signal: abort.signal,
         onStreaming: () => {
           streamingSince = performance.now();
@@ -193,6 +195,18 @@ export class ProductionReceiver {
       this.#failures = steady ? 1 : this.#failures + 1;
       this.#attemptEnded(this.#follower?.failure() ?? asOffshootError(thrown), abort.signal);
     }
+  }
+
+  #watchingWrites(follower: WalFollower): Pick<WalFollower, 'receivedLsn' | 'write' | 'status'> {
+    return {
+      receivedLsn: () => follower.receivedLsn(),
+      status: () => follower.status(),
+      write: (messages) =>
+        follower.write(messages).catch((error: unknown) => {
+          this.#writeFailed = true;
+          throw error;
+        }),
+    };
   }
 
   #streams(): void {
@@ -225,12 +239,13 @@ export class ProductionReceiver {
     }
   }
 
-  /** One whose indexing has failed is opened anew: the log holds all that it has not indexed. */
+  /** One that failed is opened anew: the log holds all that is not indexed. */
   async #openFollower(): Promise<WalFollower> {
-    if (this.#follower !== undefined && this.#follower.failure() === undefined) {
+    if (this.#follower !== undefined && !this.#writeFailed && this.#follower.failure() === undefined) {
       return this.#follower;
     }
     await this.#closeFollower();
+    this.#writeFailed = false;
     const follower = await this.#options.openFollower(() => this.#progressed());
     this.#follower = follower;
     const failure = follower.failure();
