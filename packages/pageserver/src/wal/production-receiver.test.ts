@@ -238,7 +238,7 @@ describe('a receiver of production', () => {
 
   it('drops the slot that a former daemon gave up, and does not stream', async () => {
     await make({});
-    receiver.startGivenUp({ code: 'replication_slot_lost', message: 'too much WAL' });
+    receiver.startGivenUp({ code: 'replication_slot_lost', message: 'too much WAL' }, 'to_be_dropped');
     await expect.poll(() => dropped).toBe(1);
     expect(receiver.view()).toMatchObject({ state: 'needs_reimport', reason: { message: 'too much WAL' } });
     expect(streams()).toEqual([]);

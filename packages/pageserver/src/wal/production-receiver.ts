@@ -82,9 +82,12 @@ export class ProductionReceiver {
     });
   }
 
-  /** In place of `start` for a tenant that needs to be imported again: the slot may still have to be dropped. */
-  startGivenUp(reason: Reason): void {
+  /** In place of `start` for a tenant that needs to be imported again; the slot may still have to be dropped. */
+  startGivenUp(reason: Reason, slot: 'to_be_dropped' | 'dropped'): void {
     this.#reason = reason;
+    if (slot === 'dropped') {
+      this.#leaveSlot.abort();
+    }
     // What the log holds that is not indexed yet can still be read.
     this.#attempt = this.#openFollower().then(
       () => undefined,
