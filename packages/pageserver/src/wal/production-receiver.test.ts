@@ -7,6 +7,7 @@ import {
   errorResponse,
   type FakeSource,
   fakeSource,
+  message,
   reply,
   resultSet,
 } from '../import/testing/fake-source.js';
@@ -134,6 +135,17 @@ describe('a receiver of production', () => {
     );
     expect(openMax).toBe(1);
     expect(followers).toHaveLength(1);
+  });
+
+  it('looks again at once when the source ends its timeline', async () => {
+    const walsender = new FakeWalsender();
+    await start({
+      START_REPLICATION: walsender.answer((socket) => {
+        if (walsender.sockets.length === 1) socket.write(message('c'));
+      }),
+    });
+    await expect.poll(() => streams().length).toBe(2);
+    await state().toBe('streaming');
   });
 
   it('says why it waits, and for how long, without the password', async () => {
