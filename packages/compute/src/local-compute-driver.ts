@@ -97,6 +97,7 @@ export class LocalComputeDriver implements ComputeDriver {
       dataDirectory: compute.paths.dataDirectory,
       logFile: compute.paths.logFile,
       ended: compute.ended,
+      flushedLsn: (flushSignal) => askFlushedLsn(compute.socketDirectory, start.connectedAs, flushSignal),
       ...start,
     };
   }
@@ -136,7 +137,11 @@ export class LocalComputeDriver implements ComputeDriver {
   async close(): Promise<void> {
     this.#state = 'closed';
     clearInterval(this.#logCheck);
-    await Promise.all([...this.#computes.values()].map((compute) => compute.stop('immediate')));
+    await Promise.all(
+      [...this.#computes.values()].map((compute) =>
+        compute.stop(compute.spec.wal === undefined ? 'immediate' : 'fast'),
+      ),
+    );
   }
 
   #admit(spec: ComputeSpec): LocalCompute {
