@@ -119,6 +119,17 @@ async function buildNative() {
   });
 }
 
+/** The program that judges redo by Postgres' own page images; only tests need it. */
+export async function buildOracle() {
+  const crates = ['oracle', 'redo', 'wal', 'layout'].flatMap((name) =>
+    filesUnder(join(root, 'native', name)),
+  );
+  const sources = crates.concat(['Cargo.toml', 'Cargo.lock'].map((name) => join(root, 'native', name)));
+  await stamped('oracle', sources, [join(targetDirectory(), 'release', 'oracle')], () =>
+    run('cargo', ['build', '--release', '--locked', '-p', 'offshoot-oracle'], { cwd: join(root, 'native') }),
+  );
+}
+
 /** Where cargo puts what it builds: CARGO_TARGET_DIR, else native/target. */
 export function targetDirectory() {
   return process.env.CARGO_TARGET_DIR ?? join(root, 'native', 'target');

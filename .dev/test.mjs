@@ -1,7 +1,7 @@
 // `npm test`: everything that a change must pass, and one line at the end that sums up all runners.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { root, run, setUp } from './steps.mjs';
+import { buildOracle, root, run, setUp } from './steps.mjs';
 
 const out = join(root, '.dev', 'out');
 const bin = (name) => join(root, 'node_modules', '.bin', name);
@@ -109,6 +109,7 @@ async function typesOfAddonAreFresh() {
 try {
   mkdirSync(out, { recursive: true });
   await setUp();
+  await buildOracle();
 } catch (error) {
   process.stdout.write(`${error.message}\n0 passed, 1 failed\n`);
   process.exit(1);
@@ -138,6 +139,7 @@ else
   );
 await runner('unit tests', () => vitest('unit'));
 await runner('end-to-end tests', () => vitest('e2e'));
+await runner('redo oracle', () => vitest('oracle'));
 await check('bench smoke', () =>
   run(process.execPath, ['bench/dist/main.js', '--smoke'], { output: 'inherit' }),
 );

@@ -34,7 +34,10 @@ export declare class TarStream {
 
 /** An open store; see `openTenant`. */
 export declare class Tenant {
-  /** Makes a timeline known; its parent must be. Again: moves lastRecordLsn and readableFrom. */
+  /**
+   * Makes a timeline known; its parent must be. Its last record may be a later one that is in the store.
+   * Again: moves lastRecordLsn and readableFrom.
+   */
   attach(spec: TimelineOptions): void
   /** Forgets a timeline; its data stays in the store. */
   detach(index: number): void
@@ -47,12 +50,51 @@ export declare class Tenant {
   relations(index: number, spc: number, db: number, at: bigint): Promise<Buffer>
   /** Begins a tar archive of a data directory. */
   baseBackup(index: number, options: BackupOptions): Promise<TarStream>
+  /**
+   * Opens the WAL log of a timeline, and indexes what is in it. `onProgress` hears of each commit: how far
+   * the store has come, and before which byte of the log everything is settled; and of 0, 0 when indexing
+   * ended for good.
+   */
+  followWal(options: WalLogOptions, onProgress: (arg0: bigint, arg1: bigint) => void): Promise<WalFollower>
   /** Begins to import a cluster as a new root timeline. */
   beginImport(options: ImportSettings): ImportSession
   stats(): Promise<TenantStats>
   /** End of the last record that is in the store. */
   lastRecordLsn(index: number): bigint
   /** Waits for what is being read or written. */
+  close(): Promise<void>
+}
+
+/** A timeline's WAL log while it may grow; see `Tenant.followWal`. */
+export declare class WalFollower {
+  /** The next byte wanted; those before it are in the log, on disk. */
+  receivedLsn(): bigint
+  /** End of the last record that is in the store. */
+  indexedLsn(): bigint
+  /** All bytes of the log before it are indexed, as far as they are whole records. */
+  settledLsn(): bigint
+  /** Why indexing ended for good. */
+  failure(): NativeError | null
+  /**
+   * Bodies of a walsender's CopyData messages, in order; they must not change before the promise
+   * settles. Answers the body of the status update to send.
+   */
+  write(messages: Array<Uint8Array>): Promise<Buffer>
+  /** The body of a status update. */
+  status(): Buffer
+  /**
+   * Asks that the log be indexed up to `lsn`, or as far as it has come; answers the position that
+   * settledLsn will reach.
+   */
+  want(at?: bigint | undefined | null): bigint
+  /**
+   * Connects to a Postgres of this machine and receives its WAL on a thread of its own. `onEnd` hears
+   * how that ended: `stopped`, `ended` (by the server), or `failed` with the failure.
+   */
+  startReceiving(options: WalSourceOptions, onEnd: (arg0: string, arg1?: NativeError | undefined | null) => void): Promise<void>
+  /** Ends receiving soon; `onEnd` hears of it. */
+  stopReceiving(): void
+  /** Commits what is indexed and ends. What is in the log is indexed when it is opened again. */
   close(): Promise<void>
 }
 
@@ -166,9 +208,34 @@ export interface UnsupportedRecords {
   count: number
 }
 
+export interface WalLogOptions {
+  index: number
+  /** Directory of the log; made if it is not there. */
+  dir: string
+  /** Postgres' timeline number (TLI). */
+  timelineId: number
+  segmentBytes: number
+  major: number
+  systemId: bigint
+  /** LSN of the first record of a WAL that follows on nothing that is there. */
+  walStart?: bigint
+  /** Indexed WAL that nobody waits for is committed after so long. */
+  indexIntervalMs: number
+}
+
 /** How far the WAL is stored. */
 export interface WalPosition {
   /** End of the last whole record. */
   lsn: bigint
   records: number
+}
+
+export interface WalSourceOptions {
+  socketPath: string
+  user: string
+  /** What synchronous_standby_names calls us. */
+  applicationName: string
+  slot: string
+  /** How often the source hears of us when there is no WAL. */
+  statusIntervalMs: number
 }

@@ -66,7 +66,7 @@ impl From<EngineError> for Failure {
 }
 
 /// Stable names; `packages/engine` gives each its meaning for users.
-fn code(error: &EngineError) -> &'static str {
+pub fn code(error: &EngineError) -> &'static str {
     match error {
         EngineError::Store(error) => store_code(error),
         EngineError::UnknownTimeline(_)

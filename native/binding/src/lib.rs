@@ -12,4 +12,5 @@ mod lock;
 mod numbers;
 mod tar_stream;
 mod tenant;
+mod wal_follower;
 mod work;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use napi::Env;
-use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, Uint8Array};
+use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, FnArgs, Function, Uint8Array};
 use napi_derive::napi;
 use offshoot_engine::base_backup::{BaseBackupOptions, Contents, WalSegment};
 use offshoot_engine::import::ImportOptions;
@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::import_session::ImportSession;
 use crate::numbers::{bigint, lsn, unsigned};
 use crate::tar_stream::TarStream;
+use crate::wal_follower::{self, WalFollower, WalLogOptions};
 use crate::work::{Reply, Work, now, promise};
 
 /// Limits of a tenant's store.
@@ -112,7 +113,8 @@ pub fn open_tenant(dir: String, options: TenantOptions) -> AsyncTask<Work<Tenant
 
 #[napi]
 impl Tenant {
-    /// Makes a timeline known; its parent must be. Again: moves lastRecordLsn and readableFrom.
+    /// Makes a timeline known; its parent must be. Its last record may be a later one that is in the store.
+    /// Again: moves lastRecordLsn and readableFrom.
     #[napi]
     pub fn attach(&self, env: &Env, spec: TimelineOptions) -> napi::Result<()> {
         now(env, || {
@@ -125,7 +127,7 @@ impl Tenant {
                     ));
                 }
             };
-            self.engine.attach(&TimelineSpec {
+            self.engine.attach_stored(&TimelineSpec {
                 index: spec.index,
                 parent,
                 last_record_lsn: lsn("lastRecordLsn", &spec.last_record_lsn)?,
@@ -179,6 +181,18 @@ impl Tenant {
             let options = backup_options(&options)?;
             Ok(TarStream::new(engine.base_backup(index, &options)?))
         })
+    }
+
+    /// Opens the WAL log of a timeline, and indexes what is in it. `onProgress` hears of each commit: how far
+    /// the store has come, and before which byte of the log everything is settled; and of 0, 0 when indexing
+    /// ended for good.
+    #[napi(ts_return_type = "Promise<WalFollower>")]
+    pub fn follow_wal(
+        &self,
+        options: WalLogOptions,
+        on_progress: Function<'_, FnArgs<(BigInt, BigInt)>, ()>,
+    ) -> napi::Result<AsyncTask<Work<WalFollower>>> {
+        wal_follower::follow(&self.engine, options, &on_progress)
     }
 
     /// Begins to import a cluster as a new root timeline.

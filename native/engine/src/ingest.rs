@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BLCKSZ, BlockKey, ControlFile, Fork, Lsn, Page, RelKey, SlruKind};
-use offshoot_redo::opcode::{BlockRedo, ImplicitRedo, Opcode};
+use offshoot_redo::opcode::{ImplicitRedo, Opcode};
 use offshoot_redo::rmgr_table::OPCODES;
 use offshoot_redo::{
     Effect, OriginAdvance, PageBase, RedoContext, RedoError, SlruTruncation, Target, record_name,
@@ -107,6 +107,19 @@ impl Ingest {
     #[must_use]
     pub fn position(&self) -> Lsn {
         self.decoder.position()
+    }
+
+    /// End of the last record that is committed.
+    #[must_use]
+    pub fn committed(&self) -> Lsn {
+        self.committed
+    }
+
+    /// Start of the last record; `None` when what comes follows on nothing.
+    #[must_use]
+    pub fn last_record_start(&self) -> Option<Lsn> {
+        let start = self.state.last_record_start;
+        start.is_valid().then_some(start)
     }
 
     /// Records taken in so far.
@@ -445,10 +458,7 @@ fn record_at(record: &Record, block_id: u8, base: PageBase) -> RecordAt {
 }
 
 fn names_without_redo() -> impl Iterator<Item = &'static str> {
-    let lacks_redo = |opcode: &&Opcode| {
-        matches!(opcode.blocks, BlockRedo::Unsupported)
-            || matches!(opcode.implicit, Some(ImplicitRedo::Unsupported))
-    };
+    let lacks_redo = |opcode: &&Opcode| matches!(opcode.implicit, Some(ImplicitRedo::Unsupported));
     let opcodes = OPCODES.iter().filter(lacks_redo);
     opcodes.map(|opcode| opcode.name)
 }

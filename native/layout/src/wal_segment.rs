@@ -38,6 +38,21 @@ pub fn file_name(tli: u32, lsn: Lsn, seg_size: u32) -> String {
     )
 }
 
+/// TLI and start of the segment that a file is named after; `None` for any other name.
+#[must_use]
+pub fn parse_file_name(name: &str, seg_size: u32) -> Option<(u32, Lsn)> {
+    let digits = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
+    if name.len() != 24 || !name.bytes().all(digits) {
+        return None;
+    }
+    let number = |at: usize| u32::from_str_radix(name.get(at..at + 8)?, 16).ok();
+    let within = u64::from(number(16)?).checked_mul(u64::from(seg_size))?;
+    let start = within
+        .checked_add(u64::from(number(8)?) << 32)
+        .filter(|_| within < 1 << 32)?;
+    Some((number(0)?, Lsn(start)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +67,23 @@ mod tests {
         ];
         for (tli, lsn, seg_size, name) in cases {
             assert_eq!(file_name(tli, Lsn(lsn), seg_size), name);
+            let start = start_of(Lsn(lsn), seg_size);
+            assert_eq!(parse_file_name(name, seg_size), Some((tli, start)));
+        }
+    }
+
+    #[test]
+    fn other_names_are_none() {
+        for name in [
+            "",
+            "00000001000000000000000",
+            "0000000100000000000000011",
+            "00000001000000000000000a",
+            "000000010000000000000001.partial",
+            "00000001.history",
+            "000000010000000000000100",
+        ] {
+            assert_eq!(parse_file_name(name, 16 << 20), None, "{name}");
         }
     }
 

@@ -38,8 +38,6 @@ pub enum BlockRedo {
     Images,
     /// By this function, unless an image to apply makes it unnecessary.
     Apply(BlockApply),
-    /// Not implemented: only an image to apply can be redone.
-    Unsupported,
 }
 
 /// Pages that a record changes without a block reference, and without stamping them.

@@ -2,18 +2,18 @@
 //!
 //! A row says what the record is called and what it does. A row without a word about blocks,
 //! effects, SLRUs or checkpoint state is a record type that changes nothing we keep.
-//! `Unsupported` rows wait for redo; a new resource manager is a folder in `rmgr` and its rows.
+//! A new resource manager is a folder in `rmgr` and its rows.
 
 use offshoot_wal::Record;
 
 use crate::context::RedoContext;
 use crate::error::RedoError;
-use crate::opcode::BlockRedo::{Apply, Images, Unsupported};
+use crate::opcode::BlockRedo::{Apply, Images};
 use crate::opcode::ImplicitRedo::{self, VmClears};
 use crate::opcode::Opcode;
 use crate::rmgr::{
-    clog, commit_ts, dbase, heap, heap2, multixact, relmap, replorigin, smgr, standby, tblspc,
-    xact, xlog,
+    brin, btree, clog, commit_ts, dbase, generic, gin, gist, hash, heap, heap2, multixact, relmap,
+    replorigin, seq, smgr, spgist, standby, tblspc, xact, xlog,
 };
 
 /// The major version whose record types these are.
@@ -81,11 +81,6 @@ const fn xact(opcode: u8, name: &'static str) -> Opcode {
     Opcode::new(RM_XACT, opcode, XACT, name)
 }
 
-/// A record type whose page redo is not there yet.
-const fn pages(rmid: u8, opcode: u8, name: &'static str) -> Opcode {
-    op(rmid, opcode, name).blocks(Unsupported)
-}
-
 /// The table. Heap, Heap2 and BRIN records with bit 0x80 (`+INIT`) build their page anew.
 #[rustfmt::skip] // one row per line, so that it reads as a table
 pub const OPCODES: [Opcode; 123] = [
@@ -136,93 +131,93 @@ pub const OPCODES: [Opcode; 123] = [
     op(RM_STANDBY, 0x20, "Standby/INVALIDATIONS"),
 
     op(RM_HEAP2, 0x00, "Heap2/REWRITE"), // files of logical decoding, which we do not keep
-    pages(RM_HEAP2, 0x10, "Heap2/PRUNE"),
-    pages(RM_HEAP2, 0x20, "Heap2/VACUUM"),
-    pages(RM_HEAP2, 0x30, "Heap2/FREEZE_PAGE"),
-    pages(RM_HEAP2, 0x40, "Heap2/VISIBLE"),
-    pages(RM_HEAP2, 0x50, "Heap2/MULTI_INSERT").implicit(VmClears(heap2::multi_insert_clears)),
-    pages(RM_HEAP2, 0xD0, "Heap2/MULTI_INSERT+INIT").implicit(VmClears(heap2::multi_insert_clears)),
-    pages(RM_HEAP2, 0x60, "Heap2/LOCK_UPDATED").implicit(VmClears(heap::lock_clears)),
+    op(RM_HEAP2, 0x10, "Heap2/PRUNE").blocks(Apply(heap2::prune)),
+    op(RM_HEAP2, 0x20, "Heap2/VACUUM").blocks(Apply(heap2::vacuum)),
+    op(RM_HEAP2, 0x30, "Heap2/FREEZE_PAGE").blocks(Apply(heap2::freeze_page)),
+    op(RM_HEAP2, 0x40, "Heap2/VISIBLE").blocks(Apply(heap2::visible)),
+    op(RM_HEAP2, 0x50, "Heap2/MULTI_INSERT").blocks(Apply(heap2::multi_insert)).implicit(VmClears(heap2::multi_insert_clears)),
+    op(RM_HEAP2, 0xD0, "Heap2/MULTI_INSERT+INIT").blocks(Apply(heap2::multi_insert)).implicit(VmClears(heap2::multi_insert_clears)),
+    op(RM_HEAP2, 0x60, "Heap2/LOCK_UPDATED").blocks(Apply(heap2::lock_updated)).implicit(VmClears(heap::lock_clears)),
     op(RM_HEAP2, 0x70, "Heap2/NEW_CID"),
 
-    pages(RM_HEAP, 0x00, "Heap/INSERT").implicit(VmClears(heap::insert_clears)),
-    pages(RM_HEAP, 0x80, "Heap/INSERT+INIT").implicit(VmClears(heap::insert_clears)),
-    pages(RM_HEAP, 0x10, "Heap/DELETE").implicit(VmClears(heap::delete_clears)),
-    pages(RM_HEAP, 0x20, "Heap/UPDATE").implicit(VmClears(heap::update_clears)),
-    pages(RM_HEAP, 0xA0, "Heap/UPDATE+INIT").implicit(VmClears(heap::update_clears)),
+    op(RM_HEAP, 0x00, "Heap/INSERT").blocks(Apply(heap::insert)).implicit(VmClears(heap::insert_clears)),
+    op(RM_HEAP, 0x80, "Heap/INSERT+INIT").blocks(Apply(heap::insert)).implicit(VmClears(heap::insert_clears)),
+    op(RM_HEAP, 0x10, "Heap/DELETE").blocks(Apply(heap::delete)).implicit(VmClears(heap::delete_clears)),
+    op(RM_HEAP, 0x20, "Heap/UPDATE").blocks(Apply(heap::update)).implicit(VmClears(heap::update_clears)),
+    op(RM_HEAP, 0xA0, "Heap/UPDATE+INIT").blocks(Apply(heap::update)).implicit(VmClears(heap::update_clears)),
     op(RM_HEAP, 0x30, "Heap/TRUNCATE"), // for logical decoding
-    pages(RM_HEAP, 0x40, "Heap/HOT_UPDATE").implicit(VmClears(heap::update_clears)),
-    pages(RM_HEAP, 0xC0, "Heap/HOT_UPDATE+INIT").implicit(VmClears(heap::update_clears)),
-    pages(RM_HEAP, 0x50, "Heap/HEAP_CONFIRM"),
-    pages(RM_HEAP, 0x60, "Heap/LOCK").implicit(VmClears(heap::lock_clears)),
-    pages(RM_HEAP, 0x70, "Heap/INPLACE"),
+    op(RM_HEAP, 0x40, "Heap/HOT_UPDATE").blocks(Apply(heap::update)).implicit(VmClears(heap::update_clears)),
+    op(RM_HEAP, 0xC0, "Heap/HOT_UPDATE+INIT").blocks(Apply(heap::update)).implicit(VmClears(heap::update_clears)),
+    op(RM_HEAP, 0x50, "Heap/HEAP_CONFIRM").blocks(Apply(heap::confirm)),
+    op(RM_HEAP, 0x60, "Heap/LOCK").blocks(Apply(heap::lock)).implicit(VmClears(heap::lock_clears)),
+    op(RM_HEAP, 0x70, "Heap/INPLACE").blocks(Apply(heap::inplace)),
 
-    pages(RM_BTREE, 0x00, "Btree/INSERT_LEAF"),
-    pages(RM_BTREE, 0x10, "Btree/INSERT_UPPER"),
-    pages(RM_BTREE, 0x20, "Btree/INSERT_META"),
-    pages(RM_BTREE, 0x30, "Btree/SPLIT_L"),
-    pages(RM_BTREE, 0x40, "Btree/SPLIT_R"),
-    pages(RM_BTREE, 0x50, "Btree/INSERT_POST"),
-    pages(RM_BTREE, 0x60, "Btree/DEDUP"),
-    pages(RM_BTREE, 0x70, "Btree/DELETE"),
-    pages(RM_BTREE, 0x80, "Btree/UNLINK_PAGE"),
-    pages(RM_BTREE, 0x90, "Btree/UNLINK_PAGE_META"),
-    pages(RM_BTREE, 0xA0, "Btree/NEWROOT"),
-    pages(RM_BTREE, 0xB0, "Btree/MARK_PAGE_HALFDEAD"),
-    pages(RM_BTREE, 0xC0, "Btree/VACUUM"),
+    op(RM_BTREE, 0x00, "Btree/INSERT_LEAF").blocks(Apply(btree::insert_leaf)),
+    op(RM_BTREE, 0x10, "Btree/INSERT_UPPER").blocks(Apply(btree::insert_upper)),
+    op(RM_BTREE, 0x20, "Btree/INSERT_META").blocks(Apply(btree::insert_meta)),
+    op(RM_BTREE, 0x30, "Btree/SPLIT_L").blocks(Apply(btree::split_l)),
+    op(RM_BTREE, 0x40, "Btree/SPLIT_R").blocks(Apply(btree::split_r)),
+    op(RM_BTREE, 0x50, "Btree/INSERT_POST").blocks(Apply(btree::insert_post)),
+    op(RM_BTREE, 0x60, "Btree/DEDUP").blocks(Apply(btree::dedup)),
+    op(RM_BTREE, 0x70, "Btree/DELETE").blocks(Apply(btree::delete)),
+    op(RM_BTREE, 0x80, "Btree/UNLINK_PAGE").blocks(Apply(btree::unlink_page)),
+    op(RM_BTREE, 0x90, "Btree/UNLINK_PAGE_META").blocks(Apply(btree::unlink_page_meta)),
+    op(RM_BTREE, 0xA0, "Btree/NEWROOT").blocks(Apply(btree::newroot)),
+    op(RM_BTREE, 0xB0, "Btree/MARK_PAGE_HALFDEAD").blocks(Apply(btree::mark_page_halfdead)),
+    op(RM_BTREE, 0xC0, "Btree/VACUUM").blocks(Apply(btree::vacuum)),
     op(RM_BTREE, 0xD0, "Btree/REUSE_PAGE"),
-    pages(RM_BTREE, 0xE0, "Btree/META_CLEANUP"),
+    op(RM_BTREE, 0xE0, "Btree/META_CLEANUP").blocks(Apply(btree::meta_cleanup)),
 
-    pages(RM_HASH, 0x00, "Hash/INIT_META_PAGE"),
-    pages(RM_HASH, 0x10, "Hash/INIT_BITMAP_PAGE"),
-    pages(RM_HASH, 0x20, "Hash/INSERT"),
-    pages(RM_HASH, 0x30, "Hash/ADD_OVFL_PAGE"),
-    pages(RM_HASH, 0x40, "Hash/SPLIT_ALLOCATE_PAGE").changed_after_image(&[0]),
+    op(RM_HASH, 0x00, "Hash/INIT_META_PAGE").blocks(Apply(hash::init_meta_page)),
+    op(RM_HASH, 0x10, "Hash/INIT_BITMAP_PAGE").blocks(Apply(hash::init_bitmap_page)),
+    op(RM_HASH, 0x20, "Hash/INSERT").blocks(Apply(hash::insert)),
+    op(RM_HASH, 0x30, "Hash/ADD_OVFL_PAGE").blocks(Apply(hash::add_ovfl_page)),
+    op(RM_HASH, 0x40, "Hash/SPLIT_ALLOCATE_PAGE").blocks(Apply(hash::split_allocate_page)).changed_after_image(&[0]),
     op(RM_HASH, 0x50, "Hash/SPLIT_PAGE").blocks(Images),
-    pages(RM_HASH, 0x60, "Hash/SPLIT_COMPLETE").changed_after_image(&[0, 1]),
-    pages(RM_HASH, 0x70, "Hash/MOVE_PAGE_CONTENTS"),
-    pages(RM_HASH, 0x80, "Hash/SQUEEZE_PAGE"),
-    pages(RM_HASH, 0x90, "Hash/DELETE"),
-    pages(RM_HASH, 0xA0, "Hash/SPLIT_CLEANUP"),
-    pages(RM_HASH, 0xB0, "Hash/UPDATE_META_PAGE"),
-    pages(RM_HASH, 0xC0, "Hash/VACUUM_ONE_PAGE"),
+    op(RM_HASH, 0x60, "Hash/SPLIT_COMPLETE").blocks(Apply(hash::split_complete)).changed_after_image(&[0, 1]),
+    op(RM_HASH, 0x70, "Hash/MOVE_PAGE_CONTENTS").blocks(Apply(hash::move_page_contents)),
+    op(RM_HASH, 0x80, "Hash/SQUEEZE_PAGE").blocks(Apply(hash::squeeze_page)),
+    op(RM_HASH, 0x90, "Hash/DELETE").blocks(Apply(hash::delete)),
+    op(RM_HASH, 0xA0, "Hash/SPLIT_CLEANUP").blocks(Apply(hash::split_cleanup)),
+    op(RM_HASH, 0xB0, "Hash/UPDATE_META_PAGE").blocks(Apply(hash::update_meta_page)),
+    op(RM_HASH, 0xC0, "Hash/VACUUM_ONE_PAGE").blocks(Apply(hash::vacuum_one_page)),
 
-    pages(RM_GIN, 0x10, "Gin/CREATE_PTREE"),
-    pages(RM_GIN, 0x20, "Gin/INSERT"),
-    pages(RM_GIN, 0x30, "Gin/SPLIT"),
+    op(RM_GIN, 0x10, "Gin/CREATE_PTREE").blocks(Apply(gin::create_ptree)),
+    op(RM_GIN, 0x20, "Gin/INSERT").blocks(Apply(gin::insert)),
+    op(RM_GIN, 0x30, "Gin/SPLIT").blocks(Apply(gin::split)),
     op(RM_GIN, 0x40, "Gin/VACUUM_PAGE").blocks(Images),
-    pages(RM_GIN, 0x50, "Gin/DELETE_PAGE"),
-    pages(RM_GIN, 0x60, "Gin/UPDATE_META_PAGE"),
-    pages(RM_GIN, 0x70, "Gin/INSERT_LISTPAGE"),
-    pages(RM_GIN, 0x80, "Gin/DELETE_LISTPAGE"),
-    pages(RM_GIN, 0x90, "Gin/VACUUM_DATA_LEAF_PAGE"),
+    op(RM_GIN, 0x50, "Gin/DELETE_PAGE").blocks(Apply(gin::delete_page)),
+    op(RM_GIN, 0x60, "Gin/UPDATE_META_PAGE").blocks(Apply(gin::update_meta_page)),
+    op(RM_GIN, 0x70, "Gin/INSERT_LISTPAGE").blocks(Apply(gin::insert_listpage)),
+    op(RM_GIN, 0x80, "Gin/DELETE_LISTPAGE").blocks(Apply(gin::delete_listpage)),
+    op(RM_GIN, 0x90, "Gin/VACUUM_DATA_LEAF_PAGE").blocks(Apply(gin::vacuum_data_leaf_page)),
 
-    pages(RM_GIST, 0x00, "Gist/PAGE_UPDATE").changed_after_image(&[1]),
-    pages(RM_GIST, 0x10, "Gist/DELETE"),
+    op(RM_GIST, 0x00, "Gist/PAGE_UPDATE").blocks(Apply(gist::page_update)).changed_after_image(&[1]),
+    op(RM_GIST, 0x10, "Gist/DELETE").blocks(Apply(gist::delete)),
     op(RM_GIST, 0x20, "Gist/PAGE_REUSE"),
-    pages(RM_GIST, 0x30, "Gist/PAGE_SPLIT").changed_after_image(&[0]),
-    pages(RM_GIST, 0x60, "Gist/PAGE_DELETE"),
+    op(RM_GIST, 0x30, "Gist/PAGE_SPLIT").blocks(Apply(gist::page_split)).changed_after_image(&[0]),
+    op(RM_GIST, 0x60, "Gist/PAGE_DELETE").blocks(Apply(gist::page_delete)),
     op(RM_GIST, 0x70, "Gist/ASSIGN_LSN"),
 
-    pages(RM_SEQ, 0x00, "Sequence/LOG"),
+    op(RM_SEQ, 0x00, "Sequence/LOG").blocks(Apply(seq::log)),
 
-    pages(RM_SPGIST, 0x10, "SPGist/ADD_LEAF"),
-    pages(RM_SPGIST, 0x20, "SPGist/MOVE_LEAFS"),
-    pages(RM_SPGIST, 0x30, "SPGist/ADD_NODE"),
-    pages(RM_SPGIST, 0x40, "SPGist/SPLIT_TUPLE"),
-    pages(RM_SPGIST, 0x50, "SPGist/PICKSPLIT"),
-    pages(RM_SPGIST, 0x60, "SPGist/VACUUM_LEAF"),
-    pages(RM_SPGIST, 0x70, "SPGist/VACUUM_ROOT"),
-    pages(RM_SPGIST, 0x80, "SPGist/VACUUM_REDIRECT"),
+    op(RM_SPGIST, 0x10, "SPGist/ADD_LEAF").blocks(Apply(spgist::add_leaf)),
+    op(RM_SPGIST, 0x20, "SPGist/MOVE_LEAFS").blocks(Apply(spgist::move_leafs)),
+    op(RM_SPGIST, 0x30, "SPGist/ADD_NODE").blocks(Apply(spgist::add_node)),
+    op(RM_SPGIST, 0x40, "SPGist/SPLIT_TUPLE").blocks(Apply(spgist::split_tuple)),
+    op(RM_SPGIST, 0x50, "SPGist/PICKSPLIT").blocks(Apply(spgist::pick_split)),
+    op(RM_SPGIST, 0x60, "SPGist/VACUUM_LEAF").blocks(Apply(spgist::vacuum_leaf)),
+    op(RM_SPGIST, 0x70, "SPGist/VACUUM_ROOT").blocks(Apply(spgist::vacuum_root)),
+    op(RM_SPGIST, 0x80, "SPGist/VACUUM_REDIRECT").blocks(Apply(spgist::vacuum_redirect)),
 
-    pages(RM_BRIN, 0x00, "BRIN/CREATE_INDEX"),
-    pages(RM_BRIN, 0x10, "BRIN/INSERT"),
-    pages(RM_BRIN, 0x90, "BRIN/INSERT+INIT"),
-    pages(RM_BRIN, 0x20, "BRIN/UPDATE"),
-    pages(RM_BRIN, 0xA0, "BRIN/UPDATE+INIT"),
-    pages(RM_BRIN, 0x30, "BRIN/SAMEPAGE_UPDATE"),
-    pages(RM_BRIN, 0x40, "BRIN/REVMAP_EXTEND"),
-    pages(RM_BRIN, 0x50, "BRIN/DESUMMARIZE"),
+    op(RM_BRIN, 0x00, "BRIN/CREATE_INDEX").blocks(Apply(brin::create_index)),
+    op(RM_BRIN, 0x10, "BRIN/INSERT").blocks(Apply(brin::insert)),
+    op(RM_BRIN, 0x90, "BRIN/INSERT+INIT").blocks(Apply(brin::insert)),
+    op(RM_BRIN, 0x20, "BRIN/UPDATE").blocks(Apply(brin::update)),
+    op(RM_BRIN, 0xA0, "BRIN/UPDATE+INIT").blocks(Apply(brin::update)),
+    op(RM_BRIN, 0x30, "BRIN/SAMEPAGE_UPDATE").blocks(Apply(brin::samepage_update)),
+    op(RM_BRIN, 0x40, "BRIN/REVMAP_EXTEND").blocks(Apply(brin::revmap_extend)),
+    op(RM_BRIN, 0x50, "BRIN/DESUMMARIZE").blocks(Apply(brin::desummarize)),
 
     op(RM_COMMIT_TS, 0x00, "CommitTs/ZEROPAGE").slru(commit_ts::ZEROPAGE_SLRU),
     op(RM_COMMIT_TS, 0x10, "CommitTs/TRUNCATE").effects(commit_ts::truncate).check_point(commit_ts::truncate_state),
@@ -230,7 +225,7 @@ pub const OPCODES: [Opcode; 123] = [
     op(RM_REPLORIGIN, 0x00, "ReplicationOrigin/SET").effects(replorigin::set),
     op(RM_REPLORIGIN, 0x10, "ReplicationOrigin/DROP").effects(replorigin::drop),
 
-    pages(RM_GENERIC, 0x00, "Generic/Generic"),
+    op(RM_GENERIC, 0x00, "Generic/Generic").blocks(Apply(generic::apply)),
 
     op(RM_LOGICALMSG, 0x00, "LogicalMessage/MESSAGE"),
 ];

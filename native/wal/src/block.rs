@@ -14,6 +14,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use offshoot_layout::{BLCKSZ, BlockKey, Fork, RelKey};
 
 use crate::record::Cursor;
@@ -38,6 +40,9 @@ pub struct BlockRef {
     /// The block's own data within the record's bytes; empty if it has none.
     pub data: Range<usize>,
 }
+
+/// A record's block references; few records have more than two.
+pub type BlockRefs = SmallVec<[BlockRef; 2]>;
 
 /// A full-page image inside a record.
 #[derive(Clone, PartialEq, Eq, Debug)]

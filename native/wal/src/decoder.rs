@@ -1,18 +1,23 @@
 //! From stream bytes, in chunks of any size, to records.
 
 mod input;
+mod machine;
+mod overwritten;
 mod page;
 mod partial;
+mod resume;
 
-use offshoot_layout::{Lsn, le, wal_page, wal_segment};
+use offshoot_layout::Lsn;
 
-use crate::{
-    RECORD_BYTES_MAX_DEFAULT, RM_XLOG_ID, Record, WalError, WalParams, XLOG_OVERWRITE_CONTRECORD,
-};
+use crate::{RECORD_BYTES_MAX_DEFAULT, Record, WalError, WalParams};
 use input::Input;
+use overwritten::Overwritten;
 use partial::Partial;
 
 /// Assembles records from the bytes of one timeline.
+///
+/// There are two ways to begin: [`WalDecoder::new`] where the end of a record is known, and
+/// [`WalDecoder::find_next_record`] at any LSN.
 ///
 /// Memory is bounded by the bytes fed and not yet taken with [`WalDecoder::next`], plus one
 /// record of at most [`RECORD_BYTES_MAX_DEFAULT`] bytes (or the limit set), which grows only as
@@ -23,13 +28,17 @@ pub struct WalDecoder {
     record_bytes_max: u32,
     input: Input,
     state: State,
+    /// Records that begin before this are checked, but not handed out.
+    wanted: Lsn,
     /// End of the last complete record.
-    position: Lsn,
+    end: Lsn,
     /// Start of the last complete record; unknown before the first unless the caller knew it.
     prev: Option<Lsn>,
     /// Of the last page header seen.
     page_tli: u32,
     overwritten: Overwritten,
+    /// Memory of an earlier record, for the next that is gathered.
+    spare: Vec<u8>,
     /// Decoding does not continue behind an error.
     failure: Option<WalError>,
 }
@@ -40,14 +49,16 @@ enum State {
     InRecord(Partial),
     /// Nothing is decoded before this LSN.
     SkippingTo(Lsn),
-}
-
-/// What the record after an abandoned one must say.
-enum Overwritten {
-    No,
-    /// The abandoned record began before the stream did.
-    Unknown,
-    Began(Lsn),
+    /// A page of which it is not known whether a record continues there.
+    Resuming,
+    /// Of a record that began before the stream, this many bytes are still to come.
+    InEarlierRecord(u32),
+    /// Resumed on a page where a record may begin, at a byte where one may.
+    BeforeFirstRecord,
+    /// Zeros where the first record might have begun.
+    InZeros {
+        from: Lsn,
+    },
 }
 
 impl WalDecoder {
@@ -58,18 +69,29 @@ impl WalDecoder {
     /// # Errors
     /// [`WalError::InvalidParams`].
     pub fn new(params: WalParams, start: Lsn, prev: Option<Lsn>) -> Result<WalDecoder, WalError> {
-        let magic = params.magic()?;
         params.check_start(start)?;
+        WalDecoder::in_state(State::BetweenRecords, params, start, start, prev)
+    }
+
+    fn in_state(
+        state: State,
+        params: WalParams,
+        first_byte: Lsn,
+        wanted: Lsn,
+        prev: Option<Lsn>,
+    ) -> Result<WalDecoder, WalError> {
         Ok(WalDecoder {
+            magic: params.magic()?,
             params,
-            magic,
             record_bytes_max: RECORD_BYTES_MAX_DEFAULT,
-            input: Input::starting_at(start),
-            state: State::BetweenRecords,
-            position: start,
+            input: Input::starting_at(first_byte),
+            state,
+            wanted,
+            end: first_byte,
             prev,
             page_tli: 0,
             overwritten: Overwritten::No,
+            spare: Vec::new(),
             failure: None,
         })
     }
@@ -79,23 +101,34 @@ impl WalDecoder {
         self.record_bytes_max = bytes;
     }
 
-    /// Appends bytes of the stream. Take all records before feeding more.
+    /// Appends bytes of the stream, the first of which is the one at
+    /// [`WalDecoder::feed_position`]. Take all records before feeding more.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.failure.is_none() {
             self.input.append(bytes);
         }
     }
 
-    /// End LSN of the last complete record, or the start; a decoder can be resumed from here.
+    /// LSN of the next byte to be fed.
     #[must_use]
-    pub fn position(&self) -> Lsn {
-        self.position
+    pub fn feed_position(&self) -> Lsn {
+        self.input.end()
     }
 
-    /// Start LSN of the last complete record, or what [`WalDecoder::new`] was told.
+    /// Where a decoder can be resumed: the end LSN of the last complete record, or what the
+    /// decoder was started at if that is later. [`WalDecoder::find_next_record`] can always
+    /// go on from here, [`WalDecoder::new`] if this is known to be a record's end: once
+    /// [`WalDecoder::prev`] is known.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        self.end.max(self.wanted)
+    }
+
+    /// Start LSN of the record that ends at [`WalDecoder::position`], or what
+    /// [`WalDecoder::new`] was told.
     #[must_use]
     pub fn prev(&self) -> Option<Lsn> {
-        self.prev
+        self.prev.filter(|_| self.end >= self.wanted)
     }
 
     /// The next complete record; `None` when more bytes are needed.
@@ -105,122 +138,21 @@ impl WalDecoder {
     // Not an iterator: None means "feed me", and errors stay.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Record>, WalError> {
+        let mut record = Record::default();
+        Ok(self.next_into(&mut record)?.then_some(record))
+    }
+
+    /// Like [`WalDecoder::next`], into a record whose memory is used again: with the same one
+    /// each time there is no allocation per record. False when more bytes are needed; `record`
+    /// then, and after an error, holds anything.
+    ///
+    /// # Errors
+    /// As [`WalDecoder::next`].
+    pub fn next_into(&mut self, record: &mut Record) -> Result<bool, WalError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        self.advance()
+        self.advance(record)
             .inspect_err(|failure| self.failure = Some(failure.clone()))
-    }
-
-    fn advance(&mut self) -> Result<Option<Record>, WalError> {
-        loop {
-            if let State::SkippingTo(lsn) = self.state {
-                if !self.input.skip_to(lsn) {
-                    return Ok(None);
-                }
-                self.state = State::BetweenRecords;
-            }
-            if self
-                .input
-                .at()
-                .0
-                .is_multiple_of(wal_page::XLOG_BLCKSZ as u64)
-            {
-                if !self.enter_page()? {
-                    return Ok(None);
-                }
-                continue;
-            }
-            match &mut self.state {
-                State::BetweenRecords => {
-                    if !self.begin_record() {
-                        return Ok(None);
-                    }
-                }
-                State::InRecord(partial) => {
-                    if !partial.gather(&mut self.input) {
-                        return Ok(None);
-                    }
-                    if let Some(record) = self.check_gathered()? {
-                        return Ok(Some(record));
-                    }
-                }
-                State::SkippingTo(_) => {}
-            }
-        }
-    }
-
-    /// Steps over padding to where a record begins; false if that byte is not there yet.
-    fn begin_record(&mut self) -> bool {
-        let at = self.input.at();
-        if at != at.align_up() {
-            return self.input.skip_to(at.align_up());
-        }
-        if self.input.is_empty() {
-            return false;
-        }
-        self.state = State::InRecord(Partial::begin(at));
-        true
-    }
-
-    /// Checks what became known of the record; takes it once complete.
-    fn check_gathered(&mut self) -> Result<Option<Record>, WalError> {
-        let State::InRecord(partial) = &self.state else {
-            return Ok(None);
-        };
-        partial.check(self.params.major, self.prev, self.record_bytes_max)?;
-        if !partial.is_complete() {
-            return Ok(None);
-        }
-        let State::InRecord(partial) = std::mem::replace(&mut self.state, State::BetweenRecords)
-        else {
-            return Ok(None);
-        };
-        self.finish_record(partial).map(Some)
-    }
-
-    fn finish_record(&mut self, partial: Partial) -> Result<Record, WalError> {
-        let (start, bytes) = partial.into_parts();
-        let end = self.input.at().align_up();
-        let mut record = Record::from_bytes(bytes, start, end, self.params.major)?;
-        if record.is_switch() {
-            record.end = self.segment_boundary_from(end);
-            self.state = State::SkippingTo(record.end);
-        }
-        self.check_overwritten(&record)?;
-        self.prev = Some(start);
-        self.position = record.end;
-        Ok(record)
-    }
-
-    /// `lsn` itself if a segment begins there, else the start of the next one.
-    fn segment_boundary_from(&self, lsn: Lsn) -> Lsn {
-        let segment = wal_segment::start_of(lsn, self.params.seg_size);
-        if segment == lsn {
-            lsn
-        } else {
-            Lsn(segment.0 + u64::from(self.params.seg_size))
-        }
-    }
-
-    /// The first record after an abandoned one must name it.
-    fn check_overwritten(&mut self, record: &Record) -> Result<(), WalError> {
-        let expected = std::mem::replace(&mut self.overwritten, Overwritten::No);
-        let is_notice = record.rmid == RM_XLOG_ID && record.opcode() == XLOG_OVERWRITE_CONTRECORD;
-        let named = le::u64_at(record.main_data(), 0)
-            .filter(|_| is_notice)
-            .map(Lsn);
-        let reason = match (expected, named) {
-            (Overwritten::No, _) | (Overwritten::Unknown, Some(_)) => return Ok(()),
-            (Overwritten::Began(lsn), Some(named)) if named == lsn => return Ok(()),
-            (Overwritten::Began(lsn), Some(named)) => {
-                format!("it stands for the abandoned record at {named}, but that began at {lsn}")
-            }
-            (_, None) => "a record was abandoned here, but this one does not say so".to_owned(),
-        };
-        Err(WalError::InvalidRecord {
-            lsn: record.start,
-            reason,
-        })
     }
 }

@@ -1,6 +1,10 @@
 //! From a stored image back to a page.
 
+use std::cell::RefCell;
+use std::io;
+
 use offshoot_layout::{BLCKSZ, Page};
+use zstd::bulk::Decompressor;
 
 use crate::block::{BlockRef, Compression, ImageRef};
 use crate::record::Record;
@@ -60,14 +64,28 @@ fn decompress(compression: Compression, stored: &[u8], out: &mut [u8]) -> Result
         Compression::Lz4 => {
             lz4_flex::block::decompress_into(stored, out).map_err(|e| format!("lz4: {e}"))?
         }
-        Compression::Zstd => {
-            zstd::bulk::decompress_to_buffer(stored, out).map_err(|e| format!("zstd: {e}"))?
-        }
+        Compression::Zstd => unpack_zstd(stored, out).map_err(|e| format!("zstd: {e}"))?,
     };
     if written == expected {
         return Ok(());
     }
     Err(format!("it holds {written} bytes, not {expected}"))
+}
+
+thread_local! {
+    /// Its tables of some 100 kB take longer to make than a page to unpack.
+    static ZSTD: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Returns how much was written.
+fn unpack_zstd(stored: &[u8], out: &mut [u8]) -> io::Result<usize> {
+    ZSTD.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            None => kept.insert(Decompressor::new()?),
+        };
+        decompressor.decompress_to_buffer(stored, out)
+    })
 }
 
 /// Returns the bytes stored, so that a wrong number is reported like a wrong compression.

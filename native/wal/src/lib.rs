@@ -10,7 +10,7 @@ mod params;
 mod pglz;
 mod record;
 
-pub use block::{BlockRef, Compression, ImageRef};
+pub use block::{BlockRef, BlockRefs, Compression, ImageRef};
 pub use decoder::WalDecoder;
 pub use error::WalError;
 pub use header::{RecordHeader, SIZE_OF_RECORD_HEADER};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use offshoot_layout::Lsn;
 
-use crate::block::BlockRef;
+use crate::block::{BlockRef, BlockRefs};
 use crate::header::{self, RecordHeader, SIZE_OF_RECORD_HEADER};
 use crate::{RM_XLOG_ID, WalError, XLOG_SWITCH};
 
@@ -17,7 +17,9 @@ const XLR_MAX_BLOCK_ID: u8 = 32;
 const XLR_RMGR_INFO_MASK: u8 = 0xF0;
 
 /// A record whose CRC and structure have been checked. All ranges lie within `bytes`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+///
+/// The default is a record of nothing, for [`crate::WalDecoder::next_into`] to fill.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Record {
     /// LSN of the record's first byte.
     pub start: Lsn,
@@ -38,7 +40,7 @@ pub struct Record {
     /// Main data; empty if the record has none.
     pub main: Range<usize>,
     /// By ascending id.
-    pub blocks: Vec<BlockRef>,
+    pub blocks: BlockRefs,
     /// The whole record as logged, header included, padding not.
     pub bytes: Vec<u8>,
 }
@@ -49,35 +51,41 @@ impl Record {
     /// # Errors
     /// [`WalError::InvalidRecord`]: wrong length, CRC or structure.
     pub fn parse(bytes: &[u8], start: Lsn, end: Lsn, major: u32) -> Result<Record, WalError> {
-        Record::from_bytes(bytes.to_vec(), start, end, major)
+        let mut record = Record::default();
+        record.refill(bytes);
+        record.take_apart(start, end, major)?;
+        Ok(record)
     }
 
-    pub(crate) fn from_bytes(
-        bytes: Vec<u8>,
-        start: Lsn,
-        end: Lsn,
-        major: u32,
-    ) -> Result<Record, WalError> {
-        Record::take_apart(bytes, start, end, major)
+    /// Replaces the record's bytes, which are then still to be taken apart.
+    pub(crate) fn refill(&mut self, bytes: &[u8]) {
+        drop_if_long(&mut self.bytes);
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// As [`Record::refill`]; returns memory to be used again.
+    pub(crate) fn exchange(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let mut before = std::mem::replace(&mut self.bytes, bytes);
+        drop_if_long(&mut before);
+        before
+    }
+
+    /// Checks the bytes and sets all else by them.
+    pub(crate) fn take_apart(&mut self, start: Lsn, end: Lsn, major: u32) -> Result<(), WalError> {
+        self.try_take_apart(start, end, major)
             .map_err(|reason| WalError::InvalidRecord { lsn: start, reason })
     }
 
-    fn take_apart(bytes: Vec<u8>, start: Lsn, end: Lsn, major: u32) -> Result<Record, String> {
-        let header = check_header(&bytes, major)?;
-        let payload = Payload::parse(&bytes, major)?;
-        Ok(Record {
-            start,
-            end,
-            prev: header.prev,
-            xid: header.xid,
-            rmid: header.rmid,
-            info: header.info,
-            origin: payload.origin,
-            top_xid: payload.top_xid,
-            main: payload.main,
-            blocks: payload.blocks,
-            bytes,
-        })
+    fn try_take_apart(&mut self, start: Lsn, end: Lsn, major: u32) -> Result<(), String> {
+        let header = check_header(&self.bytes, major)?;
+        self.start = start;
+        self.end = end;
+        self.prev = header.prev;
+        self.xid = header.xid;
+        self.rmid = header.rmid;
+        self.info = header.info;
+        self.take_payload_apart(major)
     }
 
     /// What the resource manager calls its record types: `info` without the generic flags.
@@ -133,18 +141,30 @@ fn check_header(bytes: &[u8], major: u32) -> Result<RecordHeader, String> {
     }
 }
 
-/// What follows the record header: small headers first, then all data in the same order.
-#[derive(Default)]
-struct Payload {
-    origin: Option<u16>,
-    top_xid: Option<u32>,
-    main: Range<usize>,
-    blocks: Vec<BlockRef>,
+/// Memory of a record this long is not kept for the next.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+fn drop_if_long(bytes: &mut Vec<u8>) {
+    if bytes.capacity() > KEPT_BYTES_MAX {
+        *bytes = Vec::new();
+    }
 }
 
-impl Payload {
-    fn parse(bytes: &[u8], major: u32) -> Result<Payload, String> {
-        let mut payload = Payload::default();
+/// What follows the record header: small headers first, then all data in the same order.
+impl Record {
+    fn take_payload_apart(&mut self, major: u32) -> Result<(), String> {
+        (self.origin, self.top_xid, self.main) = (None, None, 0..0);
+        self.blocks.clear();
+        // Taken out, so that the headers can be read from it while the record changes.
+        let bytes = std::mem::take(&mut self.bytes);
+        let data_at = self.read_headers(&bytes, major);
+        self.bytes = bytes;
+        self.place_from(data_at?);
+        Ok(())
+    }
+
+    /// Returns where the data begins.
+    fn read_headers(&mut self, bytes: &[u8], major: u32) -> Result<usize, String> {
         let mut cursor = Cursor {
             bytes,
             at: SIZE_OF_RECORD_HEADER,
@@ -156,11 +176,11 @@ impl Payload {
                 XLR_BLOCK_ID_DATA_SHORT => usize::from(cursor.u8()?),
                 XLR_BLOCK_ID_DATA_LONG => cursor.u32()? as usize,
                 id => {
-                    declared += payload.add_header(id, &mut cursor, major)?;
+                    declared += self.add_header(id, &mut cursor, major)?;
                     continue;
                 }
             };
-            payload.main = 0..main_len;
+            self.main = 0..main_len;
             declared += main_len;
             // The main data's header is the last one.
             break;
@@ -171,8 +191,7 @@ impl Payload {
                 "{declared} bytes of data announced, {rest} are there"
             ));
         }
-        payload.place_from(cursor.at);
-        Ok(payload)
+        Ok(cursor.at)
     }
 
     /// Returns how much data the header announces.

@@ -154,6 +154,43 @@ fn any_record_boundary_can_be_resumed_from() {
 }
 
 #[test]
+fn any_lsn_can_be_resumed_from() {
+    let bytes = stream();
+    let (start, end) = range();
+    let records = decode(usize::MAX);
+    let first_page = start.0.next_multiple_of(8192);
+    // A step that meets every offset of a page.
+    for lsn in (first_page..end.0).step_by(997).map(Lsn) {
+        let mut decoder = WalDecoder::find_next_record(params(), lsn).unwrap();
+        let from = (decoder.feed_position().0 - start.0) as usize;
+        let mut chunks = bytes[from..].chunks(50_000);
+        let found = loop {
+            if let Some(record) = decoder.next().unwrap() {
+                break Some(record);
+            }
+            match chunks.next() {
+                Some(chunk) => decoder.feed(chunk),
+                None => break None,
+            }
+        };
+        let expected = records.iter().find(|record| record.start >= lsn);
+        assert_eq!(found.as_ref(), expected, "{lsn}");
+    }
+}
+
+#[test]
+fn a_reused_record_holds_nothing_of_the_one_before() {
+    let mut decoder = WalDecoder::new(params(), range().0, None).unwrap();
+    decoder.feed(&stream());
+    let mut record = Record::default();
+    for expected in decode(usize::MAX) {
+        assert!(decoder.next_into(&mut record).unwrap());
+        assert_eq!(record, expected);
+    }
+    assert!(!decoder.next_into(&mut record).unwrap());
+}
+
+#[test]
 fn stored_records_parse_to_the_same() {
     for record in decode(usize::MAX) {
         let again = Record::parse(&record.bytes, record.start, record.end, 15);

@@ -30,6 +30,11 @@ impl Input {
         self.at
     }
 
+    /// LSN of the next byte to be appended.
+    pub(super) fn end(&self) -> Lsn {
+        Lsn(self.at.0 + self.peek().len() as u64)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.taken == self.bytes.len()
     }

@@ -14,13 +14,17 @@ impl WalDecoder {
     pub(super) fn enter_page(&mut self) -> Result<bool, WalError> {
         let lsn = self.input.at();
         let size = wal_page::header_size_at(lsn, self.params.seg_size);
-        let Some(bytes) = self.input.peek().get(..size) else {
+        let mut header = [0; wal_page::SIZE_OF_LONG_HEADER];
+        let Some((bytes, copy)) = self.input.peek().get(..size).zip(header.get_mut(..size)) else {
             return Ok(false);
         };
-        self.check_page(lsn, bytes)
-            .and_then(|header| self.check_continuation(&header).map(|()| header))
-            .map(|header| self.page_tli = header.tli)
-            .map_err(|reason| WalError::InvalidPage { lsn, reason })?;
+        copy.copy_from_slice(bytes);
+        if !self.begins_zeros(lsn, copy) {
+            self.check_page(lsn, copy)
+                .and_then(|header| self.check_continuation(&header).map(|()| header))
+                .map(|header| self.page_tli = header.tli)
+                .map_err(|reason| WalError::InvalidPage { lsn, reason })?;
+        }
         self.input.take(size);
         Ok(true)
     }
@@ -82,18 +86,26 @@ impl WalDecoder {
     fn check_continuation(&mut self, header: &WalPageHeader) -> Result<(), String> {
         let continues = header.info & XLP_FIRST_IS_CONTRECORD != 0;
         let overwrites = header.info & XLP_FIRST_IS_OVERWRITE_CONTRECORD != 0;
+        if continues && overwrites {
+            return Err("a record both continues and was abandoned here".to_owned());
+        }
+        let rem_len = continues.then_some(header.rem_len);
         let open = match &self.state {
             State::InRecord(partial) => Some((partial.start(), partial.missing())),
+            State::InEarlierRecord(missing) => {
+                return self.continue_earlier_record(*missing, rem_len, overwrites);
+            }
+            State::Resuming if !overwrites => return self.resume_on_page(rem_len),
             _ => None,
         };
         match (open, continues, overwrites) {
-            (_, true, true) => Err("a record both continues and was abandoned here".to_owned()),
             (Some((start, _)), false, true) => {
                 self.state = State::BetweenRecords;
                 self.overwritten = Overwritten::Began(start);
                 Ok(())
             }
             (None, false, true) => {
+                self.state = State::BetweenRecords;
                 self.overwritten = Overwritten::Unknown;
                 Ok(())
             }
@@ -102,7 +114,7 @@ impl WalDecoder {
             (Some((start, _)), false, false) => {
                 Err(format!("the record at {start} does not continue here"))
             }
-            (Some((start, missing)), true, false) => check_rem_len(start, missing, header.rem_len),
+            (Some((start, missing)), true, _) => check_rem_len(start, missing, header.rem_len),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! A record whose bytes are still arriving.
 
-use offshoot_layout::wal_page::XLOG_BLCKSZ;
 use offshoot_layout::{Lsn, le};
 
 use super::Input;
+use super::machine::left_on_page;
 use crate::WalError;
 use crate::header::{RecordHeader, SIZE_OF_RECORD_HEADER};
 
 /// The length field; always on the page where the record begins.
 const SIZE_OF_LENGTH: usize = 4;
+/// Room made at once on the word of a length whose CRC is not known yet.
+const RESERVED_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) struct Partial {
     start: Lsn,
@@ -16,11 +18,10 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    pub(super) fn begin(start: Lsn) -> Partial {
-        Partial {
-            start,
-            bytes: Vec::new(),
-        }
+    /// `bytes` is memory to gather in; its content is dropped.
+    pub(super) fn begin(start: Lsn, mut bytes: Vec<u8>) -> Partial {
+        bytes.clear();
+        Partial { start, bytes }
     }
 
     pub(super) fn start(&self) -> Lsn {
@@ -32,14 +33,14 @@ impl Partial {
     }
 
     /// The record's length, once its field is there.
-    fn total_len(&self) -> Option<usize> {
-        le::u32_at(&self.bytes, 0).map(|len| len as usize)
+    fn total_len(&self) -> Option<u32> {
+        le::u32_at(&self.bytes, 0)
     }
 
     /// Bytes of the record still to come; `None` while the length is unknown.
     pub(super) fn missing(&self) -> Option<usize> {
         self.total_len()
-            .map(|len| len.saturating_sub(self.bytes.len()))
+            .map(|len| (len as usize).saturating_sub(self.bytes.len()))
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -52,11 +53,11 @@ impl Partial {
         let goal = match (self.bytes.len(), self.total_len()) {
             (..SIZE_OF_LENGTH, _) | (_, None) => SIZE_OF_LENGTH,
             (..SIZE_OF_RECORD_HEADER, _) => SIZE_OF_RECORD_HEADER,
-            (_, Some(total_len)) => total_len,
+            (_, Some(total_len)) => total_len as usize,
         };
-        let left_on_page = XLOG_BLCKSZ - (input.at().0 % XLOG_BLCKSZ as u64) as usize;
-        let wanted = goal.saturating_sub(self.bytes.len()).min(left_on_page);
-        let taken = input.take(wanted);
+        let missing = goal.saturating_sub(self.bytes.len());
+        self.bytes.reserve(missing.min(RESERVED_BYTES_MAX));
+        let taken = input.take(missing.min(left_on_page(input.at())));
         self.bytes.extend_from_slice(taken);
         !taken.is_empty()
     }
@@ -70,7 +71,7 @@ impl Partial {
     ) -> Result<(), WalError> {
         let lsn = self.start;
         match self.bytes.len() {
-            SIZE_OF_LENGTH => self.check_length(record_bytes_max),
+            SIZE_OF_LENGTH => check_length(lsn, self.total_len().unwrap_or(0), record_bytes_max),
             SIZE_OF_RECORD_HEADER => match RecordHeader::parse(&self.bytes) {
                 Some(header) => check_link(lsn, &header, prev, major),
                 None => Ok(()),
@@ -78,24 +79,28 @@ impl Partial {
             _ => Ok(()),
         }
     }
-
-    fn check_length(&self, record_bytes_max: u32) -> Result<(), WalError> {
-        let lsn = self.start;
-        let reason = match self.total_len() {
-            Some(0) => return Err(WalError::EndOfWal { lsn }),
-            Some(len) if len < SIZE_OF_RECORD_HEADER => {
-                format!("length {len}; the header alone has {SIZE_OF_RECORD_HEADER} bytes")
-            }
-            Some(len) if len > record_bytes_max as usize => {
-                format!("length {len} is above the limit of {record_bytes_max} bytes")
-            }
-            _ => return Ok(()),
-        };
-        Err(WalError::InvalidRecord { lsn, reason })
-    }
 }
 
-fn check_link(
+/// Whether a record may have this length.
+pub(super) fn check_length(
+    lsn: Lsn,
+    total_len: u32,
+    record_bytes_max: u32,
+) -> Result<(), WalError> {
+    let reason = if total_len == 0 {
+        return Err(WalError::EndOfWal { lsn });
+    } else if (total_len as usize) < SIZE_OF_RECORD_HEADER {
+        format!("length {total_len}; the header alone has {SIZE_OF_RECORD_HEADER} bytes")
+    } else if total_len > record_bytes_max {
+        format!("length {total_len} is above the limit of {record_bytes_max} bytes")
+    } else {
+        return Ok(());
+    };
+    Err(WalError::InvalidRecord { lsn, reason })
+}
+
+/// Whether a record may follow the one before it.
+pub(super) fn check_link(
     lsn: Lsn,
     header: &RecordHeader,
     prev: Option<Lsn>,

@@ -1,1 +1,7 @@
-//! Sequence (15): redo of its pages.
+//! Sequence (15): the one page of a sequence. See README.md.
+
+mod apply;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use apply::log;

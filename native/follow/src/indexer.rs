@@ -1,0 +1,233 @@
+//! The thread that turns a timeline's log into versions of pages.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offshoot_engine::Ingest;
+use offshoot_layout::Lsn;
+use parking_lot::{Condvar, Mutex};
+
+use crate::log_writer::LogPosition;
+use crate::{FollowError, LogDir};
+
+/// Taken from the log at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// What an indexer has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// End of the last record that is in the store.
+    pub indexed: Lsn,
+    /// All bytes of the log before it are indexed, as far as they are whole records.
+    pub settled: Lsn,
+}
+
+/// Told after every commit, and once with an error when indexing has ended for good.
+pub type OnProgress = Box<dyn Fn(Result<Progress, &FollowError>) + Send + Sync>;
+
+/// What the indexer and its callers share.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    log: Arc<LogPosition>,
+    on_progress: OnProgress,
+}
+
+struct State {
+    progress: Progress,
+    /// Somebody waits until everything before it is settled.
+    wanted: Lsn,
+    stop: bool,
+    failure: Option<Arc<FollowError>>,
+}
+
+impl Shared {
+    pub(crate) fn new(log: Arc<LogPosition>, indexed: Lsn, on_progress: OnProgress) -> Shared {
+        let progress = Progress {
+            indexed,
+            settled: indexed,
+        };
+        Shared {
+            state: Mutex::new(State {
+                progress,
+                wanted: Lsn::INVALID,
+                stop: false,
+                failure: None,
+            }),
+            wake: Condvar::new(),
+            log,
+            on_progress,
+        }
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.state.lock().progress
+    }
+
+    pub(crate) fn failure(&self) -> Option<Arc<FollowError>> {
+        self.state.lock().failure.clone()
+    }
+
+    /// There is more in the log.
+    pub(crate) fn more(&self) {
+        // The lock orders this after the indexer's look at the log.
+        drop(self.state.lock());
+        self.wake.notify_all();
+    }
+
+    /// Asks that everything before `lsn` be settled soon.
+    pub(crate) fn want(&self, lsn: Lsn) {
+        let mut state = self.state.lock();
+        state.wanted = state.wanted.max(lsn);
+        self.wake.notify_all();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.lock().stop = true;
+        self.wake.notify_all();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state.lock().stop
+    }
+
+    fn reached(&self, progress: Progress) {
+        self.state.lock().progress = progress;
+        (self.on_progress)(Ok(progress));
+    }
+
+    fn failed(&self, error: FollowError) {
+        let error = Arc::new(error);
+        self.state.lock().failure = Some(Arc::clone(&error));
+        (self.on_progress)(Err(&error));
+    }
+}
+
+/// What the thread owns.
+pub(crate) struct Indexer {
+    shared: Arc<Shared>,
+    dir: LogDir,
+    ingest: Ingest,
+    /// The next byte to be read from the log.
+    fed: Lsn,
+    /// An idle log is committed after so long.
+    interval: Duration,
+    committed_at: Instant,
+    buffer: Vec<u8>,
+}
+
+/// What there is to do next.
+enum Next {
+    Read(Lsn),
+    Commit,
+    Stop,
+}
+
+impl Indexer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        dir: LogDir,
+        ingest: Ingest,
+        interval: Duration,
+    ) -> Indexer {
+        Indexer {
+            shared,
+            dir,
+            fed: ingest.position(),
+            ingest,
+            interval,
+            committed_at: Instant::now(),
+            buffer: vec![0; READ_BYTES],
+        }
+    }
+
+    /// Until it is stopped, or cannot go on.
+    pub(crate) fn run(mut self) {
+        if let Err(error) = self.index() {
+            self.shared.failed(error);
+        }
+    }
+
+    fn index(&mut self) -> Result<(), FollowError> {
+        self.make_ready()?;
+        loop {
+            match self.next() {
+                Next::Read(behind) => self.read(behind)?,
+                Next::Commit => self.commit()?,
+                Next::Stop => {
+                    if self.is_ahead() {
+                        self.commit()?;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut state = self.shared.state.lock();
+        loop {
+            let flushed = self.shared.log.flushed();
+            if state.stop {
+                return Next::Stop;
+            }
+            if self.fed < flushed {
+                return Next::Read(flushed);
+            }
+            if state.progress.settled < self.fed {
+                let due = self.committed_at + self.interval;
+                if state.wanted > state.progress.settled || Instant::now() >= due {
+                    return Next::Commit;
+                }
+                self.shared.wake.wait_until(&mut state, due);
+            } else {
+                self.shared.wake.wait(&mut state);
+            }
+        }
+    }
+
+    fn read(&mut self, behind: Lsn) -> Result<(), FollowError> {
+        let wanted = (behind.0 - self.fed.0).min(READ_BYTES as u64) as usize;
+        let bytes = self.dir.read(self.fed, &mut self.buffer[..wanted])?;
+        if bytes == 0 {
+            let lsn = self.fed;
+            let text = format!("the log has no file for {lsn}, which was written to it");
+            return Err(offshoot_engine::EngineError::BadSource(text).into());
+        }
+        let before = self.ingest.committed();
+        self.ingest.feed(&self.buffer[..bytes])?;
+        self.fed = Lsn(self.fed.0 + bytes as u64);
+        if self.ingest.committed() > before {
+            self.after_commit(self.ingest.committed())?;
+        }
+        Ok(())
+    }
+
+    fn is_ahead(&self) -> bool {
+        self.ingest.position() > self.ingest.committed()
+    }
+
+    fn commit(&mut self) -> Result<(), FollowError> {
+        if self.is_ahead() {
+            self.ingest.commit()?;
+        }
+        self.after_commit(self.fed)
+    }
+
+    fn after_commit(&mut self, settled: Lsn) -> Result<(), FollowError> {
+        self.committed_at = Instant::now();
+        self.shared.reached(Progress {
+            indexed: self.ingest.committed(),
+            settled,
+        });
+        self.make_ready()
+    }
+
+    /// Segments that are indexed go; one is ready for what comes.
+    fn make_ready(&self) -> Result<(), FollowError> {
+        let next = self.dir.number(self.shared.log.flushed()) + 1;
+        let oldest_needed = self.dir.number(self.ingest.committed());
+        self.dir.retire_before(oldest_needed, next)?;
+        self.dir.make_segment(next)
+    }
+}

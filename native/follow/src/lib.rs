@@ -1,0 +1,16 @@
+//! Timelines that grow: WAL from a walsender into a log, from the log into the engine. See README.md.
+
+mod error;
+mod follower;
+mod indexer;
+mod log_dir;
+mod log_writer;
+mod receiver;
+pub mod walsender;
+
+pub use error::FollowError;
+pub use follower::{FollowOptions, Follower};
+pub use indexer::{OnProgress, Progress};
+pub use log_dir::LogDir;
+pub use log_writer::{LogPosition, LogWriter};
+pub use receiver::{Receiver, ReceiverEnd, ReceiverOptions};

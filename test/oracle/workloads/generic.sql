@@ -1,0 +1,27 @@
+-- Generic: bloom changes its pages by such records, some as images, most as fragments.
+create extension bloom;
+create table bloomed (a int, b int, c text) with (autovacuum_enabled = off);
+insert into bloomed select n % 100, n, 't' || n from generate_series(1, 500) n;
+create index bloomed_abc on bloomed using bloom (a, b, c) with (length = 80, col1 = 2, col2 = 4, col3 = 4);
+create index bloomed_long on bloomed using bloom (a, b) with (length = 4096, col1 = 30, col2 = 200);
+insert into bloomed select n % 100, n, 't' || n from generate_series(501, 8000) n;
+delete from bloomed where b % 3 = 0;
+vacuum bloomed;
+insert into bloomed select n % 100, n, null from generate_series(8001, 12000) n;
+delete from bloomed where b between 1000 and 9000;
+vacuum bloomed;
+vacuum bloomed;
+insert into bloomed select n % 100, n, 'again' from generate_series(1, 3000) n;
+checkpoint;
+insert into bloomed select n, n, 'later' from generate_series(1, 300) n;
+delete from bloomed;
+vacuum bloomed;
+insert into bloomed values (1, 2, 'last');
+reindex table bloomed;
+create unlogged table bloomed_unlogged (a int);
+create index bloomed_unlogged_a on bloomed_unlogged using bloom (a);
+insert into bloomed_unlogged select generate_series(1, 100);
+alter table bloomed_unlogged set logged;
+insert into bloomed_unlogged select generate_series(1, 2000);
+set enable_seqscan = off;
+select count(*) from bloomed where a = 1 and b = 2;
