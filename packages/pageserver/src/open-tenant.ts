@@ -7,6 +7,7 @@ import { OpenTimeline } from './open-timeline.js';
 /** A timeline's WAL log to be opened; `walStart` when a compute begins a new WAL. */
 export interface WalLog {
   readonly dir: string;
+  readonly indexIntervalMs: number;
   readonly walStart?: Lsn | undefined;
 }
 

@@ -5,10 +5,16 @@ export interface ComputeWalSettings {
   readonly retryMsMax: number;
   /** So long a compute's commits wait for a receiver; then it is given up. */
   readonly receiverGoneMsMax: number;
+  /** How often a compute that writes nothing hears of us. */
+  readonly statusIntervalMs: number;
+  /** Indexed WAL that nobody waits for is committed after so long. */
+  readonly indexIntervalMs: number;
 }
 
 export const computeWalDefaults: ComputeWalSettings = {
   retryMsMin: 50,
   retryMsMax: 2_000,
   receiverGoneMsMax: 60_000,
+  statusIntervalMs: 1_000,
+  indexIntervalMs: 500,
 };

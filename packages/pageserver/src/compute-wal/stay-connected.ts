@@ -72,10 +72,11 @@ function lastingFailure({ reason, failure }: ReceiveEnd): OffshootError | undefi
   if (failure !== undefined && LASTING.has(failure.code)) {
     return failure;
   }
-  return WAL_IS_GONE.test(reason) || WAL_IS_GONE.test(failure?.message ?? '')
+  const words = failure?.message ?? reason;
+  return WAL_IS_GONE.test(words)
     ? computeWalError(
         'wal_source_lost',
-        `Postgres does not have the WAL any more that is needed next: ${reason}`,
+        `Postgres does not have the WAL any more that is needed next: ${words}`,
         {
           cause: failure,
         },
@@ -84,7 +85,11 @@ function lastingFailure({ reason, failure }: ReceiveEnd): OffshootError | undefi
 }
 
 function sourceLost(goneMs: number, { reason, failure }: ReceiveEnd): OffshootError {
-  return computeWalError('wal_source_lost', `its WAL could not be received for ${goneMs} ms: ${reason}`, {
-    cause: failure,
-  });
+  return computeWalError(
+    'wal_source_lost',
+    `its WAL could not be received for ${goneMs} ms: ${failure?.message ?? reason}`,
+    {
+      cause: failure,
+    },
+  );
 }

@@ -43,8 +43,9 @@ export class TimelineWal {
   }
 
   /** Resolves when WAL streams in; goes on, over broken connections, until it is finished or has failed. */
-  async receive(source: ReceiveOptions): Promise<void> {
+  async receive(from: Omit<ReceiveOptions, 'statusIntervalMs'>): Promise<void> {
     const follower = this.#opened();
+    const source = { ...from, statusIntervalMs: this.settings.statusIntervalMs };
     const { end } = await beginReceiving(follower, source);
     const { signal } = this.#over;
     if (signal.aborted) {

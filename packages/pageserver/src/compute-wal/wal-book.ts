@@ -80,9 +80,10 @@ export class WalBook {
       }
       await this.#recover(timeline);
       const dir = this.#dirOf(timeline);
+      const { indexIntervalMs } = this.options.settings;
       await mkdir(dir, { recursive: true, mode: 0o700 });
       this.#settled.delete(timeline.id);
-      const follower = await this.options.follow(timeline, { dir, walStart });
+      const follower = await this.options.follow(timeline, { dir, walStart, indexIntervalMs });
       this.#open.set(timeline.id, wal);
       return follower;
     });
@@ -102,7 +103,8 @@ export class WalBook {
   }
 
   async #takeIn(timeline: TimelineRecord, dir: string): Promise<void> {
-    const follower = await this.options.follow(timeline, { dir });
+    const { indexIntervalMs } = this.options.settings;
+    const follower = await this.options.follow(timeline, { dir, indexIntervalMs });
     try {
       await follower.settle();
     } finally {
