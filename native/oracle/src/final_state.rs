@@ -4,10 +4,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use offshoot_layout::page::{
-    SIZE_OF_PAGE_HEADER, is_new, pd_lower, pd_lsn, pd_special, set_pd_lsn,
-};
-use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page};
+use offshoot_layout::page::{SIZE_OF_PAGE_HEADER, is_new, pd_lower, pd_lsn, pd_special};
+use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey};
 
 use crate::arguments::Arguments;
 use crate::base::each_block;
@@ -15,7 +13,7 @@ use crate::error::OracleError;
 use crate::masks::{Mask, brin, btree, generic, gin, gist, hash, heap, sequence, spgist};
 use crate::replay::Replay;
 use crate::report::{Difference, DifferenceKind, FinalReport};
-use crate::verify::{differing, masked_difference};
+use crate::verify::{differing, lsn_difference, masked_difference};
 
 /// # Errors
 /// [`OracleError::Io`].
@@ -43,7 +41,7 @@ pub(crate) fn compare(
                 take(&mut report, name, difference);
             }
             None if arguments.base.is_some() => {
-                if let Some(difference) = unknown(key, theirs) {
+                if let Some(difference) = unknown(replay, key, theirs) {
                     take(&mut report, "unknown", Some(difference));
                 }
             }
@@ -62,9 +60,13 @@ pub(crate) fn compare(
 
 /// Pages that no record made. A relation that is extended by several pages at once gets some that
 /// are initialised and never logged; what is beside an init fork is not logged at all.
-fn unknown(key: BlockKey, theirs: &Page) -> Option<Difference> {
-    let logged = pd_lsn(theirs).is_valid();
-    if is_new(theirs) || key.rel.fork == Fork::Fsm || !logged {
+fn unknown(replay: &Replay<'_>, key: BlockKey, theirs: &Page) -> Option<Difference> {
+    let logged = pd_lsn(theirs).is_valid() && !is_new(theirs);
+    let init = RelKey {
+        fork: Fork::Init,
+        ..key.rel
+    };
+    if !logged || key.rel.fork == Fork::Fsm || replay.pages.has_fork(init) {
         return None;
     }
     differing(DifferenceKind::Unknown, key, &[0; BLCKSZ], theirs)
@@ -112,14 +114,6 @@ fn page_difference(
     let known =
         replay.known_gist.contains(&key) && gist::differs_only_in_tuples_deleted(ours, theirs);
     (!known).then_some(found)
-}
-
-fn lsn_difference(key: BlockKey, ours: &Page, theirs: &Page) -> Option<Difference> {
-    let mut expected = *ours;
-    set_pd_lsn(&mut expected, pd_lsn(theirs));
-    let found = differing(DifferenceKind::Lsn, key, ours, &expected)?;
-    let note = format!("ours {}, theirs {}", pd_lsn(ours), pd_lsn(theirs));
-    Some(Difference { note, ..found })
 }
 
 /// The bits must be the same; but where Postgres logged empty maps (CREATE DATABASE … STRATEGY

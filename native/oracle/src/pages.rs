@@ -28,6 +28,10 @@ impl Pages {
         blocks.insert(key.block, Box::new(page));
     }
 
+    pub fn has_fork(&self, rel: RelKey) -> bool {
+        self.relations.contains_key(&rel)
+    }
+
     pub fn forget(&mut self, key: BlockKey) {
         if let Some(blocks) = self.relations.get_mut(&key.rel) {
             blocks.remove(&key.block);

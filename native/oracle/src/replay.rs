@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use offshoot_layout::page::pd_lsn;
-use offshoot_layout::{BlockKey, Fork, RelKey};
+use offshoot_layout::{BlockKey, Fork, Page, RelKey};
 use offshoot_redo::{Effect, PageBase, RedoContext, RedoError, Target, effects, record_name, redo};
 use offshoot_wal::Record;
 
@@ -14,6 +14,7 @@ use crate::report::Report;
 
 /// Texts of this many errors are kept.
 const ERRORS_MAX: usize = 50;
+const HINT: &str = "XLOG/FPI_FOR_HINT";
 
 pub(crate) struct Replay<'a> {
     pub pages: Pages,
@@ -23,8 +24,9 @@ pub(crate) struct Replay<'a> {
     /// Databases made by CREATE_WAL_LOG. The images of their visibility map are empty: Postgres
     /// logs these pages as if nothing were in between pd_lower and pd_upper.
     pub wal_logged_databases: HashSet<(u32, u32)>,
-    /// Pages that were taken from an image to compare with: whether the record stamps them is not
-    /// known, and so neither is their LSN until another record stamps them.
+    /// Pages whose LSN is not known until another record stamps them: they were taken from an
+    /// image to compare with, so that nobody knows whether the record stamps them; or a hint was
+    /// logged without an image.
     pub unsure_lsn: HashSet<BlockKey>,
     /// GiST pages that once differed in the flag that is a known difference.
     pub known_gist: HashSet<BlockKey>,
@@ -127,9 +129,7 @@ impl<'a> Replay<'a> {
             Ok(_) => {
                 self.pages.put(key, page);
                 self.verify(record, name, block_id, base, before.as_ref())?;
-                if base != PageBase::Previous || pd_lsn(&page) == record.end {
-                    self.unsure_lsn.remove(&key);
-                }
+                self.note_lsn(record, name, key, base, &page);
                 Ok(())
             }
             Err(error) => {
@@ -137,6 +137,23 @@ impl<'a> Replay<'a> {
                 self.pages.forget(key);
                 self.adopt(record, name, block_id, key)
             }
+        }
+    }
+
+    /// With full_page_writes off a hint is logged without an image. Production stamps the page all
+    /// the same, but redo, also that of Postgres, leaves it alone.
+    fn note_lsn(
+        &mut self,
+        record: &Record,
+        name: &'static str,
+        key: BlockKey,
+        base: PageBase,
+        page: &Page,
+    ) {
+        if name == HINT && base == PageBase::Previous {
+            self.unsure_lsn.insert(key);
+        } else if base != PageBase::Previous || pd_lsn(page) == record.end {
+            self.unsure_lsn.remove(&key);
         }
     }
 

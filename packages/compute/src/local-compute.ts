@@ -11,9 +11,9 @@ import type { SocketAddress } from './own-session.js';
 import { formatExit, PostgresProcess } from './postgres-process.js';
 import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
 import { awaitReady, type Readiness } from './readiness.js';
-import { WalReceiving } from './wal-receiving.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { chooseSocketDirectory, temporaryDirectories } from './socket-directory.js';
+import { WalReceiving } from './wal-receiving.js';
 
 /** What a start that succeeded found. */
 export interface LocalComputeStart {

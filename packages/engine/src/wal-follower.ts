@@ -100,7 +100,9 @@ export class WalFollower {
     const native = await awaiting(() =>
       open((indexed, settled) => {
         early = { indexed: indexed as Lsn, settled: settled as Lsn };
-        follower?.#advance(early);
+        if (follower !== undefined) {
+          follower.#advance(early);
+        }
       }),
     );
     follower = new WalFollower(native, onProgress, early);

@@ -142,7 +142,7 @@ DO $$ BEGIN FOR i IN 1..6 LOOP UPDATE versions SET v = v - 1 WHERE id % 3 <> 0; 
 VACUUM (INDEX_CLEANUP ON) versions;
 REINDEX INDEX CONCURRENTLY versions_label;
 
--- A split while a VACUUM is under way would be marked with its id; one at least follows in its wake.
+-- Rows of a transaction that was rolled back, and what comes after their VACUUM; indexes and tables go.
 BEGIN;
 INSERT INTO plain SELECT i, -i, i * 7919 % 2003, 1 FROM generate_series(1301, 1700) i;
 ROLLBACK;

@@ -13,9 +13,9 @@ CREATE INDEX built_some ON built USING hash (k) WHERE v > 2900;
 CREATE INDEX built_text ON built USING hash ((k::text)) WITH (fillfactor = 100);
 
 -- More than 1024 buckets: from there on a group of splitpoints has four phases.
-INSERT INTO grown SELECT g, g FROM generate_series(1, 43000) g;
+INSERT INTO grown SELECT g, g FROM generate_series(1, 41000) g;
 CHECKPOINT;
-INSERT INTO grown SELECT g, g FROM generate_series(43001, 44000) g;
+INSERT INTO grown SELECT g, g FROM generate_series(41001, 42000) g;
 DELETE FROM grown WHERE v % 3 <> 0;
 VACUUM grown;
 
@@ -91,6 +91,7 @@ INSERT INTO forked SELECT g % 50, g FROM generate_series(1, 1000) g;
 ALTER TABLE forked SET LOGGED;
 INSERT INTO forked SELECT g % 50, g FROM generate_series(1, 500) g;
 ALTER TABLE forked SET UNLOGGED;
+ALTER TABLE forked SET LOGGED;
 
 -- Rolled back, rebuilt, cut off.
 BEGIN;
