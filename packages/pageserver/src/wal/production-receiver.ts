@@ -233,6 +233,10 @@ export class ProductionReceiver {
     await this.#closeFollower();
     const follower = await this.#options.openFollower(() => this.#progressed());
     this.#follower = follower;
+    const failure = follower.failure();
+    if (failure !== undefined) {
+      throw failure;
+    }
     return follower;
   }
 
