@@ -54,6 +54,8 @@ export class ProductionReceiver {
   /** The reason that the log has last told of. */
   #logged: string | undefined;
   #follower: WalFollower | undefined;
+  /** The log could not be written: nobody knows what of the last bytes is on disk before it is opened anew. */
+  #writeFailed = false;
   #attempt: Promise<void> = Promise.resolve();
   #attemptAbort = new AbortController();
   #givingUp: Promise<void> = Promise.resolve();
@@ -80,9 +82,12 @@ export class ProductionReceiver {
     });
   }
 
-  /** In place of `start` for a tenant that needs to be imported again: the slot may still have to be dropped. */
-  startGivenUp(reason: Reason): void {
+  /** In place of `start` for a tenant that needs to be imported again; the slot may still have to be dropped. */
+  startGivenUp(reason: Reason, slot: 'to_be_dropped' | 'dropped'): void {
     this.#reason = reason;
+    if (slot === 'dropped') {
+      this.#leaveSlot.abort();
+    }
     // What the log holds that is not indexed yet can still be read.
     this.#attempt = this.#openFollower().then(
       () => undefined,
@@ -180,7 +185,7 @@ export class ProductionReceiver {
         url,
         settings,
         slot,
-        follower,
+        follower: this.#watchingWrites(follower),
         signal: abort.signal,
         onStreaming: () => {
           streamingSince = performance.now();
@@ -193,6 +198,18 @@ export class ProductionReceiver {
       this.#failures = steady ? 1 : this.#failures + 1;
       this.#attemptEnded(this.#follower?.failure() ?? asOffshootError(thrown), abort.signal);
     }
+  }
+
+  #watchingWrites(follower: WalFollower): Pick<WalFollower, 'receivedLsn' | 'write' | 'status'> {
+    return {
+      receivedLsn: () => follower.receivedLsn(),
+      status: () => follower.status(),
+      write: (messages) =>
+        follower.write(messages).catch((error: unknown) => {
+          this.#writeFailed = true;
+          throw error;
+        }),
+    };
   }
 
   #streams(): void {
@@ -225,12 +242,13 @@ export class ProductionReceiver {
     }
   }
 
-  /** One whose indexing has failed is opened anew: the log holds all that it has not indexed. */
+  /** One that failed is opened anew: the log holds all that is not indexed. */
   async #openFollower(): Promise<WalFollower> {
-    if (this.#follower !== undefined && this.#follower.failure() === undefined) {
+    if (this.#follower !== undefined && !this.#writeFailed && this.#follower.failure() === undefined) {
       return this.#follower;
     }
     await this.#closeFollower();
+    this.#writeFailed = false;
     const follower = await this.#options.openFollower(() => this.#progressed());
     this.#follower = follower;
     const failure = follower.failure();
