@@ -5,7 +5,8 @@ use crate::keys::{
     VERSION_KEY_BYTES, extent_key, lsn_at_end, sized_rel, slru_page_key, slru_segment_rel,
     version_key,
 };
-use crate::record_group::RecordGroup;
+use crate::page_cache::PageState;
+use crate::record_group::{RecordGroup, StoredRecord};
 use crate::redo_record::RecordChain;
 use crate::value::{Image, Version, parse_version};
 use crate::{Checksums, EngineError, Link, View};
@@ -13,16 +14,17 @@ use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BlockKey, Fork, Lsn, Page, RelKey, SlruKind, page};
 use offshoot_store::Table;
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// Room for a group's records; more are no harm.
 const GROUP_RECORDS_EXPECTED: usize = 64;
 
-/// What a page is made from, and the LSN of that.
+/// What a page is made from.
 enum Base<'s> {
-    Image(Lsn, Image<'s>),
-    /// The record makes the page of zeros, or has its image.
-    Record(Lsn),
+    Image(Image<'s>),
     Zeros,
+    /// Nothing is left to be done.
+    Made(Arc<Page>),
 }
 
 impl View {
@@ -107,28 +109,22 @@ impl View {
     fn make(&self, key: &BlockKey, void_before: Lsn, page: &mut Page) -> Result<(), EngineError> {
         let mut records = RecordChain::default();
         match self.base_of(key, void_before, &mut records)? {
-            Base::Image(_, image) => image.decode(page)?,
-            Base::Record(_) | Base::Zeros => page.fill(0),
+            Base::Image(image) => image.decode(page)?,
+            Base::Zeros => page.fill(0),
+            Base::Made(made) => {
+                *page = *made;
+                return Ok(());
+            }
         }
-        records.apply(self, key, page)
+        records.apply(self, key, page)?;
+        if let Some(state) = records.state() {
+            self.timeline().cache().put(state, page);
+        }
+        Ok(())
     }
 
-    /// LSN of the newest version that holds all of a relation's page; `None` when there never was one.
-    pub(crate) fn newest_whole(&self, key: &BlockKey) -> Result<Option<Lsn>, EngineError> {
-        let history = self.size_history(&key.rel)?;
-        if history.blocks.is_none_or(|blocks| key.block >= blocks) {
-            return Ok(None);
-        }
-        let void_before = history.void_before(key.block);
-        let base = self.base_of(key, void_before, &mut RecordChain::default())?;
-        Ok(match base {
-            Base::Image(lsn, _) | Base::Record(lsn) => Some(lsn),
-            Base::Zeros => None,
-        })
-    }
-
-    /// The newest version that holds all of the page, and in `records` what came after it. At one
-    /// LSN, what `versions` says is newer than what an extent says.
+    /// The newest image, and in `records` what came after it; or the page itself, if it was made before. At
+    /// one LSN, what `versions` says is newer than what an extent says.
     fn base_of(
         &self,
         key: &BlockKey,
@@ -149,30 +145,41 @@ impl View {
                 .range_back(Table::Versions, range.0, range.1)?
             {
                 let (found, value) = entry?;
-                let lsn = lsn_at_end(found).unwrap_or_default();
-                match parse_version(value, lsn)? {
-                    Version::Image(image) => return Ok(Base::Image(lsn, image)),
+                match parse_version(value, lsn_at_end(found).unwrap_or_default())? {
+                    Version::Image(image) => return Ok(Base::Image(image)),
                     Version::Records(group) => {
-                        if let Some(lsn) = self.push_group(group, link.lsn, records)? {
-                            return Ok(Base::Record(lsn));
+                        let group = self.records_until(group, link.lsn)?;
+                        if let Some(newest) = group.last()
+                            && records.is_empty()
+                        {
+                            let (timeline, key, end) = (link.timeline, *key, newest.end);
+                            let state = PageState { timeline, key, end };
+                            if let Some(made) = self.timeline().cache().get(&state) {
+                                return Ok(Base::Made(made));
+                            }
+                            records.begin(state);
+                        }
+                        for record in group.iter().rev() {
+                            if records.push_older(self, record)? {
+                                return Ok(Base::Zeros);
+                            }
                         }
                     }
                 }
             }
-            if let Some((lsn, image)) = in_extent {
-                return Ok(Base::Image(lsn, image));
+            if let Some((_, image)) = in_extent {
+                return Ok(Base::Image(image));
             }
         }
         Ok(Base::Zeros)
     }
 
-    /// Adds a group's records up to `last`; the end of the one that makes the page without anything older.
-    fn push_group(
-        &self,
-        group: RecordGroup<'_>,
+    /// A group's records up to `last`.
+    fn records_until<'s>(
+        &'s self,
+        group: RecordGroup<'s>,
         last: Lsn,
-        records: &mut RecordChain,
-    ) -> Result<Option<Lsn>, EngineError> {
+    ) -> Result<Vec<StoredRecord<'s>>, EngineError> {
         let mut wanted =
             Vec::with_capacity(usize::from(group.chain_length()).min(GROUP_RECORDS_EXPECTED));
         for record in group {
@@ -182,12 +189,7 @@ impl View {
             }
             wanted.push(record);
         }
-        for record in wanted.iter().rev() {
-            if records.push_older(self, record)? {
-                return Ok(Some(record.end));
-            }
-        }
-        Ok(None)
+        Ok(wanted)
     }
 
     /// The page after everything that is stored, whatever size its fork has by now; zeros when there is
@@ -229,7 +231,7 @@ impl View {
     }
 
     /// The newest image of the page in an extent of one timeline, and the LSN it is filed under.
-    fn newest_in_extent(
+    pub(crate) fn newest_in_extent(
         &self,
         link: Link,
         key: &BlockKey,

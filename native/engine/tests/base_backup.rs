@@ -268,10 +268,10 @@ fn a_page_that_cannot_be_made_ends_the_archive() {
     let (tenant, _dir) = imported(&stream);
     let mut backup = tenant.base_backup(INDEX, &FULL).unwrap();
     let error = std::iter::from_fn(|| backup.next_chunk().transpose()).find_map(Result::err);
-    let error = error.unwrap().to_string();
+    let text = error.unwrap().to_string();
     assert!(
-        error.starts_with("malformed record Btree/INSERT_LEAF"),
-        "{error}"
+        text.starts_with("malformed record Btree/INSERT_LEAF"),
+        "{text}"
     );
 }
 

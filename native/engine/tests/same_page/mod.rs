@@ -6,8 +6,8 @@ use offshoot_layout::page::{
 use offshoot_layout::{BLCKSZ, ControlFile, Fork, Lsn, Page, SlruKind};
 
 const SIZE_OF_PAGE_HEADER: usize = 24;
-/// XMIN_COMMITTED, XMIN_INVALID, XMAX_COMMITTED, XMAX_INVALID.
-const HEAP_HINTS: u16 = 0x0F00;
+/// XMIN_COMMITTED, XMIN_INVALID, XMAX_COMMITTED, XMAX_INVALID; and COMBOCID, which is about the command id.
+const HEAP_HINTS: u16 = 0x0F20;
 /// HAS_FREE_LINES, PAGE_FULL.
 const PAGE_HINTS: u16 = 0x0003;
 
@@ -74,6 +74,11 @@ fn masked(page: &Page) -> Option<Page> {
         if heap && state == 1 && offset + 23 <= BLCKSZ {
             let infomask = u16_at(&page, offset + 20) & !HEAP_HINTS;
             page[offset + 20..offset + 22].copy_from_slice(&infomask.to_le_bytes());
+            // The command id, which is not logged.
+            page[offset + 8..offset + 12].fill(0);
+            let behind = offset + (pointer >> 17) as usize;
+            // Whatever lay there before.
+            page[behind.min(BLCKSZ)..behind.next_multiple_of(8).min(BLCKSZ)].fill(0);
         } else if !heap && state == 3 {
             // A dead index entry is a hint.
             let pointer = pointer & !(3 << 15) | 1 << 15;
