@@ -125,19 +125,28 @@ impl LogDir {
         }
     }
 
-    /// Puts on disk what an earlier writer may have left unflushed from `start` to `end`.
+    /// Puts on disk what an earlier writer may have left unflushed from `start` to `end`. Segments that
+    /// were cut are whole again, with zeros, as they may be where nothing was written behind a switch.
     ///
     /// # Errors
     /// `Io`.
     pub fn flush(&self, start: Lsn, end: Lsn) -> Result<(), FollowError> {
         for number in self.number(start)..=self.number(end) {
             let path = self.path(number);
-            match File::open(&path).and_then(|file| file.sync_all()) {
+            match self.flush_whole(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 flushed => flushed.map_err(FollowError::io("flush", &path))?,
             }
         }
         self.sync()
+    }
+
+    fn flush_whole(&self, path: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        if file.metadata()?.len() < self.segment_bytes() {
+            file.set_len(self.segment_bytes())?;
+        }
+        file.sync_all()
     }
 
     /// Reads from `at` on, at most to the end of the segment; 0 bytes where there is no file.
