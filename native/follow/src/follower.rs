@@ -38,7 +38,7 @@ pub struct Follower {
     tli: u32,
 }
 
-/// WAL on its way into the log.
+/// WAL on its way into the log. Dropped without `finish`, it is to come again.
 pub struct Batch<'f> {
     follower: &'f Follower,
     writer: MutexGuard<'f, LogWriter>,
@@ -61,9 +61,14 @@ impl Batch<'_> {
             return Ok(false);
         }
         self.writer.flush()?;
-        drop(self.writer);
         self.follower.shared.more();
         Ok(true)
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.writer.abandon();
     }
 }
 
@@ -92,6 +97,8 @@ impl Follower {
         };
         let end = dir.end(position, ingest.last_record_start())?;
         let end = if end == position { from } else { end };
+        // It may have been written by a process that was killed before it flushed.
+        dir.flush(position, end)?;
         let writer = LogWriter::new(dir.clone(), end);
         let shared = Shared::new(Arc::clone(writer.position()), position, on_progress);
         let shared = Arc::new(shared);
@@ -130,7 +137,7 @@ impl Follower {
     /// Takes messages of a walsender, in order, and puts their WAL on disk.
     ///
     /// # Errors
-    /// `Protocol`, `Gap`, `Io`, `Closed`; what came before the error may be written.
+    /// `Protocol`, `Gap`, `Io`, `Closed`: all of it has to come again.
     pub fn write<'m>(
         &self,
         messages: impl IntoIterator<Item = &'m [u8]>,
@@ -148,10 +155,10 @@ impl Follower {
     /// Begins to take WAL that goes on disk together. One at a time; a second caller waits.
     ///
     /// # Errors
-    /// `Closed`: indexing has ended, so nobody would ever read it.
+    /// `Closed`: indexing has ended, so nobody would ever read it; or a flush has failed.
     pub fn batch(&self) -> Result<Batch<'_>, FollowError> {
         let writer = self.writer.lock();
-        if self.shared.is_stopped() || self.failure().is_some() {
+        if self.shared.is_stopped() || self.failure().is_some() || writer.is_broken() {
             return Err(FollowError::Closed);
         }
         let began = writer.at();
