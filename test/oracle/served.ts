@@ -7,7 +7,8 @@ const BATCH = 128;
 const FORKS = ['', '_fsm', '_vm', '_init'];
 const GLOBAL_TABLESPACE = 1664;
 const DEFAULT_TABLESPACE = 1663;
-const SLRU_DIRECTORIES = ['pg_xact', 'pg_multixact/members', 'pg_multixact/offsets', 'pg_commit_ts'];
+/** By their numbers in the protocol, which has none for pg_commit_ts: computes get that with their base backup. */
+const SLRU_DIRECTORIES = ['pg_xact', 'pg_multixact/members', 'pg_multixact/offsets'];
 
 interface Question {
   readonly request: PagestreamRequest;
