@@ -181,6 +181,8 @@ export interface TenantOptions {
   mapSizeInitialBytes: number
   /** Snapshots at one time. */
   readersMax: number
+  /** Memory for pages that took redo to make. */
+  pageCacheBytes: number
 }
 
 export interface TenantStats {

@@ -27,6 +27,8 @@ pub struct TenantOptions {
     pub map_size_initial_bytes: f64,
     /// Snapshots at one time.
     pub readers_max: u32,
+    /// Memory for pages that took redo to make.
+    pub page_cache_bytes: f64,
 }
 
 /// What the catalog knows of a timeline.
@@ -100,10 +102,13 @@ pub struct Tenant {
 #[napi(ts_return_type = "Promise<Tenant>")]
 pub fn open_tenant(dir: String, options: TenantOptions) -> AsyncTask<Work<Tenant>> {
     promise(move || {
-        let options = StoreOptions {
-            map_size_initial_bytes: options.map_size_initial_bytes as usize,
-            readers_max: options.readers_max,
-            ..StoreOptions::default()
+        let options = offshoot_engine::TenantOptions {
+            store: StoreOptions {
+                map_size_initial_bytes: options.map_size_initial_bytes as usize,
+                readers_max: options.readers_max,
+                ..StoreOptions::default()
+            },
+            page_cache_bytes: options.page_cache_bytes as u64,
         };
         let engine = offshoot_engine::Tenant::open(&PathBuf::from(dir), options)?;
         Ok(Tenant {

@@ -165,7 +165,9 @@ impl Ingest {
     /// was committed stays.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         self.decoder.feed(bytes);
-        while let Some(record) = self.decoder.next()? {
+        // One record's memory for all of them.
+        let mut record = Record::default();
+        while self.decoder.next_into(&mut record)? {
             self.take(&record)?;
             if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
                 self.commit()?;

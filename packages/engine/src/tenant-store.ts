@@ -11,6 +11,8 @@ export interface TenantStoreSettings {
   readonly mapSizeInitialBytes: number;
   /** Reads at one time. */
   readonly readersMax: number;
+  /** Memory for pages that took redo to make; 0 keeps none. */
+  readonly pageCacheBytes: number;
 }
 
 /** A timeline as the engine has to know it. `index` names it inside the store and is never used again. */
@@ -76,9 +78,11 @@ export class TenantStore {
 
   /** Opens the store in `dir`, making it when it is not there. */
   static async open(dir: string, settings: TenantStoreSettings): Promise<TenantStore> {
-    const { mapSizeInitialBytes, readersMax } = settings;
+    const { mapSizeInitialBytes, readersMax, pageCacheBytes } = settings;
     return new TenantStore(
-      await awaiting(() => nativeAddon().openTenant(dir, { mapSizeInitialBytes, readersMax })),
+      await awaiting(() =>
+        nativeAddon().openTenant(dir, { mapSizeInitialBytes, readersMax, pageCacheBytes }),
+      ),
     );
   }
 

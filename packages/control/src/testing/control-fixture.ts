@@ -94,7 +94,10 @@ export class ControlFixture implements AsyncDisposable {
     await addTenants(dataDir, tenants);
     const pageServer = await PageServer.open({
       dataDir,
-      settings: { store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16 }, importsMax: 2 },
+      settings: {
+        store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 },
+        importsMax: 2,
+      },
     });
     const driver = new FakeDriver();
     const crashes: string[] = [];
