@@ -13,8 +13,8 @@ import type {
 import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs } from '@offshoot/compute';
 import { type BranchRecord, catalogError, type PageServer, type TenantRecord } from '@offshoot/pageserver';
 import { type BranchName, formatLsn, parseBranchName, parseTenantName, type TenantId } from '@offshoot/types';
-import { branchPointView } from './branch-point-view.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
+import { branchPointView } from './branch-point-view.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';

@@ -26,9 +26,13 @@ export function parseBranchAt(text: string, nowMs: number): BranchAt {
   }
   const moment = parseMoment(trimmed, nowMs);
   if (moment === undefined) {
-    throw baseError('invalid_argument', `at: ${JSON.stringify(text)} is no place in a branch's history; ${ACCEPTED}`, {
-      details: { action: ACCEPTED },
-    });
+    throw baseError(
+      'invalid_argument',
+      `at: ${JSON.stringify(text)} is no place in a branch's history; ${ACCEPTED}`,
+      {
+        details: { action: ACCEPTED },
+      },
+    );
   }
   return { kind: 'time', moment };
 }

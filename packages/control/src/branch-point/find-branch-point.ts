@@ -3,6 +3,9 @@ import { asOffshootError, formatLsn, type Lsn, OffshootError } from '@offshoot/t
 import type { BranchAt } from './branch-at.js';
 import { formatMicros, type Moment } from './moment.js';
 
+/** Production's clock may be ahead of ours. */
+const CLOCKS_DIFFER_MS = 1000;
+
 /** The branch that another is to start from. */
 export interface Parent {
   readonly name: string;
@@ -53,7 +56,9 @@ async function atLsn(parent: Parent, lsn: Lsn): Promise<BranchPoint> {
     await parent.catchUp().catch(() => {});
   }
   if (lsn < timeline.readableFrom || lsn > timeline.lastRecordLsn()) {
-    throw outOfRange(`branch ${parent.name} can be read ${await readableRange(parent)}, not at ${formatLsn(lsn)}`);
+    throw outOfRange(
+      `branch ${parent.name} can be read ${await readableRange(parent)}, not at ${formatLsn(lsn)}`,
+    );
   }
   const { last, next } = await timeline.commitsAround(lsn);
   return { lsn, lastCommitTime: last, asOfMs: milliseconds(next) ?? parent.asOfMs() ?? milliseconds(last) };
@@ -77,7 +82,7 @@ async function atTime(parent: Parent, moment: Moment): Promise<BranchPoint> {
 
 function refuseFuture(parent: Parent, { micros }: Moment): void {
   const now = BigInt(parent.nowMs()) * 1000n;
-  if (micros > now) {
+  if (micros > now + BigInt(CLOCKS_DIFFER_MS) * 1000n) {
     throw outOfRange(`${formatMicros(micros)} is in the future: here it is ${formatMicros(now)}; use now`);
   }
 }

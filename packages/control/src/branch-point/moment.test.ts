@@ -58,11 +58,16 @@ describe('where a branch is to start', () => {
     [' -5m ', { kind: 'time', moment: { micros: BigInt(NOW - 300_000) * 1000n, zone: 'given' } }],
   ])('%j', (text, expected) => expect(parseBranchAt(text, NOW)).toEqual(expected));
 
-  test.each(['', 'newest', '0/', '16B5A50', '0/123456789', '@checkpoint', '2026-11-21'])('is not %j', (text) => {
-    const refusal = expect.objectContaining({
-      code: 'invalid_argument',
-      message: expect.stringMatching(/latest, now, an LSN like .*, a time like .*, or how long ago, like -5m/),
-    });
-    expect(() => parseBranchAt(text, NOW)).toThrow(refusal);
-  });
+  test.each(['', 'newest', '0/', '16B5A50', '0/123456789', '@checkpoint', '2026-11-21'])(
+    'is not %j',
+    (text) => {
+      const refusal = expect.objectContaining({
+        code: 'invalid_argument',
+        message: expect.stringMatching(
+          /latest, now, an LSN like .*, a time like .*, or how long ago, like -5m/,
+        ),
+      });
+      expect(() => parseBranchAt(text, NOW)).toThrow(refusal);
+    },
+  );
 });

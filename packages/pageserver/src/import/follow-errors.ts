@@ -23,7 +23,8 @@ export const followError = defineErrors({
     kind: 'retry',
     sqlState: '08001',
     httpStatus: 503,
-    action: 'make production reachable from the page server and ask again, or branch what is here: --at latest',
+    action:
+      'make production reachable from the page server and ask again, or branch what is here: --at latest',
   },
   /** The source's WAL did not arrive here in time. */
   production_behind: {

@@ -67,7 +67,9 @@ function behind(place: CatchUpPlace, lsn: Lsn) {
   const { state, reason, receivedLsn } = place.view();
   const received = receivedLsn === undefined ? 'nothing' : `up to ${formatLsn(receivedLsn)}`;
   const failure = place.follower()?.failure()?.message;
-  const why = [failure, state === 'streaming' ? undefined : reason?.message].find((each) => each !== undefined);
+  const why = [failure, state === 'streaming' ? undefined : reason?.message].find(
+    (each) => each !== undefined,
+  );
   return followError(
     'production_behind',
     `production has WAL up to ${formatLsn(lsn)}, of which ${received} has arrived in time` +

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FollowProgress, WalFollower } from '@offshoot/engine';
 import { asOffshootError, formatLsn, type Lsn, type OffshootError } from '@offshoot/types';
-import { type CaughtUp, catchUp } from './catch-up.js';
 import { followError } from '../import/follow-errors.js';
 import { dropSlot, dropSlotSql, type SourceSlot } from '../import/replication-slot.js';
+import { type CaughtUp, catchUp } from './catch-up.js';
 import type { FollowSettings } from './follow-settings.js';
 import { Lag } from './lag.js';
 import {
