@@ -3,11 +3,12 @@
 //! Bytes in, record by record: `redo` says what a record does (its effects), this module files it at
 //! the record's end LSN. Nothing here knows where the bytes come from.
 
+mod copies;
 mod database;
 mod resume;
 mod trimmed;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
@@ -19,6 +20,8 @@ use offshoot_redo::{
 };
 use offshoot_store::{Durability, Store};
 use offshoot_wal::{Record, WalDecoder, WalParams};
+
+use copies::Copies;
 
 use crate::commit_times::{Commit, CommitLog};
 use crate::keys::slru_segment_rel;
@@ -58,10 +61,8 @@ pub struct Ingest {
     origins: HashMap<u16, Lsn>,
     /// Every record type without redo, and how often a page depends on one.
     unsupported: BTreeMap<&'static str, u64>,
-    /// Databases (tablespace, database) that others were made of, by their files.
-    copied: BTreeSet<(u32, u32)>,
-    /// The first of them that changed later, and the record that says so.
-    changed_copy: Option<(u32, u32, Lsn)>,
+    /// While the WAL is that of a base backup.
+    copies: Option<Copies>,
 }
 
 impl Ingest {
@@ -102,8 +103,7 @@ impl Ingest {
             commits,
             origins: HashMap::new(),
             unsupported: names_without_redo().map(|name| (name, 0)).collect(),
-            copied: BTreeSet::new(),
-            changed_copy: None,
+            copies: None,
         })
     }
 
@@ -144,18 +144,10 @@ impl Ingest {
             .collect()
     }
 
-    /// Whether everything taken in is certain, for a base backup that ended at `end`.
-    ///
-    /// # Errors
-    /// `BadSource`: what a database was made of may have been gone when the backup came to it.
-    pub(crate) fn check_copies(&self, end: Lsn) -> Result<(), EngineError> {
-        match self.changed_copy {
-            Some((spc, db, changed)) if changed < end => Err(EngineError::BadSource(format!(
-                "database {db} in tablespace {spc} was copied, and changed at {changed}, while the \
-                 base backup ran; import again"
-            ))),
-            _ => Ok(()),
-        }
+    /// What comes is the WAL of a base backup, whose files are there: they may be newer than the WAL.
+    /// `settle_copies` ends that.
+    pub(crate) fn watch_copies(&mut self) {
+        self.copies = Some(Copies::default());
     }
 
     /// Takes the next bytes of the WAL. Commits when a batch is full.
@@ -341,6 +333,11 @@ impl Ingest {
         let blocks = key.block.checked_add(1);
         let blocks = blocks.ok_or_else(|| EngineError::damaged("WAL", format!("{key}")))?;
         self.writer.extend(&key.rel, record.end, blocks)?;
+        if let Some(copies) = &mut self.copies
+            && base != PageBase::Previous
+        {
+            copies.page_remade(key, record);
+        }
         if base == PageBase::Image {
             // One record can carry 32 images: each page keeps its own only.
             let mut made: Page = [0; BLCKSZ];
