@@ -26,6 +26,7 @@ mod tenant;
 mod timeline;
 pub mod value;
 mod view;
+mod whole_version;
 
 pub use checkpoint_state::CheckPointState;
 pub use cluster::{Checksums, Cluster};

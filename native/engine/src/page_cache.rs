@@ -46,6 +46,13 @@ impl PageCache {
             cache.insert(state, Arc::new(*page));
         }
     }
+
+    /// For an import, which finds out at its end that pages were not what they seemed.
+    pub(crate) fn clear(&self) {
+        if let Some(cache) = &self.0 {
+            cache.clear();
+        }
+    }
 }
 
 #[cfg(test)]

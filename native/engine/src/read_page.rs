@@ -19,21 +19,12 @@ use std::sync::Arc;
 /// Room for a group's records; more are no harm.
 const GROUP_RECORDS_EXPECTED: usize = 64;
 
-/// What a page is made from, and the LSN of that.
+/// What a page is made from.
 enum Base<'s> {
-    Image(Lsn, Image<'s>),
-    /// The record makes the page of zeros, or has its image.
-    Record(Lsn),
+    Image(Image<'s>),
     Zeros,
     /// Nothing is left to be done.
     Made(Arc<Page>),
-}
-
-/// Whether a page that was made before ends the search for what to make it from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shortcut {
-    Cache,
-    None,
 }
 
 impl View {
@@ -117,9 +108,9 @@ impl View {
     /// From the versions that are not older than `void_before`.
     fn make(&self, key: &BlockKey, void_before: Lsn, page: &mut Page) -> Result<(), EngineError> {
         let mut records = RecordChain::default();
-        match self.base_of(key, void_before, &mut records, Shortcut::Cache)? {
-            Base::Image(_, image) => image.decode(page)?,
-            Base::Record(_) | Base::Zeros => page.fill(0),
+        match self.base_of(key, void_before, &mut records)? {
+            Base::Image(image) => image.decode(page)?,
+            Base::Zeros => page.fill(0),
             Base::Made(made) => {
                 *page = *made;
                 return Ok(());
@@ -132,29 +123,13 @@ impl View {
         Ok(())
     }
 
-    /// LSN of the newest version that holds all of a relation's page; `None` when there never was one.
-    pub(crate) fn newest_whole(&self, key: &BlockKey) -> Result<Option<Lsn>, EngineError> {
-        let history = self.size_history(&key.rel)?;
-        if history.blocks.is_none_or(|blocks| key.block >= blocks) {
-            return Ok(None);
-        }
-        let void_before = history.void_before(key.block);
-        let mut records = RecordChain::default();
-        let base = self.base_of(key, void_before, &mut records, Shortcut::None)?;
-        Ok(match base {
-            Base::Image(lsn, _) | Base::Record(lsn) => Some(lsn),
-            Base::Zeros | Base::Made(_) => None,
-        })
-    }
-
-    /// The newest version that holds all of the page, and in `records` what came after it; or the page
-    /// itself, if it was made before. At one LSN, what `versions` says is newer than what an extent says.
+    /// The newest image, and in `records` what came after it; or the page itself, if it was made before. At
+    /// one LSN, what `versions` says is newer than what an extent says.
     fn base_of(
         &self,
         key: &BlockKey,
         void_before: Lsn,
         records: &mut RecordChain,
-        shortcut: Shortcut,
     ) -> Result<Base<'_>, EngineError> {
         for link in self.chain() {
             if link.lsn < void_before {
@@ -170,9 +145,8 @@ impl View {
                 .range_back(Table::Versions, range.0, range.1)?
             {
                 let (found, value) = entry?;
-                let lsn = lsn_at_end(found).unwrap_or_default();
-                match parse_version(value, lsn)? {
-                    Version::Image(image) => return Ok(Base::Image(lsn, image)),
+                match parse_version(value, lsn_at_end(found).unwrap_or_default())? {
+                    Version::Image(image) => return Ok(Base::Image(image)),
                     Version::Records(group) => {
                         let group = self.records_until(group, link.lsn)?;
                         if let Some(newest) = group.last()
@@ -180,23 +154,21 @@ impl View {
                         {
                             let (timeline, key, end) = (link.timeline, *key, newest.end);
                             let state = PageState { timeline, key, end };
-                            if shortcut == Shortcut::Cache
-                                && let Some(made) = self.timeline().cache().get(&state)
-                            {
+                            if let Some(made) = self.timeline().cache().get(&state) {
                                 return Ok(Base::Made(made));
                             }
                             records.begin(state);
                         }
                         for record in group.iter().rev() {
                             if records.push_older(self, record)? {
-                                return Ok(Base::Record(record.end));
+                                return Ok(Base::Zeros);
                             }
                         }
                     }
                 }
             }
-            if let Some((lsn, image)) = in_extent {
-                return Ok(Base::Image(lsn, image));
+            if let Some((_, image)) = in_extent {
+                return Ok(Base::Image(image));
             }
         }
         Ok(Base::Zeros)
@@ -259,7 +231,7 @@ impl View {
     }
 
     /// The newest image of the page in an extent of one timeline, and the LSN it is filed under.
-    fn newest_in_extent(
+    pub(crate) fn newest_in_extent(
         &self,
         link: Link,
         key: &BlockKey,

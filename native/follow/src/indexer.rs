@@ -171,19 +171,33 @@ impl Indexer {
             if state.stop {
                 return Next::Stop;
             }
+            let due = self.commit_due(&state, flushed);
+            if due.is_some_and(|due| due <= Instant::now()) {
+                return Next::Commit;
+            }
             if self.fed < flushed {
                 return Next::Read(flushed);
             }
-            if state.progress.settled < self.fed {
-                let due = self.committed_at + self.interval;
-                if state.wanted > state.progress.settled || Instant::now() >= due {
-                    return Next::Commit;
+            match due {
+                Some(due) => {
+                    self.shared.wake.wait_until(&mut state, due);
                 }
-                self.shared.wake.wait_until(&mut state, due);
-            } else {
-                self.shared.wake.wait(&mut state);
+                None => self.shared.wake.wait(&mut state),
             }
         }
+    }
+
+    /// When what was read is to be committed; at once if somebody waits for it, or for WAL that has not
+    /// come yet.
+    fn commit_due(&self, state: &State, flushed: Lsn) -> Option<Instant> {
+        let (settled, wanted) = (state.progress.settled, state.wanted);
+        if settled >= self.fed {
+            return None;
+        }
+        if wanted > settled && wanted.min(flushed) <= self.fed {
+            return Some(self.committed_at);
+        }
+        self.committed_at.checked_add(self.interval)
     }
 
     fn read(&mut self, behind: Lsn) -> Result<(), FollowError> {
@@ -223,10 +237,11 @@ impl Indexer {
         self.make_ready()
     }
 
-    /// Segments that are indexed go; one is ready for what comes.
+    /// Segments that are indexed go; one is ready for what comes. After a segment switch, what is indexed
+    /// is ahead of what has come.
     fn make_ready(&self) -> Result<(), FollowError> {
         let next = self.dir.number(self.shared.log.flushed()) + 1;
-        let oldest_needed = self.dir.number(self.ingest.committed());
+        let oldest_needed = self.dir.number(self.ingest.committed().min(self.fed));
         self.dir.retire_before(oldest_needed, next)?;
         self.dir.make_segment(next)
     }

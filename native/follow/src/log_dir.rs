@@ -4,9 +4,11 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use offshoot_layout::{Lsn, wal_segment};
 use offshoot_wal::{WalDecoder, WalParams};
+use parking_lot::Mutex;
 
 use crate::FollowError;
 
@@ -22,10 +24,14 @@ const SCAN_BYTES: usize = 1 << 20;
 pub struct LogDir {
     dir: PathBuf,
     params: WalParams,
+    /// Held by who makes files, renames or removes them: writer and indexer both make segments. One that
+    /// can be opened is whole, and its name is on disk.
+    files: Arc<Mutex<()>>,
 }
 
 impl LogDir {
-    /// Makes the directory if it is not there.
+    /// Makes the directory if it is not there, and removes what was being made in it when the machine
+    /// stopped.
     ///
     /// # Errors
     /// `Io`.
@@ -35,8 +41,18 @@ impl LogDir {
             .mode(0o700)
             .create(dir)
             .map_err(FollowError::io("make", dir))?;
-        let dir = dir.to_path_buf();
-        Ok(LogDir { dir, params })
+        let dir = LogDir {
+            dir: dir.to_path_buf(),
+            params,
+            files: Arc::default(),
+        };
+        for path in dir.paths()? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(|name| name.starts_with(TEMPORARY_FILE)) {
+                fs::remove_file(&path).map_err(FollowError::io("remove", &path))?;
+            }
+        }
+        Ok(dir)
     }
 
     #[must_use]
@@ -49,9 +65,12 @@ impl LogDir {
     /// # Errors
     /// `Io`.
     pub fn start_anew(&self, start: Lsn) -> Result<(), FollowError> {
+        let _files = self.files.lock();
         for (path, _) in self.segments()? {
             fs::remove_file(&path).map_err(FollowError::io("remove", &path))?;
         }
+        // The old WAL must not come back under the new start.
+        self.sync()?;
         let temporary = self.dir.join(TEMPORARY_FILE);
         let path = self.dir.join(START_FILE);
         let write = || {
@@ -106,6 +125,30 @@ impl LogDir {
         }
     }
 
+    /// Puts on disk what an earlier writer may have left unflushed from `start` to `end`. Segments that
+    /// were cut are whole again, with zeros, as they may be where nothing was written behind a switch.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn flush(&self, start: Lsn, end: Lsn) -> Result<(), FollowError> {
+        for number in self.number(start)..=self.number(end) {
+            let path = self.path(number);
+            match self.flush_whole(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                flushed => flushed.map_err(FollowError::io("flush", &path))?,
+            }
+        }
+        self.sync()
+    }
+
+    fn flush_whole(&self, path: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        if file.metadata()?.len() < self.segment_bytes() {
+            file.set_len(self.segment_bytes())?;
+        }
+        file.sync_all()
+    }
+
     /// Reads from `at` on, at most to the end of the segment; 0 bytes where there is no file.
     ///
     /// # Errors
@@ -155,9 +198,7 @@ impl LogDir {
     /// `Io`.
     pub fn open_segment(&self, number: u64) -> Result<File, FollowError> {
         let path = self.path(number);
-        if !path.exists() {
-            self.make_segment(number)?;
-        }
+        self.make_segment(number)?;
         let file = OpenOptions::new().read(true).write(true).open(&path);
         file.map_err(FollowError::io("open", &path))
     }
@@ -168,17 +209,20 @@ impl LogDir {
     /// `Io`; nothing is left of it then.
     pub fn make_segment(&self, number: u64) -> Result<(), FollowError> {
         let path = self.path(number);
+        let _files = self.files.lock();
         if path.exists() {
             return Ok(());
         }
-        let temporary = self.dir.join(format!("{TEMPORARY_FILE}.{number:X}"));
+        let temporary = self.dir.join(TEMPORARY_FILE);
         let made = self.fill(&temporary);
         let made = made.and_then(|()| fs::rename(&temporary, &path));
+        let made = made.map_err(FollowError::io("make", &path));
+        let made = made.and_then(|()| self.sync());
         if made.is_err() {
             let _ = fs::remove_file(&temporary);
+            let _ = fs::remove_file(&path);
         }
-        made.map_err(FollowError::io("make", &path))?;
-        self.sync()
+        made
     }
 
     fn fill(&self, path: &Path) -> io::Result<()> {
@@ -196,6 +240,7 @@ impl LogDir {
     /// # Errors
     /// `Io`.
     pub fn retire_before(&self, number: u64, next: u64) -> Result<(), FollowError> {
+        let _files = self.files.lock();
         let mut wanted = !self.path(next).exists();
         for (path, found) in self.segments()? {
             if found >= number {
@@ -212,13 +257,10 @@ impl LogDir {
         Ok(())
     }
 
-    /// The segments that are there, oldest first. Other files are nobody's business; what was being made
-    /// when the machine stopped is removed.
+    /// The segments that are there, oldest first. Other files are nobody's business.
     fn segments(&self) -> Result<Vec<(PathBuf, u64)>, FollowError> {
-        let io_error = || FollowError::io("list", &self.dir);
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(io_error())? {
-            let path = entry.map_err(io_error())?.path();
+        for path in self.paths()? {
             let name = path.file_name().and_then(|name| name.to_str());
             let start =
                 name.and_then(|name| wal_segment::parse_file_name(name, self.params.seg_size));
@@ -230,6 +272,12 @@ impl LogDir {
         }
         found.sort_by_key(|(_, number)| *number);
         Ok(found)
+    }
+
+    fn paths(&self) -> Result<Vec<PathBuf>, FollowError> {
+        let entries = fs::read_dir(&self.dir)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+        entries.map_err(FollowError::io("list", &self.dir))
     }
 
     fn sync(&self) -> Result<(), FollowError> {

@@ -12,6 +12,8 @@ use crate::{FollowError, Follower};
 
 /// SQLSTATE: the slot is there already.
 const DUPLICATE_OBJECT: &str = "42710";
+/// What a server that shuts down ends its stream with, without a CopyDone.
+const COMMAND_COMPLETE: u8 = b'C';
 /// A CopyDone.
 const COPY_DONE: [u8; 5] = [b'c', 0, 0, 0, 4];
 
@@ -76,7 +78,12 @@ impl Receiver {
         };
         let thread = std::thread::Builder::new().name("wal receiver".to_owned());
         thread
-            .spawn(move || on_end(session.run()))
+            .spawn(move || {
+                let end = session.run();
+                // Whoever is told may open the log anew.
+                drop(session);
+                on_end(end);
+            })
             .map_err(FollowError::Connection)?;
         Ok(Receiver { stop, socket })
     }
@@ -116,6 +123,10 @@ impl Session {
     /// Until the server ends it.
     fn stream(&mut self) -> Result<(), FollowError> {
         self.send_status()?;
+        // The server may have sent WAL together with its consent.
+        if self.take()? == Stream::Done {
+            return Ok(());
+        }
         let mut next_status = Instant::now() + self.status_interval;
         loop {
             let left = next_status.saturating_duration_since(Instant::now());
@@ -174,7 +185,7 @@ enum Stream {
 fn wal_message<'m>(message: &Message<'m>) -> Result<Option<WalMessage<'m>>, FollowError> {
     match message.kind {
         b'd' => WalMessage::parse(message.body).map(Some),
-        b'c' => Ok(None),
+        b'c' | COMMAND_COMPLETE => Ok(None),
         b'E' => Err(FollowError::Refused(crate::walsender::error_text(
             message.body,
             b'M',

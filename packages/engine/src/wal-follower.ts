@@ -50,6 +50,9 @@ export interface ReceiveEnd {
 /** Told after each commit, and of 0, 0 when indexing has ended for good. */
 export type NativeProgressListener = (indexed: bigint, settled: bigint) => void;
 
+/** Any long time: a timer that is there is enough. */
+const KEEP_ALIVE_MS = 2 ** 30;
+
 interface Waiter {
   readonly wanted: bigint;
   resolve(indexed: Lsn): void;
@@ -146,7 +149,10 @@ export class WalFollower {
     }
     return new Promise<Lsn>((resolve, reject) => {
       const wanted = calling(() => this.#native.want(lsn));
+      // The addon's call back does not keep the process alive, and at its start nothing else may.
+      const alive = setInterval(() => {}, KEEP_ALIVE_MS);
       const done = () => {
+        clearInterval(alive);
         signal?.removeEventListener('abort', abort);
         this.#waiters.delete(waiter);
       };

@@ -105,8 +105,15 @@ export class OpenTenant {
       if (timeline === undefined) {
         await this.#logs.remove(index);
       } else if (!isFollowed(timeline)) {
-        await this.#recoverLog(timeline).catch((error: unknown) => onFailure(timeline, error));
+        await this.#indexLog(timeline).catch((error: unknown) => onFailure(timeline, error));
       }
+    }
+  }
+
+  /** Indexes what is left in the log of a timeline that nobody follows. One without a log is no error. */
+  async recoverLog(timeline: TimelineRecord): Promise<void> {
+    if ((await this.#logs.indexes()).includes(timeline.index)) {
+      await this.#indexLog(timeline);
     }
   }
 
@@ -125,7 +132,7 @@ export class OpenTenant {
     return this.#store.close();
   }
 
-  async #recoverLog(timeline: TimelineRecord): Promise<void> {
+  async #indexLog(timeline: TimelineRecord): Promise<void> {
     const follower = await this.followWal(timeline);
     try {
       await follower.settle();

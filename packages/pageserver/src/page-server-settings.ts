@@ -1,4 +1,5 @@
 import type { TenantStoreSettings } from '@offshoot/engine';
+import { type ComputeWalSettings, computeWalDefaults } from './compute-wal/compute-wal-settings.js';
 import { type ImportSettings, importDefaults } from './import/import-settings.js';
 import { type FollowSettings, followDefaults } from './wal/follow-settings.js';
 
@@ -6,6 +7,7 @@ import { type FollowSettings, followDefaults } from './wal/follow-settings.js';
 export interface PageServerSettings {
   readonly store: TenantStoreSettings;
   readonly import: ImportSettings;
+  readonly computeWal: ComputeWalSettings;
   readonly follow: FollowSettings;
   /** Imports at one time. */
   readonly importsMax: number;
@@ -14,6 +16,7 @@ export interface PageServerSettings {
 export const pageServerDefaults: PageServerSettings = {
   store: { mapSizeInitialBytes: 256 * 1024 * 1024, readersMax: 512, pageCacheBytes: 64 * 1024 * 1024 },
   import: importDefaults,
+  computeWal: computeWalDefaults,
   follow: followDefaults,
   importsMax: 4,
 };

@@ -13,7 +13,9 @@ import {
 } from '@offshoot/types';
 import { type BranchWithTimeline, Catalog, type CatalogSurroundings } from './catalog/catalog.js';
 import { catalogError } from './catalog/catalog-errors.js';
-import type { TenantRecord } from './catalog/records.js';
+import type { BranchRecord, Durability, TenantRecord } from './catalog/records.js';
+import type { TimelineWal } from './compute-wal/timeline-wal.js';
+import { WalBook } from './compute-wal/wal-book.js';
 import {
   type ImportedTenant,
   type ImportPlace,
@@ -64,6 +66,8 @@ export class PageServer implements PageSource {
     { readonly name: TenantName; readonly ended: Promise<unknown> }
   >();
   readonly #deletions = new Map<TenantId, Promise<LeftOnSource | undefined>>();
+  /** Of branches: their computes' WAL. */
+  readonly #wals: WalBook;
   #closing: Promise<void> | undefined;
 
   private constructor(options: PageServerOptions, lock: DirectoryLock) {
@@ -71,6 +75,12 @@ export class PageServer implements PageSource {
     this.#settings = { ...pageServerDefaults, ...options.settings };
     this.#log = options.log ?? (() => {});
     this.#lock = lock;
+    this.#wals = new WalBook({
+      settings: this.#settings.computeWal,
+      recover: (timeline) => this.#openTenant(timeline.tenant).recoverLog(timeline),
+      follow: (timeline, walStart) =>
+        this.#openTenant(timeline.tenant).followWal(timeline, undefined, walStart),
+    });
     this.catalog = Catalog.open(join(options.dataDir, 'catalog'), options);
   }
 
@@ -122,11 +132,45 @@ export class PageServer implements PageSource {
     return this.#openTenant(tenant).find(timeline) ?? this.#noTimeline(tenant, timeline);
   }
 
+  /** WAL of a compute that is about to be started on a branch; `recoverBranch` comes first. */
+  walOfCompute({ timeline }: BranchRecord): TimelineWal {
+    return this.#wals.ofCompute(this.catalog.timeline(timeline));
+  }
+
+  /**
+   * Everything that a former compute of the branch had acknowledged is in its pages when this resolves, with the end of
+   * its last record. Throws `wal_not_taken_in`.
+   */
+  async recoverBranch({ tenant, timeline }: BranchRecord): Promise<Lsn> {
+    const record = this.catalog.timeline(timeline);
+    const open = await this.timeline(tenant, timeline);
+    if (record.parent !== undefined) {
+      await this.#wals.recover(record);
+    }
+    return open.lastRecordLsn();
+  }
+
+  /**
+   * Resolves when all that was received of a branch's compute, or all up to `lsn`, is in its pages. Throws why it cannot
+   * be, and the signal's reason.
+   */
+  async settleBranch({ timeline }: BranchRecord, lsn: Lsn | undefined, signal: AbortSignal): Promise<void> {
+    const record = this.catalog.timeline(timeline);
+    if (record.parent !== undefined) {
+      await this.#wals.settle(record, lsn, signal);
+    }
+  }
+
   /**
    * Makes a branch of `from` as it is at `lsn`, by default at its newest. Durable and readable when it resolves. Throws
    * `name_taken`, `branch_not_found`, `branch_point_out_of_range`, `tenant_not_active`.
    */
-  async createBranch(name: BranchName, from: BranchName, lsn?: Lsn): Promise<BranchWithTimeline> {
+  async createBranch(
+    name: BranchName,
+    from: BranchName,
+    lsn?: Lsn,
+    durability: Durability = 'sync',
+  ): Promise<BranchWithTimeline> {
     this.#expectOpen();
     const parent = this.catalog.branchNamed(from);
     const newest = this.timelineOfBranch(from).lastRecordLsn();
@@ -137,7 +181,7 @@ export class PageServer implements PageSource {
         `branch ${from} has come to ${formatLsn(newest)}, not to ${formatLsn(ancestorLsn)}`,
       );
     }
-    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn });
+    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn, durability });
     this.#openTenant(parent.tenant).attach(made.timeline);
     return made;
   }
@@ -148,6 +192,7 @@ export class PageServer implements PageSource {
     const { id } = this.catalog.branchNamed(name);
     const { branch, timeline } = await this.catalog.deleteBranch(id);
     const open = this.#tenants.get(branch.tenant);
+    await this.#wals.abandon([timeline.id]);
     open?.detach(timeline);
     // Should it stay for now, the next start removes it.
     await open?.removeLog(timeline).catch((error: unknown) => {
@@ -257,6 +302,7 @@ export class PageServer implements PageSource {
     try {
       // Logs go before the stores that they are indexed into.
       await Promise.all([...this.#receivers.values()].map((receiver) => receiver.stop()));
+      await this.#wals.abandonAll();
       for (const tenant of this.#tenants.values()) {
         await tenant.close();
       }
@@ -367,6 +413,7 @@ export class PageServer implements PageSource {
   async #delete(id: TenantId, endReaders: () => Promise<void>): Promise<LeftOnSource | undefined> {
     await this.catalog.markTenantDeleting(id);
     await endReaders();
+    await this.#wals.abandon(this.catalog.timelines(id).map((timeline) => timeline.id));
     // A slot in use cannot be dropped.
     await this.#receivers.get(id)?.stop();
     this.#receivers.delete(id);

@@ -140,6 +140,9 @@ impl Ingest {
                 }
             }
         }
+        if !unknown.is_empty() {
+            self.writer.timeline().cache().clear();
+        }
         Ok(())
     }
 
