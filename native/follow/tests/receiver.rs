@@ -190,17 +190,15 @@ fn import(postgres: &Postgres, store: &TempDir, wal: WalParams) -> Arc<Tenant> {
     tenant
 }
 
-fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 fn settled(follower: &Follower, lsn: Option<Lsn>) {
     let wanted = follower.want(lsn);
-    wait_for("settled", || follower.progress().settled >= wanted);
+    let began = Instant::now();
+    while follower.progress().settled < wanted {
+        let progress = follower.progress();
+        assert!(follower.failure().is_none(), "{:?}", follower.failure());
+        assert!(began.elapsed() < 3 * PATIENCE, "{progress:?}, not {wanted}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
