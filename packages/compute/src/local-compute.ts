@@ -4,14 +4,16 @@ import type { ComputeEnd, ComputeSpec, ComputeTimings, ConnectAs, StopMode } fro
 import { computeError } from './compute-errors.js';
 import { type ComputeEffect, type ComputeEvent, type ComputeState, transition } from './compute-lifecycle.js';
 import { type ComputePaths, computePaths } from './compute-paths.js';
-import { COMPUTE_PORT, fixedParameters, parameterArguments } from './configuration.js';
+import { COMPUTE_PORT, parameterArguments } from './configuration.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { logTail } from './log-file.js';
+import type { SocketAddress } from './own-session.js';
 import { formatExit, PostgresProcess } from './postgres-process.js';
-import { prepareCompute } from './prepare-compute.js';
-import { awaitReady } from './readiness.js';
+import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
+import { awaitReady, type Readiness } from './readiness.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { chooseSocketDirectory, temporaryDirectories } from './socket-directory.js';
+import { WalReceiving } from './wal-receiving.js';
 
 /** What a start that succeeded found. */
 export interface LocalComputeStart {
@@ -34,6 +36,8 @@ export class LocalCompute {
   #process: PostgresProcess | undefined;
   #stopMode: StopMode = 'immediate';
   #stopDeadline: NodeJS.Timeout | undefined;
+  /** Why its WAL cannot be kept any more. */
+  #walFailure: OffshootError | undefined;
   readonly #abort = new AbortController();
   #resolveEnded: (end: ComputeEnd) => void = () => undefined;
 
@@ -58,6 +62,10 @@ export class LocalCompute {
     return this.#process?.pid;
   }
 
+  get address(): SocketAddress {
+    return { socketDirectory: this.socketDirectory, port: COMPUTE_PORT };
+  }
+
   /** Once. When it throws, the compute has ended and is cleaned up. */
   async start(callerSignal?: AbortSignal): Promise<LocalComputeStart> {
     const timer = setTimeout(() => this.#giveUp(), this.host.limits.startTimeoutMs);
@@ -68,6 +76,10 @@ export class LocalCompute {
       const start = await this.#start(signal);
       signal.throwIfAborted();
       this.#dispatch('answered');
+      if (this.#walFailure !== undefined) {
+        // In the last moment of the start, when the table did not expect it.
+        this.#dispatch('wal_lost');
+      }
       return start;
     } catch (error) {
       this.#dispatch(this.#process === undefined ? 'exited' : 'stop_requested');
@@ -89,37 +101,52 @@ export class LocalCompute {
     const began = performance.now();
     const { paths, socketDirectory, spec, id, host } = this;
     const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, signal });
+    await spec.wal?.open(prepared.walStart);
     const ready = performance.now();
-    const process = await this.#spawn(prepared.environment);
+    const process = await this.#spawn(prepared);
     const spawned = performance.now();
-    const { connectedAs, readyAtMs } = await awaitReady({
-      process,
-      dataDirectory: paths.dataDirectory,
-      socketDirectory,
-      port: COMPUTE_PORT,
-      connectAs: spec.connectAs,
-      logFile: paths.logFile,
-      signal,
-    });
-    const answered = performance.now();
+    const { connectedAs, readyAtMs, answeredAtMs } = await this.#awaitReady(process, signal);
+    const kept = performance.now();
     const timings = {
       base_backup: prepared.baseBackupMs,
       configure: prepared.configureMs,
       spawn: spawned - ready,
       postmaster: readyAtMs - spawned,
-      first_query: answered - readyAtMs,
-      total: answered - began,
+      first_query: answeredAtMs - readyAtMs,
+      wal: kept - answeredAtMs,
+      total: kept - began,
     };
     return { pid: process.pid, connectedAs, timings };
   }
 
-  async #spawn(environment: Record<string, string>): Promise<PostgresProcess> {
+  #awaitReady(process: PostgresProcess, signal: AbortSignal): Promise<Readiness> {
+    const { dataDirectory, logFile } = this.paths;
+    const { address, spec } = this;
+    const { connectAs } = spec;
+    const further = this.#receiving();
+    return awaitReady({ process, dataDirectory, logFile, ...address, connectAs, signal, further });
+  }
+
+  #receiving(): WalReceiving | undefined {
+    const { wal, durability = 'sync', connectAs } = this.spec;
+    const [first] = connectAs;
+    if (wal === undefined || first === undefined) {
+      return undefined;
+    }
+    wal.failed.then((failure) => {
+      this.#walFailure = failure;
+      this.#dispatch('wal_lost');
+    });
+    return new WalReceiving({ wal, durability, address: this.address, user: first.user });
+  }
+
+  async #spawn(prepared: PreparedCompute): Promise<PostgresProcess> {
     const { dataDirectory, logFile } = this.paths;
     const postgres = await PostgresProcess.spawn({
       program: join(this.host.installation.bindir, 'postgres'),
-      args: ['-D', dataDirectory, ...parameterArguments(fixedParameters(this.socketDirectory))],
+      args: ['-D', dataDirectory, ...parameterArguments(prepared.fixedParameters)],
       workingDirectory: dataDirectory,
-      environment,
+      environment: prepared.environment,
       osUser: this.host.osUser,
       logFile,
       standardInput: 'none',
@@ -174,13 +201,27 @@ export class LocalCompute {
       const processes = this.#process?.exit?.signal == null ? 'gone' : 'may be left';
       await removeLeftovers(this.paths, this.id, this.host.osUser, processes);
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
-      reason = `${reason}; cleaning up failed: ${words}`;
+      reason = `${reason}; cleaning up failed: ${wordsOf(error)}`;
     }
-    this.#resolveEnded({ state, reason });
+    // Only now: as long as a process of it is left, it may send WAL, and tell a client of the answer.
+    const end = await this.#finishWal({ state, reason });
+    this.#resolveEnded(end);
+  }
+
+  /** A stop after which not all of the branch can be read is none that went as it should. */
+  async #finishWal(end: ComputeEnd): Promise<ComputeEnd> {
+    try {
+      await this.spec.wal?.finish();
+      return end;
+    } catch (error) {
+      return { state: 'crashed', reason: `${end.reason}; its last WAL is not taken in: ${wordsOf(error)}` };
+    }
   }
 
   async #crashReason(): Promise<string> {
+    if (this.#walFailure !== undefined) {
+      return `it was stopped because its WAL cannot be kept: ${this.#walFailure.message}`;
+    }
     const exit = this.#process?.exit;
     if (exit === undefined) {
       return 'it could not be started';
@@ -207,7 +248,13 @@ export class LocalCompute {
     }
     const givenUp = callerSignal?.aborted === true && error === callerSignal.reason;
     const code = givenUp ? 'compute_start_cancelled' : 'compute_start_failed';
-    const words = error instanceof Error ? error.message : String(error);
-    return computeError(code, `the compute could not be started: ${words}`, { details, cause: error });
+    return computeError(code, `the compute could not be started: ${wordsOf(error)}`, {
+      details,
+      cause: error,
+    });
   }
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

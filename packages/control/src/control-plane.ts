@@ -8,6 +8,7 @@ import type {
   Operation,
   Status,
   Tenant,
+  UpdateBranchRequest,
 } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs } from '@offshoot/compute';
 import { type BranchRecord, catalogError, type PageServer, type TenantRecord } from '@offshoot/pageserver';
@@ -17,6 +18,8 @@ import { connectionUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
+import { receiverStatus, receiverView } from './receiver-view.js';
+import { settleParent } from './settle-parent.js';
 
 /** What the daemon tells of itself. */
 export interface DaemonFacts {
@@ -114,11 +117,11 @@ export class ControlPlane {
         details: { action: `cancel the import instead: pageserver-ctl operation cancel ${importing}` },
       });
     }
-    await this.#pageServer.deleteTenant(parseTenantName(view.name), async () => {
+    const left = await this.#pageServer.deleteTenant(parseTenantName(view.name), async () => {
       const branches = this.#catalog.branches().filter((branch) => branch.tenant === view.id);
       await Promise.all(branches.map((branch) => this.#computes.retire(branch, async () => {})));
     });
-    return { ...view, state: 'deleting' };
+    return { ...view, state: 'deleting', ...(left === undefined ? {} : { left_on_source: left }) };
   }
 
   async createBranch(request: CreateBranchRequest): Promise<CreatedBranch> {
@@ -126,8 +129,19 @@ export class ControlPlane {
     const began = performance.now();
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
-    const { branch } = await this.#pageServer.createBranch(name, parent);
-    return { branch: this.#branchView(branch), timings_ms: { catalog: performance.now() - began } };
+    this.#catalog.refuseTakenName(name);
+    await settleParent(this.#pageServer, this.#computes, this.#catalog.branchNamed(parent));
+    const settled = performance.now();
+    const { branch } = await this.#pageServer.createBranch(name, parent, undefined, request.durability);
+    const timings = { settle: settled - began, catalog: performance.now() - settled };
+    return { branch: this.#branchView(branch), timings_ms: timings };
+  }
+
+  /** For computes that start from then on. */
+  async updateBranch(name: string, { durability }: UpdateBranchRequest): Promise<Branch> {
+    this.#expectOpen();
+    const { id } = this.#catalog.branchNamed(parseBranchName(name));
+    return this.#branchView(await this.#catalog.setDurability(id, durability));
   }
 
   branches(): Branch[] {
@@ -190,6 +204,7 @@ export class ControlPlane {
       branches: this.#catalog.branchCount(),
       computes_running: this.#computes.list().filter(({ state }) => state === 'running').length,
       stored_bytes: [...stats.values()].reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+      receivers: this.#receivers(),
       page_service: this.#facts.pageService(),
     };
   }
@@ -198,6 +213,13 @@ export class ControlPlane {
   close(): Promise<void> {
     this.#closing ??= Promise.all([this.#operations.cancelAll(), this.#driver.close()]).then(() => undefined);
     return this.#closing;
+  }
+
+  #receivers(): Status['receivers'] {
+    return this.#catalog.tenants().flatMap(({ id, name }) => {
+      const seen = this.#pageServer.receiverOf(id);
+      return seen === undefined ? [] : [receiverStatus(name, seen)];
+    });
   }
 
   #expectOpen(): void {
@@ -212,19 +234,22 @@ export class ControlPlane {
   }
 
   /** As it is now. Throws when the branch is gone, or its tenant on its way out. */
-  #computeSpec(branch: BranchRecord): ComputeSpec {
+  async #computeSpec(named: BranchRecord): Promise<ComputeSpec> {
     this.#expectOpen();
-    this.#expectStillThere(branch);
+    this.#expectStillThere(named);
+    const branch = this.#catalog.findBranch(named.id) ?? named;
     const tenant = this.#catalog.tenant(branch.tenant);
     if (tenant.state !== 'active') {
       throw catalogError('tenant_not_active', `tenant ${tenant.name} is ${tenant.state}`);
     }
-    const timeline = this.#catalog.timeline(branch.timeline);
     return {
       tenantId: branch.tenant,
-      timelineId: timeline.id,
-      baseLsn: timeline.lastRecordLsn,
+      timelineId: branch.timeline,
+      // What a former compute had acknowledged is taken in first.
+      baseLsn: await this.#pageServer.recoverBranch(branch),
       connectAs: connectCandidates(tenant),
+      wal: this.#pageServer.walOfCompute(branch),
+      durability: branch.durability ?? 'sync',
     };
   }
 
@@ -244,6 +269,8 @@ export class ControlPlane {
     branchCounts: ReadonlyMap<TenantId, number>,
   ): Tenant {
     const root = this.#catalog.rootTimeline(record);
+    const receiver = this.#pageServer.receiverOf(record.id);
+    const { needsReimport } = record;
     return {
       id: record.id,
       name: record.name,
@@ -260,7 +287,17 @@ export class ControlPlane {
         ? {}
         : {
             readable_from_lsn: formatLsn(root.readableFrom),
-            last_record_lsn: formatLsn(root.lastRecordLsn),
+            last_record_lsn: formatLsn(this.#pageServer.lastRecordLsnOf(record) ?? root.lastRecordLsn),
+          }),
+      ...(receiver === undefined ? {} : { receiver: receiverView(receiver) }),
+      ...(needsReimport === undefined
+        ? {}
+        : {
+            needs_reimport: {
+              since: needsReimport.since,
+              code: needsReimport.code,
+              message: needsReimport.message,
+            },
           }),
       ...(stats === undefined ? {} : { stored_bytes: stats.usedBytes }),
     };
@@ -276,16 +313,21 @@ export class ControlPlane {
       timeline: record.timeline,
       base_lsn: formatLsn(timeline.parent?.ancestorLsn ?? timeline.readableFrom),
       created_at: record.createdAt,
+      durability: record.durability ?? 'sync',
       compute: this.#computes.state(record.id),
       ...(parent === undefined ? {} : { parent: parent.name }),
     };
   }
 }
 
-/** `postgres` and `template1` are there in nearly every cluster, should the source's database be closed. */
+/**
+ * `postgres` and `template1` are there in nearly every cluster, should the source's database be closed; and so is the
+ * role `postgres`, should the branch have dropped the one that it was imported as.
+ */
 function connectCandidates(tenant: TenantRecord): ConnectAs[] {
-  const databases = new Set([tenant.defaultDatabase, 'postgres', 'template1']);
-  return [...databases].map((database) => ({ user: tenant.defaultUser, database }));
+  const databases = [...new Set([tenant.defaultDatabase, 'postgres', 'template1'])];
+  const users = [...new Set([tenant.defaultUser, 'postgres'])];
+  return users.flatMap((user) => databases.map((database) => ({ user, database })));
 }
 
 /** 150018 as 15.18. */

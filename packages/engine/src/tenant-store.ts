@@ -4,6 +4,7 @@ import { ImportSession } from './import-session.js';
 import { nativeAddon } from './native-addon.js';
 import { awaiting, calling, engineError, fromNative } from './native-errors.js';
 import { TarStream } from './tar-stream.js';
+import { type FollowOptions, type FollowProgress, WalFollower } from './wal-follower.js';
 
 /** Limits of one tenant's store. */
 export interface TenantStoreSettings {
@@ -132,6 +133,26 @@ export class TenantStore {
     return new ImportSession(
       calling(() => native.beginImport({ ...shared, timelineId: tli, systemId: systemIdentifier })),
     );
+  }
+
+  /** Opens a timeline's WAL log, so that it can grow, and indexes what is in it. One at a time for each timeline. */
+  async followWal(
+    options: FollowOptions,
+    onProgress: (progress: FollowProgress) => void,
+  ): Promise<WalFollower> {
+    const native = this.#open();
+    const { index, dir, tli, segmentBytes, major, systemIdentifier, walStart, indexIntervalMs } = options;
+    const wal = {
+      index,
+      dir,
+      timelineId: tli,
+      segmentBytes,
+      major,
+      systemId: systemIdentifier,
+      indexIntervalMs,
+      ...(walStart === undefined ? {} : { walStart }),
+    };
+    return await WalFollower.open((listener) => native.followWal(wal, listener), onProgress);
   }
 
   async stats(): Promise<TenantStoreStats> {

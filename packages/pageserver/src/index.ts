@@ -1,4 +1,5 @@
 export * from './catalog/index.js';
+export * from './compute-wal/index.js';
 export * from './import/index.js';
 export type { OpenTimeline } from './open-timeline.js';
 export {
@@ -10,3 +11,4 @@ export {
 export { pageServerError } from './page-server-error.js';
 export { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 export * from './page-service/index.js';
+export * from './wal/index.js';

@@ -22,6 +22,11 @@ export class OpenTimeline implements TimelinePages {
     this.#progress = new LsnProgress(store.lastRecordLsn(timeline.index));
   }
 
+  /** The engine has come so far. */
+  advance(lsn: Lsn): void {
+    this.#progress.advance(lsn);
+  }
+
   lastRecordLsn(): Lsn {
     return this.#progress.reached;
   }

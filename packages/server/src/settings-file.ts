@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits } from '@offshoot/compute';
-import { importDefaults, pageServerDefaults, pageServiceDefaults } from '@offshoot/pageserver';
+import {
+  computeWalDefaults,
+  followDefaults,
+  importDefaults,
+  pageServerDefaults,
+  pageServiceDefaults,
+} from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
 
 /** Limits and sizes that have defaults, in groups; every number is a positive whole one, in the unit of its name. */
@@ -9,10 +15,14 @@ export interface TuningSettings {
   compute: Record<string, number | Record<string, string>>;
   /** See `LocalComputeLimits`. */
   computeLimits: Record<string, number>;
+  /** See `ComputeWalSettings`. */
+  computeWal: Record<string, number>;
   /** See `PageServiceSettings`. */
   pageService: Record<string, number>;
   /** See `ImportSettings`. */
   import: Record<string, number>;
+  /** See `FollowSettings`. */
+  follow: Record<string, number>;
   /** See `TenantStoreSettings`. */
   store: Record<string, number>;
 }
@@ -20,8 +30,10 @@ export interface TuningSettings {
 const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   compute: defaultComputeSettings,
   computeLimits: defaultLocalComputeLimits,
+  computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,
   import: importDefaults,
+  follow: followDefaults,
   store: pageServerDefaults.store,
 };
 
