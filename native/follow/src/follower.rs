@@ -76,7 +76,7 @@ impl Follower {
     /// Opens the log, drops from it what was not written whole, and begins to index the rest.
     ///
     /// # Errors
-    /// `Io`; `Engine` when the timeline is unknown or its state damaged.
+    /// `Io`; `Unindexed`; `Engine` when the timeline is unknown or its state damaged.
     pub fn open(
         tenant: &Tenant,
         options: &FollowOptions,
@@ -84,6 +84,7 @@ impl Follower {
     ) -> Result<Follower, FollowError> {
         let dir = LogDir::open(&options.dir, options.wal)?;
         if let Some(start) = options.wal_start {
+            refuse_unindexed(tenant, options, &dir)?;
             dir.start_anew(start)?;
         }
         let start = dir.start()?;
@@ -200,6 +201,21 @@ impl Follower {
             // A panic in it is a bug; the log is whole all the same.
             let _ = thread.join();
         }
+    }
+}
+
+/// A new WAL makes the log forget the one before: that must be in the store.
+fn refuse_unindexed(
+    tenant: &Tenant,
+    options: &FollowOptions,
+    dir: &LogDir,
+) -> Result<(), FollowError> {
+    let ingest = tenant.resume_ingest(options.index, options.wal, dir.start()?)?;
+    let indexed = ingest.position();
+    let end = dir.end(indexed, ingest.last_record_start())?;
+    match end > indexed {
+        true => Err(FollowError::Unindexed { indexed, end }),
+        false => Ok(()),
     }
 }
 
