@@ -82,6 +82,11 @@ export class OffshootClient {
     return this.#call('GET', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
   }
 
+  /** Holds for computes that start from then on. */
+  updateBranch(name: string, request: schemas.UpdateBranchRequest): Promise<schemas.Branch> {
+    return this.#call('PATCH', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch, request);
+  }
+
   deleteBranch(name: string): Promise<schemas.Branch> {
     return this.#call('DELETE', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
   }

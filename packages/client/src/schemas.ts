@@ -79,7 +79,14 @@ export const operation = z.object({
 });
 export type Operation = z.infer<typeof operation>;
 
-/** The life of a compute's process. A stopped or crashed compute's writes are gone. */
+/**
+ * What a commit on a branch's compute waits for. `sync`: that the page server has it on disk. `async`: nothing but the
+ * compute; a crash loses the last moments. An orderly stop loses nothing either way.
+ */
+export const durability = z.enum(['sync', 'async']);
+export type Durability = z.infer<typeof durability>;
+
+/** The life of a compute's process. The next one has all that was acknowledged on the last; see `durability`. */
 export const computeState = z.enum(['starting', 'running', 'stopping', 'stopped', 'crashed']);
 
 export const compute = z.object({
@@ -87,6 +94,8 @@ export const compute = z.object({
   branch: name,
   state: computeState,
   base_lsn: lsn,
+  /** As it was of the branch when the compute started. */
+  durability,
   started_at: time,
   /** How long the start took, by phase, in milliseconds. */
   timings_ms: z.record(z.string(), z.number()),
@@ -106,6 +115,8 @@ export const branch = z.object({
   /** The LSN that the branch starts from. */
   base_lsn: lsn,
   created_at: time,
+  /** Of the next start of its compute. */
+  durability,
   compute: computeState,
 });
 export type Branch = z.infer<typeof branch>;
@@ -143,8 +154,16 @@ export type Status = z.infer<typeof status>;
 export const importTenantRequest = z.strictObject({ name, source_url: z.string().min(1).max(4096) });
 export type ImportTenantRequest = z.infer<typeof importTenantRequest>;
 
-export const createBranchRequest = z.strictObject({ name, from: name.optional() });
+export const createBranchRequest = z.strictObject({
+  name,
+  from: name.optional(),
+  /** Default: `sync`. */
+  durability: durability.optional(),
+});
 export type CreateBranchRequest = z.infer<typeof createBranchRequest>;
+
+export const updateBranchRequest = z.strictObject({ durability });
+export type UpdateBranchRequest = z.infer<typeof updateBranchRequest>;
 
 export const createdBranch = z.object({
   branch,

@@ -1,6 +1,7 @@
 import type { Lsn, TenantId, TimelineId } from '@offshoot/types';
 import type { ComputeState } from './compute-lifecycle.js';
 import type { ComputeSettings } from './compute-settings.js';
+import type { ComputeWal, Durability } from './compute-wal.js';
 
 /** A role and a database that exist on the branch, to ask the first query with. */
 export interface ConnectAs {
@@ -18,6 +19,10 @@ export interface ComputeSpec {
   readonly connectAs: readonly ConnectAs[];
   /** Over the driver's defaults. */
   readonly settings?: Partial<ComputeSettings>;
+  /** Keeps what is written. Absent: it lives as long as the compute. */
+  readonly wal?: ComputeWal | undefined;
+  /** Of commits, when there is `wal`. Default: `sync`. */
+  readonly durability?: Durability | undefined;
 }
 
 /** How long each phase of a start took, in milliseconds. Phases follow each other; their sum is at most `total`. */
@@ -32,6 +37,8 @@ export interface ComputeTimings {
   readonly postmaster: number;
   /** Connecting and one query on a catalog. */
   readonly first_query: number;
+  /** From then until its WAL streamed in and, for `sync`, commits wait for that. */
+  readonly wal: number;
   readonly total: number;
 }
 
@@ -52,8 +59,10 @@ export interface RunningCompute {
   /** The candidate that could connect. */
   readonly connectedAs: ConnectAs;
   readonly timings: ComputeTimings;
-  /** Settles, never rejects, when the process has ended and its directory is gone. */
+  /** Settles, never rejects, when the process has ended, its directory is gone and its WAL is taken in. */
   readonly ended: Promise<ComputeEnd>;
+  /** An LSN behind all that was committed before the call; its WAL can be received. */
+  flushedLsn(signal: AbortSignal): Promise<Lsn>;
 }
 
 /** How a compute ended. */
@@ -93,11 +102,11 @@ export interface ComputeDriver {
    * `base_backup_*`, `compute_start_*`, `computes_exhausted`, `compute_setting_invalid`.
    */
   start(spec: ComputeSpec, signal?: AbortSignal): Promise<RunningCompute>;
-  /** Answers when no process of the compute is left and its directory is gone. Throws `compute_not_found`. */
+  /** Answers when the compute has `ended`; by default at once. Throws `compute_not_found`. */
   stop(id: string, mode?: StopMode): Promise<ComputeEnd>;
   list(): readonly ComputeStatus[];
   /** Kills and removes what a former daemon left in this data directory. Before the first start only. */
   sweep(): Promise<SweepReport>;
-  /** Stops all computes, those being started included. */
+  /** Stops all computes, those being started included; those whose writes are kept in mode `fast`. */
   close(): Promise<void>;
 }

@@ -26,6 +26,8 @@ export const computeError = defineErrors({
   compute_start_failed: { kind: 'alert', sqlState: '57P03', httpStatus: 500 },
   /** Postgres was not ready within the deadline. */
   compute_start_timeout: { kind: 'retry', sqlState: '57P03', httpStatus: 503 },
+  /** No role on the branch may log in and send WAL. */
+  compute_without_replication_role: { kind: 'fix', sqlState: '42501', httpStatus: 409 },
   compute_start_cancelled: { kind: 'retry', sqlState: '57014', httpStatus: 409 },
   compute_not_found: { kind: 'fix', sqlState: '42704', httpStatus: 404 },
   computes_exhausted: { kind: 'retry', sqlState: '53300', httpStatus: 503 },

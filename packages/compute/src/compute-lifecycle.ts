@@ -1,5 +1,12 @@
 /** The life of a compute's process. */
-export type ComputeState = 'starting' | 'running' | 'stopping' | 'stopped' | 'crashed';
+export type ComputeState =
+  | 'starting'
+  | 'running'
+  | 'stopping'
+  /** Its WAL cannot be kept any more, so it is being stopped. */
+  | 'failing'
+  | 'stopped'
+  | 'crashed';
 
 /** What can happen to a compute. */
 export type ComputeEvent =
@@ -7,6 +14,8 @@ export type ComputeEvent =
   | 'answered'
   /** Somebody wants it gone: a stop, or a start that failed or was given up. */
   | 'stop_requested'
+  /** The page server cannot take in its WAL any more. */
+  | 'wal_lost'
   /** The time for a clean stop is over. */
   | 'stop_deadline'
   /** The postmaster has ended, or the start failed before there was one. */
@@ -41,7 +50,12 @@ const table: Readonly<Record<ComputeState, Row>> = {
   },
   running: {
     stop_requested: { state: 'stopping', effects: ['arm_stop_deadline', 'signal_stop'] },
+    wal_lost: { state: 'failing', effects: ['arm_stop_deadline', 'signal_stop'] },
     exited: { state: 'crashed', effects: ['clean_up'] },
+  },
+  failing: {
+    stop_deadline: { state: 'failing', effects: ['kill_all'] },
+    exited: { state: 'crashed', effects: ['disarm_stop_deadline', 'clean_up'] },
   },
   stopping: {
     stop_deadline: { state: 'stopping', effects: ['kill_all'] },

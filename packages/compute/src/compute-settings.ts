@@ -10,6 +10,8 @@ export interface ComputeSettings {
   readonly maxConnections: number;
   /** Local WAL that makes Postgres write a checkpoint record and drop the WAL before it. */
   readonly maxWalSizeBytes: number;
+  /** WAL that the page server has not yet taken in. Beyond it the compute is stopped before it fills its disk. */
+  readonly unsentWalBytesMax: number;
   readonly maxParallelWorkers: number;
   readonly maxParallelWorkersPerGather: number;
   readonly autovacuumWorkers: number;
@@ -31,6 +33,7 @@ export const defaultComputeSettings: ComputeSettings = {
   maintenanceWorkMemBytes: 64 * MIB,
   maxConnections: 100,
   maxWalSizeBytes: 1024 * MIB,
+  unsentWalBytesMax: 16 * 1024 * MIB,
   maxParallelWorkers: 2,
   maxParallelWorkersPerGather: 2,
   autovacuumWorkers: 1,
@@ -50,6 +53,7 @@ const limits: Limits = {
   maintenanceWorkMemBytes: [1 * MIB, 2 ** 41],
   maxConnections: [1, 262_143],
   maxWalSizeBytes: [32 * MIB, 2 ** 50],
+  unsentWalBytesMax: [64 * MIB, 2 ** 50],
   maxParallelWorkers: [0, 1024],
   maxParallelWorkersPerGather: [0, 1024],
   autovacuumWorkers: [1, 262_143],

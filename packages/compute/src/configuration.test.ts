@@ -1,3 +1,4 @@
+import type { Lsn } from '@offshoot/types';
 import { describe, expect, test } from 'vitest';
 import { resolveComputeSettings } from './compute-settings.js';
 import { fileParameters, fixedParameters, formatParameters, parameterArguments } from './configuration.js';
@@ -7,6 +8,7 @@ const MIB = 1024 * 1024;
 
 const control: ControlFile = {
   systemIdentifier: 1n,
+  checkpointLsn: 0x1500028n as Lsn,
   walLevel: 'replica',
   walLogHints: 'off',
   maxConnections: 100,
@@ -23,6 +25,9 @@ describe('the configuration of a compute', () => {
     ['production had more connections', { maxConnections: 500 }, {}, 'max_connections', '500'],
     ['production had fewer connections', { maxConnections: 20 }, {}, 'max_connections', '100'],
     ['room for prepared transactions', { maxPreparedTransactions: 7 }, {}, 'max_prepared_transactions', '7'],
+    ['production had few WAL senders', { maxWalSenders: 0 }, {}, 'max_wal_senders', '4'],
+    ['production had many WAL senders', { maxWalSenders: 20 }, {}, 'max_wal_senders', '20'],
+    ['commits wait', {}, {}, 'synchronous_commit', 'on'],
     ['minimal WAL is raised', { walLevel: 'minimal' }, {}, 'wal_level', 'replica'],
     ['logical WAL is kept', { walLevel: 'logical' }, {}, 'wal_level', 'logical'],
     ['WAL hints are kept', { walLogHints: 'on' }, {}, 'wal_log_hints', 'on'],
@@ -40,6 +45,9 @@ describe('the configuration of a compute', () => {
     ['archive_mode', 'on', 'archive_mode cannot be chosen'],
     ['Listen_Addresses', '*', 'Listen_Addresses cannot be chosen'],
     ['cron.launch_active_jobs', 'on', 'cannot be chosen'],
+    ['synchronous_standby_names', '', 'synchronous_standby_names cannot be chosen'],
+    ['max_wal_senders', '3', 'at least 4'],
+    ['Max_Replication_Slots', 'x', 'at least 4'],
     ['a b', 'x', 'cannot name'],
     ["x'", 'x', 'cannot name'],
     ['x', 'a\nb', 'control character'],
@@ -60,6 +68,16 @@ describe('the configuration of a compute', () => {
   test('values and paths are quoted', () => {
     expect(formatParameters({ a: "it's", b: 'c:\\x' })).toBe("a = 'it''s'\nb = 'c:\\\\x'\n");
     expect(parameterArguments({ a: '1', b: '' })).toEqual(['-c', 'a=1', '-c', 'b=']);
-    expect(fixedParameters('/a, b"c').unix_socket_directories).toBe('"/a, b""c"');
+    const fixed = fixedParameters('/a, b"c', { durability: 'sync', unsentWalBytesMax: 64 * MIB });
+    expect(fixed.unix_socket_directories).toBe('"/a, b""c"');
+  });
+
+  test.each([
+    ['sync', 'offshoot'],
+    ['async', ''],
+    ['none', ''],
+  ] as const)('durability %s: synchronous_standby_names is %j', (durability, names) => {
+    const fixed = fixedParameters('/run', { durability, unsentWalBytesMax: 64 * MIB });
+    expect(fixed).toMatchObject({ synchronous_standby_names: names, max_slot_wal_keep_size: '64MB' });
   });
 });

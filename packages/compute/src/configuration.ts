@@ -1,5 +1,6 @@
 import { computeError } from './compute-errors.js';
 import type { ComputeSettings } from './compute-settings.js';
+import type { Durability } from './compute-wal.js';
 import type { ControlFile } from './control-file.js';
 
 /** Postgres parameters in the order in which they are written. */
@@ -8,11 +9,32 @@ export type Parameters = Readonly<Record<string, string>>;
 /** The socket's file is named after it; there is no TCP port. */
 export const COMPUTE_PORT = 5432;
 
+/** What synchronous_standby_names, the receiver's connection and its replication slot are called. */
+export const WAL_RECEIVER_NAME = 'offshoot';
+
+/** The receiver's own, one more for its next connection while the last one ends, and two for whoever works there. */
+const WAL_SENDERS_MIN = 4;
+
+/** Postgres' own default. */
+const REPLICATION_SLOTS = 10;
+
+/** Parameters that may be chosen down to a bound: below it the page server could not take in the compute's WAL. */
+const leastValues: Readonly<Record<string, number>> = {
+  max_wal_senders: WAL_SENDERS_MIN,
+  max_replication_slots: WAL_SENDERS_MIN,
+};
+
+/** How a compute's WAL leaves it. `none`: nobody takes it in, and its writes live as long as it. */
+export interface WalKeeping {
+  readonly durability: Durability | 'none';
+  readonly unsentWalBytesMax: number;
+}
+
 /**
  * What makes a clone not act as production, and what the way it is stored relies on. Given on the command line,
  * where neither ALTER SYSTEM nor a configuration file can undo it.
  */
-export function fixedParameters(socketDirectory: string): Parameters {
+export function fixedParameters(socketDirectory: string, keeping: WalKeeping): Parameters {
   return {
     listen_addresses: '',
     unix_socket_directories: quoteListElement(socketDirectory),
@@ -21,7 +43,12 @@ export function fixedParameters(socketDirectory: string): Parameters {
     archive_mode: 'off',
     // Subscriptions of production are in the catalog; without workers none connects to its publisher.
     max_logical_replication_workers: '0',
-    synchronous_standby_names: '',
+    // A commit returns when the page server has its WAL on disk.
+    synchronous_standby_names: keeping.durability === 'sync' ? WAL_RECEIVER_NAME : '',
+    wal_sender_timeout: '60s',
+    // The slot keeps what the page server still needs, and nothing else is wanted.
+    wal_keep_size: '0',
+    max_slot_wal_keep_size: megabytes(keeping.unsentWalBytesMax),
     primary_conninfo: '',
     // A placeholder where pg_cron is not loaded, and harmless then.
     'cron.launch_active_jobs': 'off',
@@ -52,7 +79,8 @@ function fromControlFile(settings: ComputeSettings, control: ControlFile): Param
     wal_log_hints: control.walLogHints,
     max_connections: String(Math.max(control.maxConnections, settings.maxConnections)),
     max_worker_processes: String(control.maxWorkerProcesses),
-    max_wal_senders: String(control.maxWalSenders),
+    max_wal_senders: String(Math.max(control.maxWalSenders, WAL_SENDERS_MIN)),
+    max_replication_slots: String(REPLICATION_SLOTS),
     max_prepared_transactions: String(control.maxPreparedTransactions),
     max_locks_per_transaction: String(control.maxLocksPerTransaction),
     track_commit_timestamp: control.trackCommitTimestamp,
@@ -77,6 +105,8 @@ function fromSettings(settings: ComputeSettings, control: ControlFile): Paramete
 }
 
 const constants: Parameters = {
+  // Where a session, a role or a database sets less, its commits do not wait for the page server.
+  synchronous_commit: 'on',
   // Freezing old tables is production's work: here it would fetch every page of them.
   autovacuum_freeze_max_age: '1000000000',
   autovacuum_multixact_freeze_max_age: '1000000000',
@@ -96,12 +126,18 @@ const constants: Parameters = {
   log_line_prefix: '%m [%p] %q%u@%d ',
 };
 
+const fixedNames = fixedParameters('', { durability: 'none', unsentWalBytesMax: 0 });
+
 function checkParameter(name: string, value: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/.test(name)) {
     throw invalid(name, `${JSON.stringify(name)} cannot name a Postgres parameter`);
   }
-  if (Object.hasOwn(fixedParameters(''), name.toLowerCase())) {
+  if (Object.hasOwn(fixedNames, name.toLowerCase())) {
     throw invalid(name, `${name} cannot be chosen: a compute needs its own value`);
+  }
+  const least = leastValues[name.toLowerCase()];
+  if (least !== undefined && !(Number(value) >= least)) {
+    throw invalid(name, `${name} is ${value}; a compute needs at least ${least}`);
   }
   if (hasControlCharacter(value)) {
     throw invalid(name, `the value of ${name} holds a control character`);

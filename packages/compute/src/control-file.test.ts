@@ -6,6 +6,7 @@ function controlFile(change: (bytes: Buffer) => void = () => undefined): Buffer 
   const bytes = Buffer.alloc(8192);
   bytes.writeBigUInt64LE(7_300_000_000_000_000_001n, 0);
   bytes.writeUInt32LE(1300, 8);
+  bytes.writeBigUInt64LE(0x1_0150_0028n, 32);
   bytes.writeInt32LE(1, 172);
   bytes[176] = 1;
   for (const [at, value] of [
@@ -26,6 +27,7 @@ describe('pg_control', () => {
   test('gives what the configuration depends on', () => {
     expect(parseControlFile(controlFile())).toEqual({
       systemIdentifier: 7_300_000_000_000_000_001n,
+      checkpointLsn: 0x1_0150_0028n,
       walLevel: 'replica',
       walLogHints: 'on',
       maxConnections: 100,
@@ -42,6 +44,7 @@ describe('pg_control', () => {
     ['too short', controlFile().subarray(0, 296), '296 bytes'],
     ['too long', Buffer.alloc(8193), '8193 bytes'],
     ['another version', controlFile((b) => b.writeUInt32LE(1700, 8)), 'version is 1700'],
+    ['no checkpoint', controlFile((b) => b.writeBigUInt64LE(0n, 32)), 'names no checkpoint'],
     ['no WAL level', controlFile((b) => b.writeInt32LE(3, 172)), 'wal_level is 3'],
     ['a negative WAL level', controlFile((b) => b.writeInt32LE(-1, 172)), 'wal_level is -1'],
     ['no connections', controlFile((b) => b.writeInt32LE(0, 180)), 'maxConnections is 0'],

@@ -1,8 +1,11 @@
+import type { Lsn } from '@offshoot/types';
 import { computeError } from './compute-errors.js';
 
 /** What of `pg_control` a compute's configuration depends on. */
 export interface ControlFile {
   readonly systemIdentifier: bigint;
+  /** Where the last checkpoint record begins: the first record of a compute's WAL. */
+  readonly checkpointLsn: Lsn;
   readonly walLevel: 'minimal' | 'replica' | 'logical';
   readonly walLogHints: 'on' | 'off';
   readonly maxConnections: number;
@@ -27,6 +30,7 @@ const CONTROL_VERSION = 1300;
 const offset = {
   systemIdentifier: 0, // u64
   controlVersion: 8, // u32
+  checkpoint: 32, // u64
   walLevel: 172, // i32
   walLogHints: 176, // bool
   maxConnections: 180, // i32
@@ -63,6 +67,7 @@ export function parseControlFile(bytes: Uint8Array): ControlFile {
   const flag = (field: keyof typeof offset) => (bytes[offset[field]] === 0 ? 'off' : 'on');
   return {
     systemIdentifier: view.getBigUint64(offset.systemIdentifier, true),
+    checkpointLsn: checkpointLsn(view.getBigUint64(offset.checkpoint, true)),
     walLevel: walLevel(view.getInt32(offset.walLevel, true)),
     walLogHints: flag('walLogHints'),
     maxConnections: count('maxConnections', 1),
@@ -73,6 +78,13 @@ export function parseControlFile(bytes: Uint8Array): ControlFile {
     trackCommitTimestamp: flag('trackCommitTimestamp'),
     walSegmentBytes: walSegmentBytes(view.getUint32(offset.walSegmentBytes, true)),
   };
+}
+
+function checkpointLsn(value: bigint): Lsn {
+  if (value === 0n) {
+    throw invalid('it names no checkpoint');
+  }
+  return value as Lsn;
 }
 
 function walLevel(value: number): ControlFile['walLevel'] {

@@ -14,6 +14,7 @@ export { computeError } from './compute-errors.js';
 export type { ComputeState } from './compute-lifecycle.js';
 export { type ComputePlaces, computePlaces } from './compute-paths.js';
 export { type ComputeSettings, defaultComputeSettings, resolveComputeSettings } from './compute-settings.js';
+export type { ComputeWal, Durability, WalSource } from './compute-wal.js';
 export { LocalComputeDriver, type LocalComputeDriverOptions } from './local-compute-driver.js';
 export { defaultLocalComputeLimits, type LocalComputeLimits } from './local-compute-limits.js';
 export { type OsUser, resolveOsUser, spawnAs } from './os-user.js';

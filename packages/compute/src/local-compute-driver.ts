@@ -20,7 +20,7 @@ import {
   randomComputeId,
 } from './compute-paths.js';
 import { type ComputeSettings, resolveComputeSettings } from './compute-settings.js';
-import { COMPUTE_PORT } from './configuration.js';
+import { askFlushedLsn } from './flushed-lsn.js';
 import { copyForUser } from './installation-copy.js';
 import { LocalCompute } from './local-compute.js';
 import type { LocalComputeHost } from './local-compute-host.js';
@@ -92,11 +92,11 @@ export class LocalComputeDriver implements ComputeDriver {
       timelineId: spec.timelineId,
       baseLsn: spec.baseLsn,
       startedAt: compute.startedAt,
-      socketDirectory: compute.socketDirectory,
-      port: COMPUTE_PORT,
+      ...compute.address,
       dataDirectory: compute.paths.dataDirectory,
       logFile: compute.paths.logFile,
       ended: compute.ended,
+      flushedLsn: (flushSignal) => askFlushedLsn(compute.address, start.connectedAs, flushSignal),
       ...start,
     };
   }
@@ -136,7 +136,11 @@ export class LocalComputeDriver implements ComputeDriver {
   async close(): Promise<void> {
     this.#state = 'closed';
     clearInterval(this.#logCheck);
-    await Promise.all([...this.#computes.values()].map((compute) => compute.stop('immediate')));
+    await Promise.all(
+      [...this.#computes.values()].map((compute) =>
+        compute.stop(compute.spec.wal === undefined ? 'immediate' : 'fast'),
+      ),
+    );
   }
 
   #admit(spec: ComputeSpec): LocalCompute {

@@ -11,7 +11,7 @@ export interface LocalComputeLimits {
   /** All files of a base backup together: no relations, but all of pg_xact (512 MiB at most) and pg_multixact. */
   readonly archiveBytesMax: number;
   readonly archiveEntriesMax: number;
-  /** A compute that has not stopped by itself by then is killed. */
+  /** A compute that has not stopped by itself by then, its last WAL sent, is killed. */
   readonly stopTimeoutMs: number;
   /** A log beyond it is put aside as `postgres.log.1` and begun anew. */
   readonly logBytesMax: number;
@@ -29,7 +29,7 @@ export const defaultLocalComputeLimits: LocalComputeLimits = {
   messageBytesMax: 16 * MIB,
   archiveBytesMax: 4096 * MIB,
   archiveEntriesMax: 1_000_000,
-  stopTimeoutMs: 5_000,
+  stopTimeoutMs: 30_000,
   logBytesMax: 16 * MIB,
   logCheckMs: 10_000,
   endedMax: 50,

@@ -4,12 +4,14 @@ import type { ComputeEnd, ComputeSpec, ComputeTimings, ConnectAs, StopMode } fro
 import { computeError } from './compute-errors.js';
 import { type ComputeEffect, type ComputeEvent, type ComputeState, transition } from './compute-lifecycle.js';
 import { type ComputePaths, computePaths } from './compute-paths.js';
-import { COMPUTE_PORT, fixedParameters, parameterArguments } from './configuration.js';
+import { COMPUTE_PORT, parameterArguments } from './configuration.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { logTail } from './log-file.js';
+import type { SocketAddress } from './own-session.js';
 import { formatExit, PostgresProcess } from './postgres-process.js';
-import { prepareCompute } from './prepare-compute.js';
-import { awaitReady } from './readiness.js';
+import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
+import { awaitReady, type Readiness } from './readiness.js';
+import { receiveWal } from './receive-wal.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { chooseSocketDirectory, temporaryDirectories } from './socket-directory.js';
 
@@ -34,6 +36,8 @@ export class LocalCompute {
   #process: PostgresProcess | undefined;
   #stopMode: StopMode = 'immediate';
   #stopDeadline: NodeJS.Timeout | undefined;
+  /** Why its WAL cannot be kept any more. */
+  #walFailure: OffshootError | undefined;
   readonly #abort = new AbortController();
   #resolveEnded: (end: ComputeEnd) => void = () => undefined;
 
@@ -56,6 +60,10 @@ export class LocalCompute {
 
   get pid(): number | undefined {
     return this.#process?.pid;
+  }
+
+  get address(): SocketAddress {
+    return { socketDirectory: this.socketDirectory, port: COMPUTE_PORT };
   }
 
   /** Once. When it throws, the compute has ended and is cleaned up. */
@@ -89,37 +97,62 @@ export class LocalCompute {
     const began = performance.now();
     const { paths, socketDirectory, spec, id, host } = this;
     const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, signal });
+    await spec.wal?.open(prepared.walStart);
     const ready = performance.now();
-    const process = await this.#spawn(prepared.environment);
+    const process = await this.#spawn(prepared);
     const spawned = performance.now();
-    const { connectedAs, readyAtMs } = await awaitReady({
-      process,
-      dataDirectory: paths.dataDirectory,
-      socketDirectory,
-      port: COMPUTE_PORT,
-      connectAs: spec.connectAs,
-      logFile: paths.logFile,
-      signal,
-    });
+    const { connectedAs, readyAtMs } = await this.#awaitReady(process, signal);
     const answered = performance.now();
+    await this.#keepWal(process, connectedAs, signal);
+    const kept = performance.now();
     const timings = {
       base_backup: prepared.baseBackupMs,
       configure: prepared.configureMs,
       spawn: spawned - ready,
       postmaster: readyAtMs - spawned,
       first_query: answered - readyAtMs,
-      total: answered - began,
+      wal: kept - answered,
+      total: kept - began,
     };
     return { pid: process.pid, connectedAs, timings };
   }
 
-  async #spawn(environment: Record<string, string>): Promise<PostgresProcess> {
+  #awaitReady(process: PostgresProcess, signal: AbortSignal): Promise<Readiness> {
+    const { dataDirectory, logFile } = this.paths;
+    const { connectAs } = this.spec;
+    return awaitReady({ process, dataDirectory, logFile, ...this.address, connectAs, signal });
+  }
+
+  /** Rejects as soon as Postgres ends, when it does so first. */
+  async #keepWal(process: PostgresProcess, connectedAs: ConnectAs, signal: AbortSignal): Promise<void> {
+    const { wal, durability = 'sync' } = this.spec;
+    if (wal === undefined) {
+      return;
+    }
+    wal.failed.then((failure) => {
+      this.#walFailure = failure;
+      this.#dispatch('wal_lost');
+    });
+    const abandoned = new AbortController();
+    const ended = Promise.race([process.exited.then(() => 'Postgres has ended'), wal.failed]);
+    const either = AbortSignal.any([signal, abandoned.signal]);
+    const receiving = receiveWal({ ...this.address, wal, durability, connectedAs, signal: either });
+    const first = await Promise.race([ended, receiving.then(() => undefined)]).finally(() =>
+      abandoned.abort(new Error('given up')),
+    );
+    if (first !== undefined) {
+      receiving.catch(() => undefined);
+      throw first instanceof OffshootError ? first : new Error(first);
+    }
+  }
+
+  async #spawn(prepared: PreparedCompute): Promise<PostgresProcess> {
     const { dataDirectory, logFile } = this.paths;
     const postgres = await PostgresProcess.spawn({
       program: join(this.host.installation.bindir, 'postgres'),
-      args: ['-D', dataDirectory, ...parameterArguments(fixedParameters(this.socketDirectory))],
+      args: ['-D', dataDirectory, ...parameterArguments(prepared.fixedParameters)],
       workingDirectory: dataDirectory,
-      environment,
+      environment: prepared.environment,
       osUser: this.host.osUser,
       logFile,
       standardInput: 'none',
@@ -174,13 +207,27 @@ export class LocalCompute {
       const processes = this.#process?.exit?.signal == null ? 'gone' : 'may be left';
       await removeLeftovers(this.paths, this.id, this.host.osUser, processes);
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
-      reason = `${reason}; cleaning up failed: ${words}`;
+      reason = `${reason}; cleaning up failed: ${wordsOf(error)}`;
     }
-    this.#resolveEnded({ state, reason });
+    // Only now: as long as a process of it is left, it may send WAL, and tell a client of the answer.
+    const end = await this.#finishWal({ state, reason });
+    this.#resolveEnded(end);
+  }
+
+  /** A stop after which not all of the branch can be read is none that went as it should. */
+  async #finishWal(end: ComputeEnd): Promise<ComputeEnd> {
+    try {
+      await this.spec.wal?.finish();
+      return end;
+    } catch (error) {
+      return { state: 'crashed', reason: `${end.reason}; its last WAL is not taken in: ${wordsOf(error)}` };
+    }
   }
 
   async #crashReason(): Promise<string> {
+    if (this.#walFailure !== undefined) {
+      return `it was stopped because its WAL cannot be kept: ${this.#walFailure.message}`;
+    }
     const exit = this.#process?.exit;
     if (exit === undefined) {
       return 'it could not be started';
@@ -207,7 +254,13 @@ export class LocalCompute {
     }
     const givenUp = callerSignal?.aborted === true && error === callerSignal.reason;
     const code = givenUp ? 'compute_start_cancelled' : 'compute_start_failed';
-    const words = error instanceof Error ? error.message : String(error);
-    return computeError(code, `the compute could not be started: ${words}`, { details, cause: error });
+    return computeError(code, `the compute could not be started: ${wordsOf(error)}`, {
+      details,
+      cause: error,
+    });
   }
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,9 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import type { Lsn } from '@offshoot/types';
 import { fetchBaseBackup } from './base-backup.js';
 import type { ComputeSpec } from './compute-driver.js';
 import type { ComputePaths } from './compute-paths.js';
 import { resolveComputeSettings } from './compute-settings.js';
-import { fileParameters } from './configuration.js';
+import { fileParameters, fixedParameters, type Parameters } from './configuration.js';
 import { DataDirectory } from './data-directory.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { preloadableName, preloadEnvironment } from './preload-environment.js';
@@ -20,6 +21,10 @@ export interface ComputePreparation {
 
 /** A data directory that Postgres can be started in. */
 export interface PreparedCompute {
+  /** Given on the command line. */
+  readonly fixedParameters: Parameters;
+  /** Of the first record that Postgres will have written, in a manner of speaking. */
+  readonly walStart: Lsn;
   readonly environment: Record<string, string>;
   readonly baseBackupMs: number;
   readonly configureMs: number;
@@ -43,7 +48,16 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
     parentPid: process.pid,
   });
   signal.throwIfAborted();
-  return { environment, baseBackupMs: fetched - began, configureMs: performance.now() - fetched };
+  return {
+    environment,
+    fixedParameters: fixedParameters(preparation.socketDirectory, {
+      durability: spec.wal === undefined ? 'none' : (spec.durability ?? 'sync'),
+      unsentWalBytesMax: settings.unsentWalBytesMax,
+    }),
+    walStart: control.checkpointLsn,
+    baseBackupMs: fetched - began,
+    configureMs: performance.now() - fetched,
+  };
 }
 
 async function makeDirectories({ host, paths, socketDirectory }: ComputePreparation): Promise<void> {

@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import type { ConnectAs } from './compute-driver.js';
 import { computeError } from './compute-errors.js';
 import { logTail } from './log-file.js';
+import { type SocketAddress, withOwnSession } from './own-session.js';
 import { formatExit, type PostgresProcess } from './postgres-process.js';
 import { readPostmasterPid } from './postmaster-pid.js';
 
-export interface ReadinessOptions {
+export interface ReadinessOptions extends SocketAddress {
   readonly process: PostgresProcess;
   readonly dataDirectory: string;
-  readonly socketDirectory: string;
-  readonly port: number;
   readonly connectAs: readonly ConnectAs[];
   readonly logFile: string;
   /** Aborted by a deadline or by whoever started it: then its reason is thrown. */
@@ -101,36 +99,13 @@ async function askOnceUp(
   }
 }
 
-async function ask(
-  { socketDirectory, port }: ReadinessOptions,
-  candidate: ConnectAs,
-  signal: AbortSignal,
-): Promise<void> {
-  const client = new pg.Client({
-    host: socketDirectory,
-    port,
-    ...candidate,
-    ssl: false,
-    // Also keeps the options of this program's own environment out.
-    options: '-c search_path=pg_catalog',
-    application_name: 'offshoot',
-  });
-  // What goes wrong is thrown where it is waited for.
-  client.on('error', () => undefined);
-  const abort = () => client.connection.stream.destroy(new Error('given up'));
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    signal.throwIfAborted();
-    await client.connect();
+async function ask(options: ReadinessOptions, candidate: ConnectAs, signal: AbortSignal): Promise<void> {
+  await withOwnSession(options, candidate, signal, async (client) => {
     const { rowCount } = await client.query(FIRST_QUERY);
     if (rowCount !== 1) {
       throw new Error('pg_class is empty');
     }
-  } finally {
-    signal.removeEventListener('abort', abort);
-    // Not waited for: the session ends by itself.
-    client.end().catch(() => undefined);
-  }
+  });
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,12 @@
 import type { Compute } from '@offshoot/client';
-import type { ComputeDriver, ComputeEnd, ComputeSpec, RunningCompute } from '@offshoot/compute';
+import type {
+  ComputeDriver,
+  ComputeEnd,
+  ComputeSpec,
+  Durability,
+  RunningCompute,
+  StopMode,
+} from '@offshoot/compute';
 import type { BranchId, BranchRecord } from '@offshoot/pageserver';
 import { formatLsn } from '@offshoot/types';
 import { controlError } from './control-errors.js';
@@ -8,6 +15,13 @@ import { OneAtATime } from './one-at-a-time.js';
 interface Entry {
   compute: Compute;
   running: RunningCompute | undefined;
+}
+
+/** A compute whose process may still be there. */
+export interface AliveCompute {
+  readonly running: RunningCompute;
+  readonly state: Compute['state'];
+  readonly durability: Durability;
 }
 
 /** What the book has to know of a branch. Its id: a name may be given to another branch. */
@@ -29,17 +43,19 @@ export class ComputeBook {
 
   /**
    * Answers the branch's running compute, started now when there is none. `specOf` is asked when it is this start's
-   * turn, and throws when there can be no compute any more.
+   * turn, and rejects when there can be no compute any more.
    */
-  start(branch: BranchKey, specOf: () => ComputeSpec): Promise<Compute> {
+  start(branch: BranchKey, specOf: () => Promise<ComputeSpec>): Promise<Compute> {
     return this.#queue.run(branch.id, async () => {
-      const spec = specOf();
       const entry = this.#entries.get(branch.id);
+      // One that is on its way out writes to the branch until it has ended.
+      if (entry?.compute.state === 'stopping') await entry.running?.ended;
       if (entry?.compute.state === 'running') return entry.compute;
       const abort = new AbortController();
       this.#starting.set(branch.id, abort);
       try {
-        return this.#keep(branch, await this.driver.start(spec, abort.signal));
+        const spec = await specOf();
+        return this.#keep(branch, await this.driver.start(spec, abort.signal), spec.durability ?? 'sync');
       } finally {
         this.#starting.delete(branch.id);
       }
@@ -50,7 +66,7 @@ export class ComputeBook {
   stop(branch: BranchKey): Promise<Compute> {
     return this.#queue.run(branch.id, async () => {
       const entry = this.#runningEntry(branch);
-      await this.#end(entry);
+      await this.#end(entry, 'fast');
       return entry.compute;
     });
   }
@@ -64,7 +80,7 @@ export class ComputeBook {
     return this.#queue.run(branch.id, async () => {
       const result = await decide();
       const entry = this.#entries.get(branch.id);
-      if (entry !== undefined) await this.#end(entry);
+      if (entry !== undefined) await this.#end(entry, 'immediate');
       this.#entries.delete(branch.id);
       return result;
     });
@@ -78,6 +94,14 @@ export class ComputeBook {
   /** Throws `compute_not_running`. */
   running(branch: BranchKey): RunningCompute {
     return this.#runningEntry(branch).running;
+  }
+
+  /** The branch's compute as long as it has not ended, one that is being stopped included. */
+  alive(branch: BranchId): AliveCompute | undefined {
+    const entry = this.#entries.get(branch);
+    if (entry?.running === undefined) return undefined;
+    const { state, durability } = entry.compute;
+    return { running: entry.running, state, durability };
   }
 
   list(): Compute[] {
@@ -96,21 +120,22 @@ export class ComputeBook {
     });
   }
 
-  async #end(entry: Entry): Promise<void> {
+  async #end(entry: Entry, mode: StopMode): Promise<void> {
     const { running } = entry;
     if (running === undefined) return;
     entry.compute = { ...entry.compute, state: 'stopping' };
     // One that has just ended by itself is unknown to the driver; `ended` is settled then.
-    await Promise.race([running.ended, this.driver.stop(running.id)]);
+    await Promise.race([running.ended, this.driver.stop(running.id, mode)]);
     await running.ended;
   }
 
-  #keep({ id, name }: BranchKey, running: RunningCompute): Compute {
+  #keep({ id, name }: BranchKey, running: RunningCompute, durability: Durability): Compute {
     const compute: Compute = {
       id: running.id,
       branch: name,
       state: 'running',
       base_lsn: formatLsn(running.baseLsn),
+      durability,
       started_at: running.startedAt.toISOString(),
       timings_ms: { ...running.timings },
       socket_directory: running.socketDirectory,

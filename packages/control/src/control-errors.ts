@@ -28,6 +28,14 @@ export const controlError = defineErrors({
     action: 'wait a moment, then ask again',
   },
   branch_without_compute: { kind: 'fix', sqlState: '55000', httpStatus: 409 },
+  /** What was written on the parent did not arrive in time. */
+  branch_point_not_reached: {
+    kind: 'retry',
+    sqlState: '57014',
+    httpStatus: 503,
+    action:
+      'send the same request again; if that does not help, look at the compute: pageserver-ctl compute list',
+  },
   parent_needed: {
     kind: 'fix',
     sqlState: '22023',

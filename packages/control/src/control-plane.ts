@@ -8,6 +8,7 @@ import type {
   Operation,
   Status,
   Tenant,
+  UpdateBranchRequest,
 } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs } from '@offshoot/compute';
 import { type BranchRecord, catalogError, type PageServer, type TenantRecord } from '@offshoot/pageserver';
@@ -17,6 +18,7 @@ import { connectionUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
+import { settleParent } from './settle-parent.js';
 
 /** What the daemon tells of itself. */
 export interface DaemonFacts {
@@ -126,8 +128,19 @@ export class ControlPlane {
     const began = performance.now();
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
-    const { branch } = await this.#pageServer.createBranch(name, parent);
-    return { branch: this.#branchView(branch), timings_ms: { catalog: performance.now() - began } };
+    this.#catalog.refuseTakenName(name);
+    await settleParent(this.#pageServer, this.#computes, this.#catalog.branchNamed(parent));
+    const settled = performance.now();
+    const { branch } = await this.#pageServer.createBranch(name, parent, undefined, request.durability);
+    const timings = { settle: settled - began, catalog: performance.now() - settled };
+    return { branch: this.#branchView(branch), timings_ms: timings };
+  }
+
+  /** For computes that start from then on. */
+  async updateBranch(name: string, { durability }: UpdateBranchRequest): Promise<Branch> {
+    this.#expectOpen();
+    const { id } = this.#catalog.branchNamed(parseBranchName(name));
+    return this.#branchView(await this.#catalog.setDurability(id, durability));
   }
 
   branches(): Branch[] {
@@ -212,19 +225,22 @@ export class ControlPlane {
   }
 
   /** As it is now. Throws when the branch is gone, or its tenant on its way out. */
-  #computeSpec(branch: BranchRecord): ComputeSpec {
+  async #computeSpec(named: BranchRecord): Promise<ComputeSpec> {
     this.#expectOpen();
-    this.#expectStillThere(branch);
+    this.#expectStillThere(named);
+    const branch = this.#catalog.findBranch(named.id) ?? named;
     const tenant = this.#catalog.tenant(branch.tenant);
     if (tenant.state !== 'active') {
       throw catalogError('tenant_not_active', `tenant ${tenant.name} is ${tenant.state}`);
     }
-    const timeline = this.#catalog.timeline(branch.timeline);
     return {
       tenantId: branch.tenant,
-      timelineId: timeline.id,
-      baseLsn: timeline.lastRecordLsn,
+      timelineId: branch.timeline,
+      // What a former compute had acknowledged is taken in first.
+      baseLsn: await this.#pageServer.recoverBranch(branch),
       connectAs: connectCandidates(tenant),
+      wal: this.#pageServer.walOfCompute(branch),
+      durability: branch.durability ?? 'sync',
     };
   }
 
@@ -276,16 +292,21 @@ export class ControlPlane {
       timeline: record.timeline,
       base_lsn: formatLsn(timeline.parent?.ancestorLsn ?? timeline.readableFrom),
       created_at: record.createdAt,
+      durability: record.durability ?? 'sync',
       compute: this.#computes.state(record.id),
       ...(parent === undefined ? {} : { parent: parent.name }),
     };
   }
 }
 
-/** `postgres` and `template1` are there in nearly every cluster, should the source's database be closed. */
+/**
+ * `postgres` and `template1` are there in nearly every cluster, should the source's database be closed; and so is the
+ * role `postgres`, should the branch have dropped the one that it was imported as.
+ */
 function connectCandidates(tenant: TenantRecord): ConnectAs[] {
-  const databases = new Set([tenant.defaultDatabase, 'postgres', 'template1']);
-  return [...databases].map((database) => ({ user: tenant.defaultUser, database }));
+  const databases = [...new Set([tenant.defaultDatabase, 'postgres', 'template1'])];
+  const users = [...new Set([tenant.defaultUser, 'postgres'])];
+  return users.flatMap((user) => databases.map((database) => ({ user, database })));
 }
 
 /** 150018 as 15.18. */

@@ -16,3 +16,10 @@ export {
   type TenantStoreStats,
   type TimelineSpec,
 } from './tenant-store.js';
+export {
+  type FollowOptions,
+  type FollowProgress,
+  type ReceiveEnd,
+  type ReceiveOptions,
+  WalFollower,
+} from './wal-follower.js';

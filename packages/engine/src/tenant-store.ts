@@ -4,6 +4,13 @@ import { ImportSession } from './import-session.js';
 import { nativeAddon } from './native-addon.js';
 import { awaiting, calling, engineError, fromNative } from './native-errors.js';
 import { TarStream } from './tar-stream.js';
+import {
+  type FollowOptions,
+  type FollowProgress,
+  type NativeProgressListener,
+  type NativeWalFollower,
+  WalFollower,
+} from './wal-follower.js';
 
 /** Limits of one tenant's store. */
 export interface TenantStoreSettings {
@@ -63,6 +70,11 @@ export interface TenantStoreStats {
   readonly versions: number;
   /** Runs of up to 16 page versions stored as one. */
   readonly extents: number;
+}
+
+/** As the addon has it. */
+interface FollowsWal {
+  followWal(options: object, onProgress: NativeProgressListener): Promise<NativeWalFollower>;
 }
 
 /** One tenant's pages on disk. */
@@ -128,6 +140,26 @@ export class TenantStore {
     return new ImportSession(
       calling(() => native.beginImport({ ...shared, timelineId: tli, systemId: systemIdentifier })),
     );
+  }
+
+  /** Opens a timeline's WAL log, so that it can grow, and indexes what is in it. One at a time for each timeline. */
+  async followWal(
+    options: FollowOptions,
+    onProgress: (progress: FollowProgress) => void,
+  ): Promise<WalFollower> {
+    const native = this.#open() as unknown as FollowsWal;
+    const { index, dir, tli, segmentBytes, major, systemIdentifier, walStart, indexIntervalMs } = options;
+    const wal = {
+      index,
+      dir,
+      timelineId: tli,
+      segmentBytes,
+      major,
+      systemId: systemIdentifier,
+      ...(walStart === undefined ? {} : { walStart }),
+      ...(indexIntervalMs === undefined ? {} : { indexIntervalMs }),
+    };
+    return await WalFollower.open((listener) => native.followWal(wal, listener), onProgress);
   }
 
   async stats(): Promise<TenantStoreStats> {

@@ -1,4 +1,5 @@
 export * from './catalog/index.js';
+export * from './compute-wal/index.js';
 export * from './import/index.js';
 export type { OpenTimeline } from './open-timeline.js';
 export {

@@ -1,8 +1,15 @@
-import type { TenantStore, TenantStoreStats } from '@offshoot/engine';
-import type { TimelineId } from '@offshoot/types';
+import type { TenantStore, TenantStoreStats, WalFollower } from '@offshoot/engine';
+import type { Lsn, TimelineId } from '@offshoot/types';
 import type { Catalog } from './catalog/catalog.js';
 import type { TenantRecord, TimelineRecord } from './catalog/records.js';
 import { OpenTimeline } from './open-timeline.js';
+
+/** A timeline's WAL log to be opened; `walStart` when a compute begins a new WAL. */
+export interface WalLog {
+  readonly dir: string;
+  readonly indexIntervalMs: number;
+  readonly walStart?: Lsn | undefined;
+}
 
 /** A tenant whose store is open, with all its timelines. */
 export class OpenTenant {
@@ -44,6 +51,22 @@ export class OpenTenant {
 
   find(timeline: TimelineId): OpenTimeline | undefined {
     return this.#timelines.get(timeline);
+  }
+
+  /** Opens the WAL log of one of its timelines; what is taken in from it is seen by readers. */
+  followWal({ id, index }: TimelineRecord, log: WalLog): Promise<WalFollower> {
+    const { tli = 1, walSegmentBytes, pgMajor, source } = this.#tenant;
+    return this.#store.followWal(
+      {
+        index,
+        ...log,
+        tli,
+        segmentBytes: walSegmentBytes,
+        major: pgMajor,
+        systemIdentifier: BigInt(source.systemIdentifier),
+      },
+      ({ indexed }) => this.#timelines.get(id)?.advance(indexed),
+    );
   }
 
   stats(): Promise<TenantStoreStats> {

@@ -26,6 +26,11 @@ export class OpenTimeline implements TimelinePages {
     return this.#progress.reached;
   }
 
+  /** More of its WAL is in the store. */
+  advance(lsn: Lsn): void {
+    this.#progress.advance(lsn);
+  }
+
   waitForLsn(lsn: Lsn, signal: AbortSignal): Promise<void> {
     return this.#progress.waitFor(lsn, signal);
   }

@@ -1,10 +1,12 @@
 import type { TenantStoreSettings } from '@offshoot/engine';
+import { type ComputeWalSettings, computeWalDefaults } from './compute-wal/compute-wal-settings.js';
 import { type ImportSettings, importDefaults } from './import/import-settings.js';
 
 /** Settings of the storage node. */
 export interface PageServerSettings {
   readonly store: TenantStoreSettings;
   readonly import: ImportSettings;
+  readonly computeWal: ComputeWalSettings;
   /** Imports at one time. */
   readonly importsMax: number;
 }
@@ -12,5 +14,6 @@ export interface PageServerSettings {
 export const pageServerDefaults: PageServerSettings = {
   store: { mapSizeInitialBytes: 256 * 1024 * 1024, readersMax: 512 },
   import: importDefaults,
+  computeWal: computeWalDefaults,
   importsMax: 4,
 };

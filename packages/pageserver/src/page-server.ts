@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DirectoryLock, TenantStore, type TenantStoreStats } from '@offshoot/engine';
 import {
@@ -13,7 +13,9 @@ import {
 } from '@offshoot/types';
 import { type BranchWithTimeline, Catalog, type CatalogSurroundings } from './catalog/catalog.js';
 import { catalogError } from './catalog/catalog-errors.js';
-import type { TenantRecord } from './catalog/records.js';
+import type { BranchRecord, Durability, TenantRecord } from './catalog/records.js';
+import type { TimelineWal } from './compute-wal/timeline-wal.js';
+import { WalBook } from './compute-wal/wal-book.js';
 import {
   type ImportedTenant,
   type ImportPlace,
@@ -58,6 +60,8 @@ export class PageServer implements PageSource {
     { readonly name: TenantName; readonly ended: Promise<unknown> }
   >();
   readonly #deletions = new Map<TenantId, Promise<void>>();
+  /** Of branches: their computes' WAL. */
+  readonly #wals: WalBook;
   #closing: Promise<void> | undefined;
 
   private constructor(options: PageServerOptions, lock: DirectoryLock) {
@@ -65,6 +69,11 @@ export class PageServer implements PageSource {
     this.#settings = { ...pageServerDefaults, ...options.settings };
     this.#log = options.log ?? (() => {});
     this.#lock = lock;
+    this.#wals = new WalBook({
+      settings: this.#settings.computeWal,
+      directoryOf: (tenant) => join(this.#dirOf(tenant), 'wal'),
+      follow: (timeline, log) => this.#openTenant(timeline.tenant).followWal(timeline, log),
+    });
     this.catalog = Catalog.open(join(options.dataDir, 'catalog'), options);
   }
 
@@ -81,6 +90,7 @@ export class PageServer implements PageSource {
       server = new PageServer(options, lock);
       await server.#sweep();
       await server.#openTenants();
+      await server.#recoverBranches();
       return server;
     } catch (thrown) {
       await server?.close();
@@ -105,11 +115,45 @@ export class PageServer implements PageSource {
     return this.#openTenant(tenant).find(timeline) ?? this.#noTimeline(tenant, timeline);
   }
 
+  /** WAL of a compute that is about to be started on a branch; `recoverBranch` comes first. */
+  walOfCompute({ timeline }: BranchRecord): TimelineWal {
+    return this.#wals.ofCompute(this.catalog.timeline(timeline));
+  }
+
+  /**
+   * Everything that a former compute of the branch had acknowledged is in its pages when this resolves, with the end of
+   * its last record. Throws `wal_not_taken_in`.
+   */
+  async recoverBranch({ tenant, timeline }: BranchRecord): Promise<Lsn> {
+    const record = this.catalog.timeline(timeline);
+    const open = await this.timeline(tenant, timeline);
+    if (record.parent !== undefined) {
+      await this.#wals.recover(record);
+    }
+    return open.lastRecordLsn();
+  }
+
+  /**
+   * Resolves when all that was received of a branch's compute, or all up to `lsn`, is in its pages. Throws why it cannot
+   * be, and the signal's reason.
+   */
+  async settleBranch({ timeline }: BranchRecord, lsn: Lsn | undefined, signal: AbortSignal): Promise<void> {
+    const record = this.catalog.timeline(timeline);
+    if (record.parent !== undefined) {
+      await this.#wals.settle(record, lsn, signal);
+    }
+  }
+
   /**
    * Makes a branch of `from` as it is at `lsn`, by default at its newest. Durable and readable when it resolves. Throws
    * `name_taken`, `branch_not_found`, `branch_point_out_of_range`, `tenant_not_active`.
    */
-  async createBranch(name: BranchName, from: BranchName, lsn?: Lsn): Promise<BranchWithTimeline> {
+  async createBranch(
+    name: BranchName,
+    from: BranchName,
+    lsn?: Lsn,
+    durability: Durability = 'sync',
+  ): Promise<BranchWithTimeline> {
     this.#expectOpen();
     const parent = this.catalog.branchNamed(from);
     const newest = this.timelineOfBranch(from).lastRecordLsn();
@@ -120,7 +164,7 @@ export class PageServer implements PageSource {
         `branch ${from} has come to ${formatLsn(newest)}, not to ${formatLsn(ancestorLsn)}`,
       );
     }
-    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn });
+    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn, durability });
     this.#openTenant(parent.tenant).attach(made.timeline);
     return made;
   }
@@ -130,6 +174,7 @@ export class PageServer implements PageSource {
     this.#expectOpen();
     const { id } = this.catalog.branchNamed(name);
     const { branch, timeline } = await this.catalog.deleteBranch(id);
+    await this.#wals.remove(timeline);
     this.#tenants.get(branch.tenant)?.detach(timeline);
   }
 
@@ -226,6 +271,7 @@ export class PageServer implements PageSource {
     const imports = [...this.#imports.values()].map(({ ended }) => ended);
     await Promise.allSettled([...imports, ...this.#deletions.values()]);
     try {
+      await this.#wals.close();
       for (const tenant of this.#tenants.values()) {
         await tenant.close();
       }
@@ -269,6 +315,36 @@ export class PageServer implements PageSource {
     }
   }
 
+  /** What a former process had received of computes. A branch where that fails says so when it is used. */
+  async #recoverBranches(): Promise<void> {
+    for (const branch of this.catalog.branches().filter(({ tenant }) => this.#tenants.has(tenant))) {
+      try {
+        await this.recoverBranch(branch);
+      } catch (thrown) {
+        const { name, tenant } = branch;
+        const error = asOffshootError(thrown);
+        this.#log('what was written on a branch cannot be taken in', {
+          branch: name,
+          tenant_id: tenant,
+          error,
+        });
+      }
+    }
+    await this.#removeOrphanedLogs();
+  }
+
+  /** Branches that were deleted just before the process ended. */
+  async #removeOrphanedLogs(): Promise<void> {
+    for (const tenant of this.#tenants.keys()) {
+      const known = new Set(this.catalog.timelines(tenant).map(({ index }) => String(index)));
+      const places = join(this.#dirOf(tenant), 'wal');
+      const names = await readdir(places).catch(() => []);
+      for (const name of names.filter((each) => /^\d+$/.test(each) && !known.has(each))) {
+        await rm(join(places, name), { recursive: true, force: true });
+      }
+    }
+  }
+
   async #openActive(tenant: TenantRecord): Promise<OpenTenant> {
     const store = await TenantStore.open(this.#dirOf(tenant.id), this.#settings.store);
     const open = new OpenTenant(store, tenant, this.catalog);
@@ -284,6 +360,7 @@ export class PageServer implements PageSource {
   async #delete(id: TenantId, endReaders: () => Promise<void>): Promise<void> {
     await this.catalog.markTenantDeleting(id);
     await endReaders();
+    await this.#wals.close(this.catalog.timelines(id).map((timeline) => timeline.id));
     const open = this.#tenants.get(id);
     this.#tenants.delete(id);
     this.#unavailable.delete(id);

@@ -91,6 +91,9 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
     return control.createBranch(check(schemas.createBranchRequest, request.body, 'body'));
   });
   app.get('/v1/branches/:name', (request) => control.branch(named(request)));
+  app.patch('/v1/branches/:name', (request) =>
+    control.updateBranch(named(request), check(schemas.updateBranchRequest, request.body, 'body')),
+  );
   app.delete('/v1/branches/:name', (request) => control.deleteBranch(named(request)));
   app.post('/v1/branches/:name/compute', (request) => control.startCompute(named(request)));
   app.delete('/v1/branches/:name/compute', (request) => control.stopCompute(named(request)));

@@ -21,6 +21,8 @@ export class FakeDriver implements ComputeDriver {
   /** Awaited by each start and stop. */
   startGate: Promise<void> = Promise.resolve();
   stopGate: Promise<void> = Promise.resolve();
+  /** What computes answer when they are asked to flush. */
+  flushed = IMPORTED;
   #closed = false;
 
   async start(spec: ComputeSpec, signal?: AbortSignal): Promise<RunningCompute> {
@@ -47,8 +49,9 @@ export class FakeDriver implements ComputeDriver {
       dataDirectory: `/computes/${id}`,
       logFile: `/computes/${id}/log`,
       connectedAs: { user: 'postgres', database: 'postgres' },
-      timings: { base_backup: 1, configure: 1, spawn: 1, postmaster: 1, first_query: 1, total: 5 },
+      timings: { base_backup: 1, configure: 1, spawn: 1, postmaster: 1, first_query: 1, wal: 1, total: 6 },
       ended,
+      flushedLsn: async () => this.flushed,
     };
   }
 

@@ -3,27 +3,20 @@ import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { table } from '../table.js';
 
-const writesAreLost = 'what was written on it is gone: a compute keeps its writes only while it runs';
-
 /** `compute start|stop|list`. */
 export function addComputeCommands(program: Command, context: () => Context): void {
   const compute = program.command('compute').description('running Postgres servers of branches');
   compute
     .command('start <branch>')
     .description('start Postgres on a branch; returns when a query on it has succeeded')
-    .addHelpText('after', `\nAttention: when the compute stops, ${writesAreLost}.`)
     .action(async (branch: string) => {
       show(context(), await context().client().startCompute(branch), started);
     });
   compute
     .command('stop <branch>')
-    .description(`stop a branch's Postgres; ${writesAreLost}`)
+    .description("stop a branch's Postgres; the next start has all that was written")
     .action(async (branch: string) => {
-      show(
-        context(),
-        await context().client().stopCompute(branch),
-        (c) => `stopped ${c.branch}; ${writesAreLost}`,
-      );
+      show(context(), await context().client().stopCompute(branch), (c) => `stopped ${c.branch}`);
     });
   compute
     .command('list [branch]')
@@ -42,8 +35,7 @@ function started(compute: Compute): string {
   const took = compute.timings_ms.total;
   return (
     `${compute.branch} is running${took === undefined ? '' : ` (${took.toFixed(0)} ms)`}; ` +
-    `connect with: url=$(pageserver-ctl connection-string ${compute.branch}) && psql "$url"\n` +
-    'its writes live only as long as it runs'
+    `connect with: url=$(pageserver-ctl connection-string ${compute.branch}) && psql "$url"`
   );
 }
 

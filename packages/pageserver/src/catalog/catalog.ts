@@ -5,7 +5,14 @@ import { catalogError } from './catalog-errors.js';
 import { CatalogReads, notFound } from './catalog-reads.js';
 import { type CatalogTables, openTables } from './catalog-tables.js';
 import { inOneTransaction } from './catalog-transaction.js';
-import type { BranchId, BranchRecord, ImportStats, TenantRecord, TimelineRecord } from './records.js';
+import type {
+  BranchId,
+  BranchRecord,
+  Durability,
+  ImportStats,
+  TenantRecord,
+  TimelineRecord,
+} from './records.js';
 
 /** A tenant's record as it is before its import; the catalog adds what it assigns. */
 export type NewTenant = Omit<
@@ -24,6 +31,8 @@ export interface NewBranch {
   readonly parent: BranchId;
   /** Where it leaves its parent. */
   readonly ancestorLsn: Lsn;
+  /** Default: `sync`. */
+  readonly durability?: Durability | undefined;
 }
 
 /** Where a tenant's history becomes readable and where it ends, after its import. */
@@ -133,7 +142,7 @@ export class Catalog extends CatalogReads {
   }
 
   /** One transaction: the branch and its timeline. The parent's tenant must be active. */
-  createBranch({ name, parent: parentId, ancestorLsn }: NewBranch): Promise<BranchWithTimeline> {
+  createBranch({ name, parent: parentId, ancestorLsn, durability }: NewBranch): Promise<BranchWithTimeline> {
     return this.#write(() => {
       this.refuseTakenName(name);
       const parent = this.findBranch(parentId) ?? notFound('branch', parentId);
@@ -153,7 +162,16 @@ export class Catalog extends CatalogReads {
         readableFrom: ancestorLsn,
         lastRecordLsn: ancestorLsn,
       };
-      return this.#putBranch(name, history, parent.id);
+      return this.#putBranch(name, history, { parent: parent.id, durability: durability ?? 'sync' });
+    });
+  }
+
+  /** Of computes that start on the branch from then on. Throws `branch_not_found`. */
+  setDurability(id: BranchId, durability: Durability): Promise<BranchRecord> {
+    return this.#write(() => {
+      const branch = { ...(this.findBranch(id) ?? notFound('branch', id)), durability };
+      this.tables.branches.put(id, branch);
+      return branch;
     });
   }
 
@@ -173,18 +191,21 @@ export class Catalog extends CatalogReads {
     return inOneTransaction(this.tables.root, change);
   }
 
-  #putBranch(name: BranchName, history: Omit<TimelineRecord, 'id'>, parent?: BranchId): BranchWithTimeline {
+  #putBranch(
+    name: BranchName,
+    history: Omit<TimelineRecord, 'id'>,
+    own: Pick<BranchRecord, 'parent' | 'durability'> = {},
+  ): BranchWithTimeline {
     const { timelines, branches, branchNames, children } = this.tables;
     const timeline: TimelineRecord = { id: randomTimelineId(this.#random), ...history };
     const id = Buffer.from(this.#random(16)).toString('hex') as BranchId;
     const createdAt = this.#now().toISOString();
-    const ancestry = parent === undefined ? {} : { parent };
-    const branch = { id, tenant: history.tenant, name, timeline: timeline.id, createdAt, ...ancestry };
+    const branch = { id, tenant: history.tenant, name, timeline: timeline.id, createdAt, ...own };
     timelines.put(timeline.id, timeline);
     branches.put(id, branch);
     branchNames.put(name, id);
-    if (parent !== undefined) {
-      children.put([parent, id], name);
+    if (own.parent !== undefined) {
+      children.put([own.parent, id], name);
     }
     return { branch, timeline };
   }

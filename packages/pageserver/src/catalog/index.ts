@@ -10,6 +10,7 @@ export { catalogError } from './catalog-errors.js';
 export type {
   BranchId,
   BranchRecord,
+  Durability,
   ImportStats,
   TenantRecord,
   TenantSource,

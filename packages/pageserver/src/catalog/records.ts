@@ -74,6 +74,9 @@ export interface TimelineRecord {
   readonly lastRecordLsn: Lsn;
 }
 
+/** Whether commits on a branch's compute wait until the page server has them on disk. */
+export type Durability = 'sync' | 'async';
+
 /** The user's name for a timeline. */
 export interface BranchRecord {
   readonly id: BranchId;
@@ -83,4 +86,6 @@ export interface BranchRecord {
   /** Absent for a tenant's first branch. */
   readonly parent?: BranchId | undefined;
   readonly createdAt: string;
+  /** Of computes that start from now on. Absent, as in older catalogs: `sync`. */
+  readonly durability?: Durability | undefined;
 }

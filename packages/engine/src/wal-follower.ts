@@ -1,0 +1,226 @@
+import type { Lsn, OffshootError } from '@offshoot/types';
+import { awaiting, calling, engineError, fromNative, type NativeErrorData } from './native-errors.js';
+
+/** Which WAL to take in, and where its log is. */
+export interface FollowOptions {
+  /** The timeline in the engine; it must be attached. */
+  readonly index: number;
+  /** The log's directory; made when it is not there. */
+  readonly dir: string;
+  /** Postgres' timeline number (TLI) of the WAL. */
+  readonly tli: number;
+  readonly segmentBytes: number;
+  readonly major: number;
+  readonly systemIdentifier: bigint;
+  /** Only when a compute begins a new WAL on the timeline: the LSN of its first record. Absent: the WAL goes on. */
+  readonly walStart?: Lsn | undefined;
+  /** WAL that nobody waits for may be uncommitted for so long. */
+  readonly indexIntervalMs?: number | undefined;
+}
+
+/** What is committed of a timeline's WAL. */
+export interface FollowProgress {
+  /** End of the last record in the store. */
+  readonly indexed: Lsn;
+  /** Everything received before it is indexed, as far as it is whole records. */
+  readonly settled: Lsn;
+}
+
+/** A Postgres on this machine whose WAL a thread of the engine receives. */
+export interface ReceiveOptions {
+  /** The Unix socket itself: `…/.s.PGSQL.5432`. */
+  readonly socketPath: string;
+  readonly user: string;
+  readonly applicationName: string;
+  /** Physical; made when it is not there. */
+  readonly slot: string;
+}
+
+/** How receiving ended. */
+export interface ReceiveEnd {
+  /** `stopped`, or what happened. */
+  readonly reason: string;
+  readonly failure?: OffshootError | undefined;
+}
+
+/** What this wrapper needs of the addon's class of the same name. */
+export interface NativeWalFollower {
+  receivedLsn(): bigint;
+  indexedLsn(): bigint;
+  failure(): NativeErrorData | null;
+  write(messages: Uint8Array[]): Promise<Buffer>;
+  status(): Buffer;
+  want(lsn?: bigint | null): bigint;
+  startReceiving(
+    options: ReceiveOptions,
+    onEnd: (reason: string, failure?: NativeErrorData | null) => void,
+  ): Promise<void>;
+  stopReceiving(): void;
+  close(): Promise<void>;
+}
+
+/** Told after each commit, and once when indexing has ended for good. */
+export type NativeProgressListener = (indexed: bigint, settled: bigint) => void;
+
+interface Waiter {
+  readonly wanted: bigint;
+  resolve(indexed: Lsn): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * A timeline that grows: what is written to it goes to its log on disk, and from there into the store. What is in the
+ * log when this is closed, or when the process ends, is indexed after the next opening.
+ */
+export class WalFollower {
+  readonly #native: NativeWalFollower;
+  readonly #onProgress: (progress: FollowProgress) => void;
+  readonly #waiters = new Set<Waiter>();
+  #progress: FollowProgress;
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    native: NativeWalFollower,
+    onProgress: (progress: FollowProgress) => void,
+    told: FollowProgress | undefined,
+  ) {
+    this.#native = native;
+    this.#onProgress = onProgress;
+    const indexed = native.indexedLsn() as Lsn;
+    this.#progress = told ?? { indexed, settled: indexed };
+  }
+
+  /** `open` is the addon's own call, which may tell of progress before it answers. */
+  static async open(
+    open: (listener: NativeProgressListener) => Promise<NativeWalFollower>,
+    onProgress: (progress: FollowProgress) => void,
+  ): Promise<WalFollower> {
+    let follower: WalFollower | undefined;
+    let early: FollowProgress | undefined;
+    const native = await awaiting(() =>
+      open((indexed, settled) => {
+        early = { indexed: indexed as Lsn, settled: settled as Lsn };
+        follower?.#advance(early);
+      }),
+    );
+    follower = new WalFollower(native, onProgress, early);
+    if (early !== undefined) {
+      onProgress(early);
+    }
+    return follower;
+  }
+
+  /** The next byte wanted from the source: all before it is in the log, on disk. */
+  receivedLsn(): Lsn {
+    return calling(() => this.#native.receivedLsn()) as Lsn;
+  }
+
+  /** End of the last record in the store: the timeline's last record. */
+  indexedLsn(): Lsn {
+    return calling(() => this.#native.indexedLsn()) as Lsn;
+  }
+
+  get progress(): FollowProgress {
+    return this.#progress;
+  }
+
+  /** Why indexing has ended for good, or undefined. */
+  failure(): OffshootError | undefined {
+    const failure = this.#native.failure();
+    return failure == null ? undefined : fromNative(failure);
+  }
+
+  /**
+   * Appends what a walsender sent: bodies of CopyData messages, in order and as they came. Resolves once it is on disk,
+   * with the status update to send now. Await it before the next; the messages must not change before it settles.
+   */
+  async write(messages: Uint8Array[]): Promise<Buffer> {
+    return await awaiting(() => this.#native.write(messages));
+  }
+
+  /** The status update to send when there is nothing to write. */
+  status(): Buffer {
+    return calling(() => this.#native.status());
+  }
+
+  /** Resolves when streaming has begun; `onEnd` is called once, whenever it ends after that. */
+  async startReceiving(options: ReceiveOptions, onEnd: (end: ReceiveEnd) => void): Promise<void> {
+    await awaiting(() =>
+      this.#native.startReceiving(options, (reason, failure) =>
+        onEnd({ reason, failure: failure == null ? undefined : fromNative(failure) }),
+      ),
+    );
+  }
+
+  stopReceiving(): void {
+    calling(() => this.#native.stopReceiving());
+  }
+
+  /**
+   * Resolves with the end of the last record in the store once everything received up to now is committed, or
+   * everything up to `lsn`, for which it waits to be received. Rejects with why indexing ended, with `engine_closed`
+   * when this is closed first, and with the signal's reason when that aborts.
+   */
+  settle(lsn?: Lsn, signal?: AbortSignal): Promise<Lsn> {
+    if (this.#closing !== undefined) {
+      return Promise.reject(closed());
+    }
+    if (signal?.aborted) {
+      return Promise.reject(signal.reason);
+    }
+    return new Promise<Lsn>((resolve, reject) => {
+      const wanted = calling(() => this.#native.want(lsn));
+      const done = () => {
+        signal?.removeEventListener('abort', abort);
+        this.#waiters.delete(waiter);
+      };
+      const waiter: Waiter = {
+        wanted,
+        resolve: (indexed) => {
+          done();
+          resolve(indexed);
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      };
+      const abort = () => waiter.reject(signal?.reason);
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#waiters.add(waiter);
+      this.#wake();
+    });
+  }
+
+  /** Ends what runs; what is committed stays. A second call waits for the same end. */
+  close(): Promise<void> {
+    this.#closing ??= awaiting(() => this.#native.close()).finally(() => {
+      for (const waiter of this.#waiters) {
+        waiter.reject(closed());
+      }
+    });
+    return this.#closing;
+  }
+
+  #advance(progress: FollowProgress): void {
+    this.#progress = progress;
+    this.#onProgress(progress);
+    this.#wake();
+  }
+
+  /** Those who wait for what is settled by now, and all of them once nothing more will be. */
+  #wake(): void {
+    const failure = this.failure();
+    for (const waiter of this.#waiters) {
+      if (waiter.wanted <= this.#progress.settled) {
+        waiter.resolve(this.#progress.indexed);
+      } else if (failure !== undefined) {
+        waiter.reject(failure);
+      }
+    }
+  }
+}
+
+function closed(): OffshootError {
+  return engineError('engine_closed', "the timeline's log is closed");
+}
