@@ -4,6 +4,7 @@ import { coldScan } from './suite/cold-scan.js';
 import { forkToFirstRow } from './suite/fork-to-first-row.js';
 import { getpage } from './suite/getpage.js';
 import { importBench } from './suite/import.js';
+import { ingestBench } from './suite/ingest.js';
 import { warmPgbench } from './suite/warm-pgbench.js';
 
 /** Every bench, in the order in which they run. */
@@ -14,4 +15,5 @@ export const benches: readonly Bench[] = [
   importBench,
   coldScan,
   warmPgbench,
+  ingestBench,
 ];
