@@ -226,7 +226,8 @@ impl Indexer {
     /// Segments that are indexed go; one is ready for what comes.
     fn make_ready(&self) -> Result<(), FollowError> {
         let next = self.dir.number(self.shared.log.flushed()) + 1;
-        let oldest_needed = self.dir.number(self.ingest.committed());
+        // A segment switch takes the index past what has been read: the rest of that segment comes yet.
+        let oldest_needed = self.dir.number(self.ingest.committed().min(self.fed));
         self.dir.retire_before(oldest_needed, next)?;
         self.dir.make_segment(next)
     }

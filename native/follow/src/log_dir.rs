@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use offshoot_layout::{Lsn, wal_segment};
 use offshoot_wal::{WalDecoder, WalParams};
@@ -13,6 +14,8 @@ use crate::FollowError;
 /// Holds the LSN of the first record, as text, where the WAL follows on nothing that came before.
 const START_FILE: &str = "start";
 const TEMPORARY_FILE: &str = "tmp";
+/// The writer and the indexer may make the same segment at the same time, each under a name of its own.
+static MAKERS: AtomicU64 = AtomicU64::new(0);
 const ZEROS_BYTES: usize = 1 << 20;
 /// Decoded at once when the end is looked for.
 const SCAN_BYTES: usize = 1 << 20;
@@ -36,7 +39,22 @@ impl LogDir {
             .create(dir)
             .map_err(FollowError::io("make", dir))?;
         let dir = dir.to_path_buf();
-        Ok(LogDir { dir, params })
+        let log = LogDir { dir, params };
+        log.remove_half_made()?;
+        Ok(log)
+    }
+
+    /// What was being made when the machine stopped.
+    fn remove_half_made(&self) -> Result<(), FollowError> {
+        let io_error = || FollowError::io("list", &self.dir);
+        for entry in fs::read_dir(&self.dir).map_err(io_error())? {
+            let path = entry.map_err(io_error())?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(|name| name.starts_with(TEMPORARY_FILE)) {
+                fs::remove_file(&path).map_err(FollowError::io("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     #[must_use]
@@ -171,12 +189,13 @@ impl LogDir {
         if path.exists() {
             return Ok(());
         }
-        let temporary = self.dir.join(format!("{TEMPORARY_FILE}.{number:X}"));
+        let maker = MAKERS.fetch_add(1, Ordering::Relaxed);
+        let temporary = self
+            .dir
+            .join(format!("{TEMPORARY_FILE}.{number:X}.{maker}"));
         let made = self.fill(&temporary);
-        let made = made.and_then(|()| fs::rename(&temporary, &path));
-        if made.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
+        let made = made.and_then(|()| name_unless_there(&temporary, &path));
+        let _ = fs::remove_file(&temporary);
         made.map_err(FollowError::io("make", &path))?;
         self.sync()
     }
@@ -197,23 +216,22 @@ impl LogDir {
     /// `Io`.
     pub fn retire_before(&self, number: u64, next: u64) -> Result<(), FollowError> {
         let mut wanted = !self.path(next).exists();
+        let mut changed = false;
         for (path, found) in self.segments()? {
             if found >= number {
                 continue;
             }
+            changed = true;
             if std::mem::take(&mut wanted) {
-                let to = self.path(next);
-                fs::rename(&path, &to).map_err(FollowError::io("rename", &path))?;
-                self.sync()?;
-            } else {
-                fs::remove_file(&path).map_err(FollowError::io("remove", &path))?;
+                let named = name_unless_there(&path, &self.path(next));
+                named.map_err(FollowError::io("name anew", &path))?;
             }
+            fs::remove_file(&path).map_err(FollowError::io("remove", &path))?;
         }
-        Ok(())
+        if changed { self.sync() } else { Ok(()) }
     }
 
-    /// The segments that are there, oldest first. Other files are nobody's business; what was being made
-    /// when the machine stopped is removed.
+    /// The segments that are there, oldest first. Other files are nobody's business.
     fn segments(&self) -> Result<Vec<(PathBuf, u64)>, FollowError> {
         let io_error = || FollowError::io("list", &self.dir);
         let mut found = Vec::new();
@@ -238,6 +256,14 @@ impl LogDir {
     }
 }
 
+/// Never in place of a file: the writer may have made that one, and have it open.
+fn name_unless_there(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    }
+}
+
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -245,4 +271,81 @@ fn create(path: &Path) -> io::Result<File> {
         .truncate(true)
         .mode(0o600)
         .open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEGMENT: u32 = 1 << 20;
+
+    fn log(name: &str) -> LogDir {
+        let dir = std::env::temp_dir().join(format!("offshoot-log-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        let params = WalParams {
+            major: 15,
+            system_id: 1,
+            seg_size: SEGMENT,
+            tli: 1,
+        };
+        LogDir::open(&dir, params).unwrap()
+    }
+
+    fn names(log: &LogDir) -> Vec<String> {
+        let entries = fs::read_dir(&log.dir).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_segment_that_is_there_is_never_replaced() {
+        let log = log("replaced");
+        for number in [3, 4, 5] {
+            let file = log.open_segment(number).unwrap();
+            file.write_all_at(&[number as u8], 0).unwrap();
+        }
+        let open = log.open_segment(5).unwrap();
+        name_unless_there(&log.path(3), &log.path(5)).unwrap();
+        log.make_segment(5).unwrap();
+        open.write_all_at(b"x", 1).unwrap();
+        assert_eq!(fs::read(log.path(5)).unwrap()[..2], [5, b'x']);
+        log.retire_before(5, 6).unwrap();
+        assert_eq!(fs::read(log.path(6)).unwrap()[0], 3);
+        assert_eq!(names(&log).len(), 2);
+        fs::remove_dir_all(&log.dir).unwrap();
+    }
+
+    #[test]
+    fn what_was_half_made_goes_when_the_log_is_opened() {
+        let log = log("half");
+        fs::write(log.dir.join("tmp.5.0"), b"zeros").unwrap();
+        log.open_segment(4).unwrap();
+        let again = LogDir::open(&log.dir, log.params).unwrap();
+        assert_eq!(names(&again).len(), 1);
+        fs::remove_dir_all(&log.dir).unwrap();
+    }
+
+    #[test]
+    fn a_segment_is_made_once_by_all_who_make_it_at_the_same_time() {
+        let log = log("once");
+        for number in 0..20 {
+            std::thread::scope(|scope| {
+                for byte in 1..=4 {
+                    let log = &log;
+                    scope.spawn(move || {
+                        let file = log.open_segment(number).unwrap();
+                        file.write_all_at(&[byte], u64::from(byte)).unwrap();
+                    });
+                }
+            });
+            let bytes = fs::read(log.path(number)).unwrap();
+            assert_eq!(bytes.len(), SEGMENT as usize);
+            assert_eq!(bytes[1..5], [1, 2, 3, 4]);
+        }
+        assert_eq!(names(&log).len(), 20);
+        fs::remove_dir_all(&log.dir).unwrap();
+    }
 }

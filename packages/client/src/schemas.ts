@@ -18,6 +18,38 @@ export const name = z
     'a name is 1 to 63 of a-z, 0-9, ".", "_" and "-", and starts with a letter or digit',
   );
 
+/** How a tenant's source is followed. */
+export const receiver = z.object({
+  /**
+   * `waiting`: the next attempt is due at `retry_at`. `source_changed`: another cluster or history answers at the source's
+   * address; it is tried again. `needs_reimport`: WAL is missing for good, and what is there stays readable.
+   */
+  state: z.enum(['connecting', 'streaming', 'waiting', 'source_changed', 'needs_reimport', 'stopped']),
+  since: time,
+  /** What led to a state that is not a good one: an error's code and message. */
+  reason: z.object({ code: z.string(), message: z.string() }).optional(),
+  retry_at: time.optional(),
+  /** WAL before it is on the page server's disk. */
+  received_lsn: lsn.optional(),
+  /** Where the source's WAL ends, as far as it has told. */
+  source_lsn: lsn.optional(),
+  /** How far what can be read is behind the source. */
+  lag_bytes: bytes.optional(),
+  lag_seconds: z.number().nonnegative().optional(),
+  /** What keeps WAL on the source; all but its name as of the last look. */
+  slot: z.object({
+    name: z.string(),
+    retained_bytes: bytes.optional(),
+    wal_status: z.string().optional(),
+    safe_wal_bytes: bytes.optional(),
+  }),
+});
+export type Receiver = z.infer<typeof receiver>;
+
+/** What has to be removed from a source by hand. */
+export const leftOnSource = z.object({ slot: z.string(), sql: z.string(), reason: z.string() });
+export type LeftOnSource = z.infer<typeof leftOnSource>;
+
 /** A tenant: one imported Postgres cluster with all its timelines. */
 export const tenant = z.object({
   id,
@@ -41,6 +73,12 @@ export const tenant = z.object({
    */
   unsupported_records: z.array(z.object({ name: z.string(), count: z.number().int().positive() })),
   branches: z.number().int().nonnegative(),
+  /** Absent while importing, and for tenants of versions that did not follow their source. */
+  receiver: receiver.optional(),
+  /** Set when the source cannot be followed any further and has to be imported again. */
+  needs_reimport: z.object({ since: time, code: z.string(), message: z.string() }).optional(),
+  /** In the answer to a deletion: the replication slot that could not be dropped. */
+  left_on_source: leftOnSource.optional(),
 });
 export type Tenant = z.infer<typeof tenant>;
 
@@ -142,6 +180,16 @@ export const status = z.object({
   branches: z.number().int(),
   computes_running: z.number().int(),
   stored_bytes: bytes,
+  /** How each tenant's source is followed. */
+  receivers: z.array(
+    z.object({
+      tenant: name,
+      state: receiver.shape.state,
+      lag_bytes: bytes.optional(),
+      lag_seconds: z.number().nonnegative().optional(),
+      reason: z.string().optional(),
+    }),
+  ),
   page_service: z.object({
     addresses: z.array(z.string()),
     connections: z.number().int(),

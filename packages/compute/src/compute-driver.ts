@@ -37,7 +37,7 @@ export interface ComputeTimings {
   readonly postmaster: number;
   /** Connecting and one query on a catalog. */
   readonly first_query: number;
-  /** From then until its WAL streamed in and, for `sync`, commits wait for that. */
+  /** From then until its WAL streamed in and, for `sync`, commits waited for that; it connects before the first query. */
   readonly wal: number;
   readonly total: number;
 }

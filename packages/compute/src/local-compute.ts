@@ -11,9 +11,9 @@ import type { SocketAddress } from './own-session.js';
 import { formatExit, PostgresProcess } from './postgres-process.js';
 import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
 import { awaitReady, type Readiness } from './readiness.js';
-import { receiveWal } from './receive-wal.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { chooseSocketDirectory, temporaryDirectories } from './socket-directory.js';
+import { WalReceiving } from './wal-receiving.js';
 
 /** What a start that succeeded found. */
 export interface LocalComputeStart {
@@ -76,6 +76,10 @@ export class LocalCompute {
       const start = await this.#start(signal);
       signal.throwIfAborted();
       this.#dispatch('answered');
+      if (this.#walFailure !== undefined) {
+        // In the last moment of the start, when the table did not expect it.
+        this.#dispatch('wal_lost');
+      }
       return start;
     } catch (error) {
       this.#dispatch(this.#process === undefined ? 'exited' : 'stop_requested');
@@ -101,17 +105,15 @@ export class LocalCompute {
     const ready = performance.now();
     const process = await this.#spawn(prepared);
     const spawned = performance.now();
-    const { connectedAs, readyAtMs } = await this.#awaitReady(process, signal);
-    const answered = performance.now();
-    await this.#keepWal(process, connectedAs, signal);
+    const { connectedAs, readyAtMs, answeredAtMs } = await this.#awaitReady(process, signal);
     const kept = performance.now();
     const timings = {
       base_backup: prepared.baseBackupMs,
       configure: prepared.configureMs,
       spawn: spawned - ready,
       postmaster: readyAtMs - spawned,
-      first_query: answered - readyAtMs,
-      wal: kept - answered,
+      first_query: answeredAtMs - readyAtMs,
+      wal: kept - answeredAtMs,
       total: kept - began,
     };
     return { pid: process.pid, connectedAs, timings };
@@ -119,31 +121,23 @@ export class LocalCompute {
 
   #awaitReady(process: PostgresProcess, signal: AbortSignal): Promise<Readiness> {
     const { dataDirectory, logFile } = this.paths;
-    const { connectAs } = this.spec;
-    return awaitReady({ process, dataDirectory, logFile, ...this.address, connectAs, signal });
+    const { address, spec } = this;
+    const { connectAs } = spec;
+    const further = this.#receiving();
+    return awaitReady({ process, dataDirectory, logFile, ...address, connectAs, signal, further });
   }
 
-  /** Rejects as soon as Postgres ends, when it does so first. */
-  async #keepWal(process: PostgresProcess, connectedAs: ConnectAs, signal: AbortSignal): Promise<void> {
-    const { wal, durability = 'sync' } = this.spec;
-    if (wal === undefined) {
-      return;
+  #receiving(): WalReceiving | undefined {
+    const { wal, durability = 'sync', connectAs } = this.spec;
+    const [first] = connectAs;
+    if (wal === undefined || first === undefined) {
+      return undefined;
     }
     wal.failed.then((failure) => {
       this.#walFailure = failure;
       this.#dispatch('wal_lost');
     });
-    const abandoned = new AbortController();
-    const ended = Promise.race([process.exited.then(() => 'Postgres has ended'), wal.failed]);
-    const either = AbortSignal.any([signal, abandoned.signal]);
-    const receiving = receiveWal({ ...this.address, wal, durability, connectedAs, signal: either });
-    const first = await Promise.race([ended, receiving.then(() => undefined)]).finally(() =>
-      abandoned.abort(new Error('given up')),
-    );
-    if (first !== undefined) {
-      receiving.catch(() => undefined);
-      throw first instanceof OffshootError ? first : new Error(first);
-    }
+    return new WalReceiving({ wal, durability, address: this.address, user: first.user });
   }
 
   async #spawn(prepared: PreparedCompute): Promise<PostgresProcess> {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
 import type { ConnectAs } from './compute-driver.js';
 import { computeError } from './compute-errors.js';
 import { logTail } from './log-file.js';
@@ -13,12 +14,23 @@ export interface ReadinessOptions extends SocketAddress {
   readonly logFile: string;
   /** Aborted by a deadline or by whoever started it: then its reason is thrown. */
   readonly signal: AbortSignal;
+  readonly further?: FurtherSteps | undefined;
+}
+
+/** What else has to be there before a Postgres is ready. */
+export interface FurtherSteps {
+  /** Postgres takes connections; the first query is asked at the same time. */
+  begin(): void;
+  /** In the session that asked the first query. What it throws is the reason why Postgres is not ready. */
+  finish(client: pg.Client, signal: AbortSignal): Promise<void>;
 }
 
 export interface Readiness {
   readonly connectedAs: ConnectAs;
   /** When Postgres said that it takes connections, on the clock of `performance.now()`. */
   readonly readyAtMs: number;
+  /** When the first query was answered. */
+  readonly answeredAtMs: number;
 }
 
 /** How often `postmaster.pid` is read: often at first, as most starts take some 50 ms, then seldom. */
@@ -52,7 +64,8 @@ export async function awaitReady(options: ReadinessOptions): Promise<Readiness> 
 async function awaitAnswer(options: ReadinessOptions, signal: AbortSignal): Promise<Readiness> {
   await awaitReadyStatus(options.dataDirectory, signal);
   const readyAtMs = performance.now();
-  return { connectedAs: await askFirstQuery(options, signal), readyAtMs };
+  options.further?.begin();
+  return { readyAtMs, ...(await askFirstQuery(options, signal)) };
 }
 
 async function awaitReadyStatus(dataDirectory: string, signal: AbortSignal): Promise<void> {
@@ -65,15 +78,25 @@ async function awaitReadyStatus(dataDirectory: string, signal: AbortSignal): Pro
   }
 }
 
-async function askFirstQuery(options: ReadinessOptions, signal: AbortSignal): Promise<ConnectAs> {
+type Answer = Omit<Readiness, 'readyAtMs'>;
+
+async function askFirstQuery(options: ReadinessOptions, signal: AbortSignal): Promise<Answer> {
   const refusals: string[] = [];
   let cause: unknown;
   for (const candidate of options.connectAs) {
+    let answeredAtMs: number | undefined;
+    const onAnswer = () => {
+      answeredAtMs = performance.now();
+    };
     try {
-      await askOnceUp(options, candidate, signal);
-      return candidate;
+      await askOnceUp(options, candidate, signal, onAnswer);
+      return { connectedAs: candidate, answeredAtMs: answeredAtMs ?? performance.now() };
     } catch (error) {
       signal.throwIfAborted();
+      // Another candidate would not fare better.
+      if (answeredAtMs !== undefined) {
+        throw error;
+      }
       cause = error;
       const words = error instanceof Error ? error.message : String(error);
       refusals.push(`as ${candidate.user} to database ${candidate.database}: ${words}`);
@@ -86,10 +109,11 @@ async function askOnceUp(
   options: ReadinessOptions,
   candidate: ConnectAs,
   signal: AbortSignal,
+  onAnswer: () => void,
 ): Promise<void> {
   for (;;) {
     try {
-      return await ask(options, candidate, signal);
+      return await ask(options, candidate, signal, onAnswer);
     } catch (error) {
       if (!(error instanceof Error) || !('code' in error) || error.code !== CANNOT_CONNECT_NOW) {
         throw error;
@@ -99,12 +123,19 @@ async function askOnceUp(
   }
 }
 
-async function ask(options: ReadinessOptions, candidate: ConnectAs, signal: AbortSignal): Promise<void> {
+async function ask(
+  options: ReadinessOptions,
+  candidate: ConnectAs,
+  signal: AbortSignal,
+  onAnswer: () => void,
+): Promise<void> {
   await withOwnSession(options, candidate, signal, async (client) => {
     const { rowCount } = await client.query(FIRST_QUERY);
     if (rowCount !== 1) {
       throw new Error('pg_class is empty');
     }
+    onAnswer();
+    await options.further?.finish(client, signal);
   });
 }
 

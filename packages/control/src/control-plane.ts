@@ -18,6 +18,7 @@ import { connectionUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
+import { receiverStatus, receiverView } from './receiver-view.js';
 import { settleParent } from './settle-parent.js';
 
 /** What the daemon tells of itself. */
@@ -116,11 +117,11 @@ export class ControlPlane {
         details: { action: `cancel the import instead: pageserver-ctl operation cancel ${importing}` },
       });
     }
-    await this.#pageServer.deleteTenant(parseTenantName(view.name), async () => {
+    const left = await this.#pageServer.deleteTenant(parseTenantName(view.name), async () => {
       const branches = this.#catalog.branches().filter((branch) => branch.tenant === view.id);
       await Promise.all(branches.map((branch) => this.#computes.retire(branch, async () => {})));
     });
-    return { ...view, state: 'deleting' };
+    return { ...view, state: 'deleting', ...(left === undefined ? {} : { left_on_source: left }) };
   }
 
   async createBranch(request: CreateBranchRequest): Promise<CreatedBranch> {
@@ -203,6 +204,7 @@ export class ControlPlane {
       branches: this.#catalog.branchCount(),
       computes_running: this.#computes.list().filter(({ state }) => state === 'running').length,
       stored_bytes: [...stats.values()].reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+      receivers: this.#receivers(),
       page_service: this.#facts.pageService(),
     };
   }
@@ -211,6 +213,13 @@ export class ControlPlane {
   close(): Promise<void> {
     this.#closing ??= Promise.all([this.#operations.cancelAll(), this.#driver.close()]).then(() => undefined);
     return this.#closing;
+  }
+
+  #receivers(): Status['receivers'] {
+    return this.#catalog.tenants().flatMap(({ id, name }) => {
+      const seen = this.#pageServer.receiverOf(id);
+      return seen === undefined ? [] : [receiverStatus(name, seen)];
+    });
   }
 
   #expectOpen(): void {
@@ -260,6 +269,8 @@ export class ControlPlane {
     branchCounts: ReadonlyMap<TenantId, number>,
   ): Tenant {
     const root = this.#catalog.rootTimeline(record);
+    const receiver = this.#pageServer.receiverOf(record.id);
+    const { needsReimport } = record;
     return {
       id: record.id,
       name: record.name,
@@ -276,7 +287,17 @@ export class ControlPlane {
         ? {}
         : {
             readable_from_lsn: formatLsn(root.readableFrom),
-            last_record_lsn: formatLsn(root.lastRecordLsn),
+            last_record_lsn: formatLsn(this.#pageServer.lastRecordLsnOf(record) ?? root.lastRecordLsn),
+          }),
+      ...(receiver === undefined ? {} : { receiver: receiverView(receiver) }),
+      ...(needsReimport === undefined
+        ? {}
+        : {
+            needs_reimport: {
+              since: needsReimport.since,
+              code: needsReimport.code,
+              message: needsReimport.message,
+            },
           }),
       ...(stats === undefined ? {} : { stored_bytes: stats.usedBytes }),
     };

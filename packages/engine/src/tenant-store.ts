@@ -4,13 +4,7 @@ import { ImportSession } from './import-session.js';
 import { nativeAddon } from './native-addon.js';
 import { awaiting, calling, engineError, fromNative } from './native-errors.js';
 import { TarStream } from './tar-stream.js';
-import {
-  type FollowOptions,
-  type FollowProgress,
-  type NativeProgressListener,
-  type NativeWalFollower,
-  WalFollower,
-} from './wal-follower.js';
+import { type FollowOptions, type FollowProgress, WalFollower } from './wal-follower.js';
 
 /** Limits of one tenant's store. */
 export interface TenantStoreSettings {
@@ -70,11 +64,6 @@ export interface TenantStoreStats {
   readonly versions: number;
   /** Runs of up to 16 page versions stored as one. */
   readonly extents: number;
-}
-
-/** As the addon has it. */
-interface FollowsWal {
-  followWal(options: object, onProgress: NativeProgressListener): Promise<NativeWalFollower>;
 }
 
 /** One tenant's pages on disk. */
@@ -147,7 +136,7 @@ export class TenantStore {
     options: FollowOptions,
     onProgress: (progress: FollowProgress) => void,
   ): Promise<WalFollower> {
-    const native = this.#open() as unknown as FollowsWal;
+    const native = this.#open();
     const { index, dir, tli, segmentBytes, major, systemIdentifier, walStart, indexIntervalMs } = options;
     const wal = {
       index,
@@ -156,8 +145,8 @@ export class TenantStore {
       segmentBytes,
       major,
       systemId: systemIdentifier,
+      indexIntervalMs,
       ...(walStart === undefined ? {} : { walStart }),
-      ...(indexIntervalMs === undefined ? {} : { indexIntervalMs }),
     };
     return await WalFollower.open((listener) => native.followWal(wal, listener), onProgress);
   }

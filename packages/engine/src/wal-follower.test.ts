@@ -9,12 +9,14 @@ const coded = (code: string) => expect.objectContaining({ code });
 class FakeNative {
   received = 0x100n;
   indexed = 0x100n;
+  settled = 0x100n;
   failed: { code: string; message: string } | null = null;
   listener: NativeProgressListener = () => {};
   wanted: bigint[] = [];
 
   receivedLsn = () => this.received;
   indexedLsn = () => this.indexed;
+  settledLsn = () => this.settled;
   failure = () => this.failed;
   write = async () => {
     this.received += 0x100n;
@@ -32,12 +34,13 @@ class FakeNative {
 
   commit(indexed: bigint, settled = indexed): void {
     this.indexed = indexed;
+    this.settled = settled;
     this.listener(indexed, settled);
   }
 
   fail(): void {
     this.failed = { code: 'bad_source', message: 'the record at 0/100 is damaged' };
-    this.listener(this.indexed, this.indexed);
+    this.listener(0n, 0n);
   }
 }
 
@@ -70,6 +73,7 @@ describe('a WAL follower', () => {
     await settling;
     expect(settled).toBe(0x1f0n);
     expect(told).toEqual([
+      { indexed: 0x100n, settled: 0x100n },
       { indexed: 0x180n, settled: 0x180n },
       { indexed: 0x1f0n, settled: 0x200n },
     ]);
@@ -110,18 +114,21 @@ describe('a WAL follower', () => {
     const told: FollowProgress[] = [];
     const follower = await WalFollower.open(
       async (listener) => {
-        listener(0x180n, 0x180n);
+        native.listener = listener;
+        native.commit(0x180n);
         return native as never;
       },
       (progress) => told.push(progress),
     );
     expect(told).toEqual([{ indexed: 0x180n, settled: 0x180n }]);
-    expect(follower.progress.settled).toBe(0x180n);
+    native.fail();
+    expect(told).toHaveLength(2);
+    expect(follower.progress).toEqual({ indexed: 0x180n, settled: 0x180n });
   });
 
   it('says how receiving ended in our own words', async () => {
     const { follower } = await open();
-    const options = { socketPath: '/s', user: 'u', applicationName: 'a', slot: 's' };
+    const options = { socketPath: '/s', user: 'u', applicationName: 'a', slot: 's', statusIntervalMs: 1 };
     const end = await new Promise((resolve) => void follower.startReceiving(options, resolve));
     expect(end).toEqual({ reason: 'the disk is full', failure: coded('disk_full') });
   });

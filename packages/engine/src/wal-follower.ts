@@ -1,5 +1,6 @@
 import type { Lsn, OffshootError } from '@offshoot/types';
-import { awaiting, calling, engineError, fromNative, type NativeErrorData } from './native-errors.js';
+import type { WalFollower as NativeWalFollower } from '../native.js';
+import { awaiting, calling, engineError, fromNative } from './native-errors.js';
 
 /** Which WAL to take in, and where its log is. */
 export interface FollowOptions {
@@ -14,8 +15,8 @@ export interface FollowOptions {
   readonly systemIdentifier: bigint;
   /** Only when a compute begins a new WAL on the timeline: the LSN of its first record. Absent: the WAL goes on. */
   readonly walStart?: Lsn | undefined;
-  /** WAL that nobody waits for may be uncommitted for so long. */
-  readonly indexIntervalMs?: number | undefined;
+  /** Indexed WAL that nobody waits for may be uncommitted for so long. */
+  readonly indexIntervalMs: number;
 }
 
 /** What is committed of a timeline's WAL. */
@@ -34,33 +35,23 @@ export interface ReceiveOptions {
   readonly applicationName: string;
   /** Physical; made when it is not there. */
   readonly slot: string;
+  /** How often it hears of us when there is no WAL. */
+  readonly statusIntervalMs: number;
 }
 
 /** How receiving ended. */
 export interface ReceiveEnd {
-  /** `stopped`, or what happened. */
+  /** `stopped`, `ended` by the server, or `failed`. */
   readonly reason: string;
+  /** Why it failed. */
   readonly failure?: OffshootError | undefined;
 }
 
-/** What this wrapper needs of the addon's class of the same name. */
-export interface NativeWalFollower {
-  receivedLsn(): bigint;
-  indexedLsn(): bigint;
-  failure(): NativeErrorData | null;
-  write(messages: Uint8Array[]): Promise<Buffer>;
-  status(): Buffer;
-  want(lsn?: bigint | null): bigint;
-  startReceiving(
-    options: ReceiveOptions,
-    onEnd: (reason: string, failure?: NativeErrorData | null) => void,
-  ): Promise<void>;
-  stopReceiving(): void;
-  close(): Promise<void>;
-}
-
-/** Told after each commit, and once when indexing has ended for good. */
+/** Told after each commit, and of 0, 0 when indexing has ended for good. */
 export type NativeProgressListener = (indexed: bigint, settled: bigint) => void;
+
+/** Any long time: a timer that is there is enough. */
+const KEEP_ALIVE_MS = 2 ** 30;
 
 interface Waiter {
   readonly wanted: bigint;
@@ -79,34 +70,22 @@ export class WalFollower {
   #progress: FollowProgress;
   #closing: Promise<void> | undefined;
 
-  private constructor(
-    native: NativeWalFollower,
-    onProgress: (progress: FollowProgress) => void,
-    told: FollowProgress | undefined,
-  ) {
+  private constructor(native: NativeWalFollower, onProgress: (progress: FollowProgress) => void) {
     this.#native = native;
     this.#onProgress = onProgress;
-    const indexed = native.indexedLsn() as Lsn;
-    this.#progress = told ?? { indexed, settled: indexed };
+    this.#progress = { indexed: native.indexedLsn() as Lsn, settled: native.settledLsn() as Lsn };
   }
 
-  /** `open` is the addon's own call, which may tell of progress before it answers. */
+  /** `open` is the addon's own call, which may tell of progress before it answers. `onProgress` is told where it begins. */
   static async open(
     open: (listener: NativeProgressListener) => Promise<NativeWalFollower>,
     onProgress: (progress: FollowProgress) => void,
   ): Promise<WalFollower> {
     let follower: WalFollower | undefined;
-    let early: FollowProgress | undefined;
-    const native = await awaiting(() =>
-      open((indexed, settled) => {
-        early = { indexed: indexed as Lsn, settled: settled as Lsn };
-        follower?.#advance(early);
-      }),
-    );
-    follower = new WalFollower(native, onProgress, early);
-    if (early !== undefined) {
-      onProgress(early);
-    }
+    // What it tells before there is a follower, that is asked for once there is one.
+    const native = await awaiting(() => open((indexed, settled) => follower?.told(indexed, settled)));
+    follower = new WalFollower(native, onProgress);
+    onProgress(follower.progress);
     return follower;
   }
 
@@ -170,7 +149,10 @@ export class WalFollower {
     }
     return new Promise<Lsn>((resolve, reject) => {
       const wanted = calling(() => this.#native.want(lsn));
+      // The addon's call back does not keep the process alive, and at its start nothing else may.
+      const alive = setInterval(() => {}, KEEP_ALIVE_MS);
       const done = () => {
+        clearInterval(alive);
         signal?.removeEventListener('abort', abort);
         this.#waiters.delete(waiter);
       };
@@ -202,9 +184,13 @@ export class WalFollower {
     return this.#closing;
   }
 
-  #advance(progress: FollowProgress): void {
-    this.#progress = progress;
-    this.#onProgress(progress);
+  /** For the addon. */
+  private told(indexed: bigint, settled: bigint): void {
+    // What was on its way while this was opened may be older than what was read then.
+    if (settled > this.#progress.settled || indexed > this.#progress.indexed) {
+      this.#progress = { indexed: indexed as Lsn, settled: settled as Lsn };
+    }
+    this.#onProgress(this.#progress);
     this.#wake();
   }
 

@@ -11,3 +11,4 @@ export {
 export { pageServerError } from './page-server-error.js';
 export { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 export * from './page-service/index.js';
+export * from './wal/index.js';

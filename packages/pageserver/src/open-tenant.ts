@@ -1,14 +1,18 @@
-import type { TenantStore, TenantStoreStats, WalFollower } from '@offshoot/engine';
+import type { FollowProgress, TenantStore, TenantStoreStats, WalFollower } from '@offshoot/engine';
 import type { Lsn, TimelineId } from '@offshoot/types';
 import type { Catalog } from './catalog/catalog.js';
+import { catalogError } from './catalog/catalog-errors.js';
 import type { TenantRecord, TimelineRecord } from './catalog/records.js';
 import { OpenTimeline } from './open-timeline.js';
+import type { FollowSettings } from './wal/follow-settings.js';
+import { TimelineLogs } from './wal/timeline-logs.js';
 
-/** A timeline's WAL log to be opened; `walStart` when a compute begins a new WAL. */
-export interface WalLog {
+/** What the timelines of an open tenant have in common. */
+export interface OpenTenantPlace {
+  /** The tenant's directory. */
   readonly dir: string;
-  readonly indexIntervalMs: number;
-  readonly walStart?: Lsn | undefined;
+  readonly catalog: Catalog;
+  readonly settings: Pick<FollowSettings, 'indexIntervalMs'>;
 }
 
 /** A tenant whose store is open, with all its timelines. */
@@ -16,12 +20,16 @@ export class OpenTenant {
   readonly #store: TenantStore;
   readonly #tenant: TenantRecord;
   readonly #catalog: Catalog;
+  readonly #settings: OpenTenantPlace['settings'];
+  readonly #logs: TimelineLogs;
   readonly #timelines = new Map<TimelineId, OpenTimeline>();
 
-  constructor(store: TenantStore, tenant: TenantRecord, catalog: Catalog) {
+  constructor(store: TenantStore, tenant: TenantRecord, { dir, catalog, settings }: OpenTenantPlace) {
     this.#store = store;
     this.#tenant = tenant;
     this.#catalog = catalog;
+    this.#settings = settings;
+    this.#logs = new TimelineLogs(dir);
   }
 
   /** Attaches what the catalog lists; parents come before their children there. */
@@ -53,20 +61,65 @@ export class OpenTenant {
     return this.#timelines.get(timeline);
   }
 
-  /** Opens the WAL log of one of its timelines; what is taken in from it is seen by readers. */
-  followWal({ id, index }: TimelineRecord, log: WalLog): Promise<WalFollower> {
-    const { tli = 1, walSegmentBytes, pgMajor, source } = this.#tenant;
-    return this.#store.followWal(
-      {
-        index,
-        ...log,
-        tli,
-        segmentBytes: walSegmentBytes,
-        major: pgMajor,
-        systemIdentifier: BigInt(source.systemIdentifier),
-      },
-      ({ indexed }) => this.#timelines.get(id)?.advance(indexed),
-    );
+  /**
+   * Opens a timeline's WAL log and indexes what is in it; what can be read of the timeline moves on with it. `walStart` as
+   * in `FollowOptions`.
+   */
+  async followWal(
+    { id, index }: TimelineRecord,
+    onProgress: (progress: FollowProgress) => void = () => {},
+    walStart?: Lsn,
+  ): Promise<WalFollower> {
+    const timeline = this.#timelines.get(id);
+    const { tli, walSegmentBytes, pgMajor, source } = this.#tenant;
+    if (timeline === undefined || tli === undefined) {
+      throw catalogError('timeline_not_found', `timeline ${id} cannot be followed: it is not open`);
+    }
+    const options = {
+      index,
+      dir: await this.#logs.prepare(index),
+      tli,
+      segmentBytes: walSegmentBytes,
+      major: pgMajor,
+      systemIdentifier: BigInt(source.systemIdentifier),
+      walStart,
+      indexIntervalMs: this.#settings.indexIntervalMs,
+    };
+    return await this.#store.followWal(options, (progress) => {
+      timeline.advance(progress.indexed);
+      onProgress(progress);
+    });
+  }
+
+  /**
+   * Indexes what the logs hold that a process which ended left there, but for those that `isFollowed`. Logs of timelines
+   * that do not exist are removed. `onFailure` hears of logs that cannot be read.
+   */
+  async recoverLogs(
+    isFollowed: (timeline: TimelineRecord) => boolean,
+    onFailure: (timeline: TimelineRecord, error: unknown) => void,
+  ): Promise<void> {
+    const timelines = new Map(this.#catalog.timelines(this.#tenant.id).map((each) => [each.index, each]));
+    for (const index of await this.#logs.indexes()) {
+      const timeline = timelines.get(index);
+      if (timeline === undefined) {
+        await this.#logs.remove(index);
+      } else if (!isFollowed(timeline)) {
+        await this.#indexLog(timeline).catch((error: unknown) => onFailure(timeline, error));
+      }
+    }
+  }
+
+  /** Indexes what is left in the log of a timeline that nobody follows. One without a log is no error. */
+  async recoverLog(timeline: TimelineRecord): Promise<void> {
+    if ((await this.#logs.indexes()).includes(timeline.index)) {
+      await this.#indexLog(timeline);
+    }
+  }
+
+  /** Nobody may follow the timeline any more. */
+  removeLog({ index }: TimelineRecord): Promise<void> {
+    return this.#logs.remove(index);
   }
 
   stats(): Promise<TenantStoreStats> {
@@ -77,5 +130,14 @@ export class OpenTenant {
   close(): Promise<void> {
     this.#timelines.clear();
     return this.#store.close();
+  }
+
+  async #indexLog(timeline: TimelineRecord): Promise<void> {
+    const follower = await this.followWal(timeline);
+    try {
+      await follower.settle();
+    } finally {
+      await follower.close();
+    }
   }
 }

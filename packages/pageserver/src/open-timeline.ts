@@ -22,13 +22,13 @@ export class OpenTimeline implements TimelinePages {
     this.#progress = new LsnProgress(store.lastRecordLsn(timeline.index));
   }
 
-  lastRecordLsn(): Lsn {
-    return this.#progress.reached;
-  }
-
-  /** More of its WAL is in the store. */
+  /** The engine has come so far. */
   advance(lsn: Lsn): void {
     this.#progress.advance(lsn);
+  }
+
+  lastRecordLsn(): Lsn {
+    return this.#progress.reached;
   }
 
   waitForLsn(lsn: Lsn, signal: AbortSignal): Promise<void> {

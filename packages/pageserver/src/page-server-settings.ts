@@ -1,12 +1,14 @@
 import type { TenantStoreSettings } from '@offshoot/engine';
 import { type ComputeWalSettings, computeWalDefaults } from './compute-wal/compute-wal-settings.js';
 import { type ImportSettings, importDefaults } from './import/import-settings.js';
+import { type FollowSettings, followDefaults } from './wal/follow-settings.js';
 
 /** Settings of the storage node. */
 export interface PageServerSettings {
   readonly store: TenantStoreSettings;
   readonly import: ImportSettings;
   readonly computeWal: ComputeWalSettings;
+  readonly follow: FollowSettings;
   /** Imports at one time. */
   readonly importsMax: number;
 }
@@ -15,5 +17,6 @@ export const pageServerDefaults: PageServerSettings = {
   store: { mapSizeInitialBytes: 256 * 1024 * 1024, readersMax: 512 },
   import: importDefaults,
   computeWal: computeWalDefaults,
+  follow: followDefaults,
   importsMax: 4,
 };

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DirectoryLock, TenantStore, type TenantStoreStats } from '@offshoot/engine';
 import {
@@ -28,6 +28,11 @@ import type { OpenTimeline } from './open-timeline.js';
 import { pageServerError } from './page-server-error.js';
 import { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 import type { PageSource } from './page-service/page-source.js';
+import { followTenant } from './wal/follow-tenant.js';
+import { type LeftOnSource, leaveSource } from './wal/leave-source.js';
+import type { ProductionReceiver } from './wal/production-receiver.js';
+import type { ReceiverView } from './wal/receiver-view.js';
+import { keepSourceUrl, readSourceUrl } from './wal/source-url-file.js';
 
 /** Takes what an operator should know. */
 export type PageServerLog = (message: string, facts: Readonly<Record<string, unknown>>) => void;
@@ -55,11 +60,12 @@ export class PageServer implements PageSource {
   readonly #lock: DirectoryLock;
   readonly #tenants = new Map<TenantId, OpenTenant>();
   readonly #unavailable = new Map<TenantId, OffshootError>();
+  readonly #receivers = new Map<TenantId, ProductionReceiver>();
   readonly #imports = new Map<
     AbortController,
     { readonly name: TenantName; readonly ended: Promise<unknown> }
   >();
-  readonly #deletions = new Map<TenantId, Promise<void>>();
+  readonly #deletions = new Map<TenantId, Promise<LeftOnSource | undefined>>();
   /** Of branches: their computes' WAL. */
   readonly #wals: WalBook;
   #closing: Promise<void> | undefined;
@@ -71,16 +77,17 @@ export class PageServer implements PageSource {
     this.#lock = lock;
     this.#wals = new WalBook({
       settings: this.#settings.computeWal,
-      directoryOf: (tenant) => join(this.#dirOf(tenant), 'wal'),
-      follow: (timeline, log) => this.#openTenant(timeline.tenant).followWal(timeline, log),
+      recover: (timeline) => this.#openTenant(timeline.tenant).recoverLog(timeline),
+      follow: (timeline, walStart) =>
+        this.#openTenant(timeline.tenant).followWal(timeline, undefined, walStart),
     });
     this.catalog = Catalog.open(join(options.dataDir, 'catalog'), options);
   }
 
   /**
-   * Opens a data directory: finishes deletions and removes imports that broke off, then opens every tenant. One whose
-   * store cannot be opened stays listed and answers `tenant_unavailable`. Throws `directory_locked` when another
-   * process serves the directory.
+   * Opens a data directory: finishes deletions and removes imports that broke off, then opens every tenant, indexes what
+   * WAL logs hold, and follows the tenants' sources. A tenant whose store cannot be opened stays listed and answers
+   * `tenant_unavailable`. Throws `directory_locked` when another process serves the directory.
    */
   static async open(options: PageServerOptions): Promise<PageServer> {
     await mkdir(join(options.dataDir, 'tenants'), { recursive: true, mode: 0o700 });
@@ -90,7 +97,6 @@ export class PageServer implements PageSource {
       server = new PageServer(options, lock);
       await server.#sweep();
       await server.#openTenants();
-      await server.#recoverBranches();
       return server;
     } catch (thrown) {
       await server?.close();
@@ -107,6 +113,17 @@ export class PageServer implements PageSource {
   /** Why a tenant could not be opened, or undefined. */
   unavailable(tenant: TenantId): OffshootError | undefined {
     return this.#unavailable.get(tenant);
+  }
+
+  /** How a tenant's source is followed; undefined when it never was. */
+  receiverOf(tenant: TenantId): ReceiverView | undefined {
+    return this.#receivers.get(tenant)?.view();
+  }
+
+  /** Up to where a tenant's source can be read here; undefined for one that is not open. */
+  lastRecordLsnOf(tenant: TenantRecord): Lsn | undefined {
+    const root = this.catalog.rootTimeline(tenant);
+    return root && this.#tenants.get(tenant.id)?.find(root.id)?.lastRecordLsn();
   }
 
   /** The timeline that a branch names. Throws `branch_not_found`, `tenant_unavailable`. */
@@ -174,8 +191,13 @@ export class PageServer implements PageSource {
     this.#expectOpen();
     const { id } = this.catalog.branchNamed(name);
     const { branch, timeline } = await this.catalog.deleteBranch(id);
-    await this.#wals.remove(timeline);
-    this.#tenants.get(branch.tenant)?.detach(timeline);
+    const open = this.#tenants.get(branch.tenant);
+    await this.#wals.abandon([timeline.id]);
+    open?.detach(timeline);
+    // Should it stay for now, the next start removes it.
+    await open?.removeLog(timeline).catch((error: unknown) => {
+      this.#log('the WAL log of a deleted branch cannot be removed', { branch: name, error });
+    });
   }
 
   /**
@@ -204,9 +226,12 @@ export class PageServer implements PageSource {
     this.#imports.set(abort, { name: request.name, ended: running });
     try {
       const imported = await running;
-      const tenant = new OpenTenant(imported.store, imported.tenant, this.catalog);
+      const tenant = this.#openedTenant(imported.store, imported.tenant);
       this.#tenants.set(imported.tenant.id, tenant);
       tenant.attachAll();
+      if (this.#closing === undefined) {
+        this.#follow(imported.tenant);
+      }
       return imported;
     } finally {
       this.#imports.delete(abort);
@@ -216,9 +241,13 @@ export class PageServer implements PageSource {
   /**
    * Deletes a tenant with all its branches. Once its promise resolves nothing is left; when it is cut short, the next
    * start goes on. `endReaders` is called when nothing new can be begun on the tenant and its pages are still there.
-   * Throws `tenant_not_found`, `tenant_not_active` while it is being imported.
+   * Answers what is left on the source, which could not be reached. Throws `tenant_not_found`, `tenant_not_active` while
+   * it is being imported.
    */
-  async deleteTenant(name: TenantName, endReaders: () => Promise<void> = async () => {}): Promise<void> {
+  async deleteTenant(
+    name: TenantName,
+    endReaders: () => Promise<void> = async () => {},
+  ): Promise<LeftOnSource | undefined> {
     this.#expectOpen();
     const { id, state } = this.catalog.tenantNamed(name);
     if (state === 'importing') {
@@ -227,7 +256,7 @@ export class PageServer implements PageSource {
     const running = this.#deletions.get(id) ?? this.#delete(id, endReaders);
     this.#deletions.set(id, running);
     try {
-      await running;
+      return await running;
     } finally {
       this.#deletions.delete(id);
     }
@@ -271,7 +300,9 @@ export class PageServer implements PageSource {
     const imports = [...this.#imports.values()].map(({ ended }) => ended);
     await Promise.allSettled([...imports, ...this.#deletions.values()]);
     try {
-      await this.#wals.close();
+      // Logs go before the stores that they are indexed into.
+      await Promise.all([...this.#receivers.values()].map((receiver) => receiver.stop()));
+      await this.#wals.abandonAll();
       for (const tenant of this.#tenants.values()) {
         await tenant.close();
       }
@@ -283,22 +314,25 @@ export class PageServer implements PageSource {
   }
 
   async #sweep(): Promise<void> {
-    for (const { id, name, state } of this.catalog.tenants()) {
-      if (state === 'active') {
-        continue;
+    const broken = this.catalog.tenants().filter(({ state }) => state !== 'active');
+    await Promise.all(broken.map((tenant) => this.#removeBroken(tenant)));
+  }
+
+  async #removeBroken(tenant: TenantRecord): Promise<void> {
+    const { id, name, state } = tenant;
+    const facts = { tenant: name, tenant_id: id, state };
+    try {
+      // Without a connection string there was no slot yet, or there is none any more.
+      const url = await readSourceUrl(this.#dirOf(id)).catch(() => undefined);
+      if (url !== undefined) {
+        await this.#leaveSource(tenant, async () => url);
       }
-      const facts = { tenant: name, tenant_id: id, state };
-      try {
-        await this.#removeFiles(id);
-        await this.catalog.removeTenant(id);
-        this.#log('removed what was left of a tenant', facts);
-      } catch (thrown) {
-        // The others can be served all the same; the next start tries again.
-        this.#log('what was left of a tenant cannot be removed', {
-          ...facts,
-          error: asOffshootError(thrown),
-        });
-      }
+      await this.#removeFiles(id);
+      await this.catalog.removeTenant(id);
+      this.#log('removed what was left of a tenant', facts);
+    } catch (thrown) {
+      // The others can be served all the same; the next start tries again.
+      this.#log('what was left of a tenant cannot be removed', { ...facts, error: asOffshootError(thrown) });
     }
   }
 
@@ -312,44 +346,27 @@ export class PageServer implements PageSource {
         this.#unavailable.set(id, error);
         this.#log('a tenant cannot be opened', { tenant: name, tenant_id: id, error });
       }
-    }
-  }
-
-  /** What a former process had received of computes. A branch where that fails says so when it is used. */
-  async #recoverBranches(): Promise<void> {
-    for (const branch of this.catalog.branches().filter(({ tenant }) => this.#tenants.has(tenant))) {
-      try {
-        await this.recoverBranch(branch);
-      } catch (thrown) {
-        const { name, tenant } = branch;
-        const error = asOffshootError(thrown);
-        this.#log('what was written on a branch cannot be taken in', {
-          branch: name,
-          tenant_id: tenant,
-          error,
-        });
-      }
-    }
-    await this.#removeOrphanedLogs();
-  }
-
-  /** Branches that were deleted just before the process ended. */
-  async #removeOrphanedLogs(): Promise<void> {
-    for (const tenant of this.#tenants.keys()) {
-      const known = new Set(this.catalog.timelines(tenant).map(({ index }) => String(index)));
-      const places = join(this.#dirOf(tenant), 'wal');
-      const names = await readdir(places).catch(() => []);
-      for (const name of names.filter((each) => /^\d+$/.test(each) && !known.has(each))) {
-        await rm(join(places, name), { recursive: true, force: true });
-      }
+      // Of one that cannot be opened too: somebody has to watch its slot.
+      this.#follow(tenant);
     }
   }
 
   async #openActive(tenant: TenantRecord): Promise<OpenTenant> {
     const store = await TenantStore.open(this.#dirOf(tenant.id), this.#settings.store);
-    const open = new OpenTenant(store, tenant, this.catalog);
+    const open = this.#openedTenant(store, tenant);
     try {
       open.attachAll();
+      const root = tenant.source.slot === undefined ? undefined : this.catalog.rootTimeline(tenant)?.id;
+      await open.recoverLogs(
+        ({ id }) => id === root,
+        ({ id }, thrown) => {
+          const facts = { tenant: tenant.name, tenant_id: tenant.id, timeline_id: id };
+          this.#log('the WAL log of a timeline cannot be indexed', {
+            ...facts,
+            error: asOffshootError(thrown),
+          });
+        },
+      );
       return open;
     } catch (thrown) {
       await open.close();
@@ -357,16 +374,57 @@ export class PageServer implements PageSource {
     }
   }
 
-  async #delete(id: TenantId, endReaders: () => Promise<void>): Promise<void> {
+  #openedTenant(store: TenantStore, tenant: TenantRecord): OpenTenant {
+    const { catalog } = this;
+    return new OpenTenant(store, tenant, {
+      dir: this.#dirOf(tenant.id),
+      catalog,
+      settings: this.#settings.follow,
+    });
+  }
+
+  /** The receiver of a tenant that is not open has nothing to write to, and watches the slot all the same. */
+  #follow(tenant: TenantRecord): void {
+    const receiver = followTenant(tenant, {
+      catalog: this.catalog,
+      settings: this.#settings.follow,
+      dir: this.#dirOf(tenant.id),
+      openFollower: async (onProgress) => {
+        const root = this.catalog.rootTimeline(tenant) ?? this.#noTimeline(tenant.id, 'of the import');
+        return await this.#openTenant(tenant.id).followWal(root, onProgress);
+      },
+      log: this.#log,
+    });
+    if (receiver !== undefined) {
+      this.#receivers.set(tenant.id, receiver);
+    }
+  }
+
+  /** Logs what is left there. */
+  async #leaveSource(tenant: TenantRecord, url: () => Promise<string>): Promise<LeftOnSource | undefined> {
+    const left = await leaveSource(tenant, url, this.#settings.follow);
+    if (left !== undefined) {
+      const facts = { tenant: tenant.name, tenant_id: tenant.id };
+      this.#log('a replication slot is left on the source: drop it there by hand', { ...facts, ...left });
+    }
+    return left;
+  }
+
+  async #delete(id: TenantId, endReaders: () => Promise<void>): Promise<LeftOnSource | undefined> {
     await this.catalog.markTenantDeleting(id);
     await endReaders();
-    await this.#wals.close(this.catalog.timelines(id).map((timeline) => timeline.id));
+    await this.#wals.abandon(this.catalog.timelines(id).map((timeline) => timeline.id));
+    // A slot in use cannot be dropped.
+    await this.#receivers.get(id)?.stop();
+    this.#receivers.delete(id);
+    const left = await this.#leaveSource(this.catalog.tenant(id), () => readSourceUrl(this.#dirOf(id)));
     const open = this.#tenants.get(id);
     this.#tenants.delete(id);
     this.#unavailable.delete(id);
     await open?.close();
     await this.#removeFiles(id);
     await this.catalog.removeTenant(id);
+    return left;
   }
 
   #importPlace(): ImportPlace {
@@ -374,6 +432,8 @@ export class PageServer implements PageSource {
       catalog: this.catalog,
       settings: this.#settings.import,
       log: this.#log,
+      keepUrl: (id, url) => keepSourceUrl(this.#dirOf(id), url),
+      leaveSource: (tenant, url) => this.#leaveSource(tenant, async () => url),
       removeFiles: (id) => this.#removeFiles(id),
       openStore: async (id) => {
         await mkdir(this.#dirOf(id), { mode: 0o700 });
@@ -406,7 +466,7 @@ export class PageServer implements PageSource {
     throw catalogError('tenant_not_active', `tenant ${name} is ${state}`);
   }
 
-  #noTimeline(tenant: TenantId, timeline: TimelineId): never {
+  #noTimeline(tenant: TenantId, timeline: string): never {
     throw catalogError('timeline_not_found', `timeline ${timeline} of tenant ${tenant} does not exist`);
   }
 

@@ -1,6 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits } from '@offshoot/compute';
-import { importDefaults, pageServerDefaults, pageServiceDefaults } from '@offshoot/pageserver';
+import {
+  followDefaults,
+  importDefaults,
+  pageServerDefaults,
+  pageServiceDefaults,
+} from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
 
 /** Limits and sizes that have defaults, in groups; every number is a positive whole one, in the unit of its name. */
@@ -13,6 +18,8 @@ export interface TuningSettings {
   pageService: Record<string, number>;
   /** See `ImportSettings`. */
   import: Record<string, number>;
+  /** See `FollowSettings`. */
+  follow: Record<string, number>;
   /** See `TenantStoreSettings`. */
   store: Record<string, number>;
 }
@@ -22,6 +29,7 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   computeLimits: defaultLocalComputeLimits,
   pageService: pageServiceDefaults,
   import: importDefaults,
+  follow: followDefaults,
   store: pageServerDefaults.store,
 };
 

@@ -2,6 +2,7 @@ export { BackendDeframer, type BackendFrames, backendProtocolError } from './bac
 export * from './backend-messages.js';
 export { BodyReader } from './body-reader.js';
 export { CopyDataCutter, type CopyDataParts, type HeadBytes } from './copy-data-cutter.js';
+export { CopyDataGatherer } from './copy-data-gatherer.js';
 export { FRAME_HEADER_BYTES, FrontendType, frameBytes, frameLengthField } from './frontend-frame.js';
 export * from './frontend-messages.js';
 export { InputBuffer } from './input-buffer.js';

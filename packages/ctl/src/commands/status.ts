@@ -23,12 +23,19 @@ export function addStatusCommands(program: Command, context: () => Context): voi
     });
 }
 
+function receiver({ tenant, state, lag_bytes: bytes, reason }: Status['receivers'][number]): string {
+  const behind = bytes === undefined ? '' : `, ${prettyBytes(bytes)} behind`;
+  const why = reason === undefined ? '' : `: ${reason}`;
+  return `following     ${tenant}: ${state.replaceAll('_', ' ')}${behind}${why}`;
+}
+
 function describe(status: Status): string {
   const service = status.page_service;
   return [
     `page server   ${status.version}, pid ${status.pid}, since ${status.started_at}`,
     `data          ${status.data_directory} (${prettyBytes(status.stored_bytes)} stored)`,
     `holds         ${status.tenants} tenants, ${status.branches} branches, ${status.computes_running} computes running`,
+    ...status.receivers.map(receiver),
     `page service  ${service.addresses.join(', ')}: ${service.connections} connections, ` +
       `${service.pages_served} pages served, ${prettyBytes(service.bytes_sent)} sent`,
   ].join('\n');

@@ -2,6 +2,7 @@ import type { Tenant } from '@offshoot/client';
 import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes, table } from '../table.js';
+import { following, followingInShort } from './following.js';
 import { importTenant } from './tenant-import.js';
 import { warningOfUnsupported } from './unsupported-records.js';
 
@@ -11,7 +12,7 @@ export function addTenantCommands(program: Command, context: () => Context): voi
   tenant
     .command('import <name>')
     .description(
-      'copy a running Postgres 15 by streaming a base backup and its WAL; makes a branch of the same name',
+      'copy a running Postgres 15 by streaming a base backup, then follow its WAL; makes a branch of the same name',
     )
     .requiredOption(
       '--from <url>',
@@ -22,7 +23,7 @@ export function addTenantCommands(program: Command, context: () => Context): voi
       `
 The role needs REPLICATION (or superuser), and pg_hba.conf of the source a line for "replication".
 Passwords may come from ~/.pgpass or PGPASSWORD of the daemon's environment. Nothing is installed on the source;
-it keeps WAL for the import through one temporary replication slot.
+it keeps WAL for the page server in one replication slot, until the tenant is deleted.
 
 Example:
   pageserver-ctl tenant import prod --from postgres://replicator@db.example.com/postgres`,
@@ -41,9 +42,17 @@ Example:
     .action(async (name: string) => show(context(), await context().client().tenant(name), describe));
   tenant
     .command('delete <name>')
-    .description('delete a tenant with all its branches, computes and pages; the source is not touched')
+    .description('delete a tenant with all its branches, computes and pages, and its replication slot')
     .action(async (name: string) => {
-      show(context(), await context().client().deleteTenant(name), (gone) => `deleted tenant ${gone.name}`);
+      const gone = await context().client().deleteTenant(name);
+      show(context(), gone, () => `deleted tenant ${gone.name}`);
+      const left = gone.left_on_source;
+      if (left !== undefined) {
+        context().remark(
+          `warning: the replication slot ${left.slot} is left on the source, which keeps WAL for it: ${left.reason}\n` +
+            `Drop it there: ${left.sql};`,
+        );
+      }
     });
 }
 
@@ -55,10 +64,11 @@ function list(tenants: Tenant[]): string {
     t.state,
     t.server_version,
     t.last_record_lsn ?? '-',
+    followingInShort(t),
     prettyBytes(t.stored_bytes ?? 0),
     t.branches,
   ]);
-  return table(['NAME', 'STATE', 'POSTGRES', 'LSN', 'STORED', 'BRANCHES'], rows);
+  return table(['NAME', 'STATE', 'POSTGRES', 'LSN', 'FOLLOWING', 'STORED', 'BRANCHES'], rows);
 }
 
 function describe(tenant: Tenant): string {
@@ -73,6 +83,7 @@ function describe(tenant: Tenant): string {
     `Postgres        ${tenant.server_version}, WAL segments of ${prettyBytes(tenant.wal_segment_bytes)}, ` +
       `page checksums ${tenant.data_checksums ? 'on' : 'off'}`,
     `readable LSNs   ${readable}`,
+    ...following(tenant),
     `stored          ${prettyBytes(tenant.stored_bytes ?? 0)}`,
     `branches        ${tenant.branches}`,
     `created         ${tenant.created_at}`,

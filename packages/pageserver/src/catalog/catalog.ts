@@ -17,7 +17,7 @@ import type {
 /** A tenant's record as it is before its import; the catalog adds what it assigns. */
 export type NewTenant = Omit<
   TenantRecord,
-  'state' | 'rootIndex' | 'tli' | 'importStats' | 'failure' | 'createdAt'
+  'state' | 'rootIndex' | 'tli' | 'importStats' | 'failure' | 'createdAt' | 'needsReimport'
 >;
 
 /** A branch and the timeline that it names. */
@@ -119,6 +119,32 @@ export class Catalog extends CatalogReads {
   markTenantFailed(id: TenantId, failure: string): Promise<void> {
     return this.#write(() => {
       this.tables.tenants.put(id, { ...this.tenant(id), state: 'failed', failure });
+    });
+  }
+
+  /** The tenant cannot be followed any further; its slot is yet to be dropped. What was said first stays. */
+  markNeedsReimport(
+    id: TenantId,
+    { code, message }: { code: string; message: string },
+  ): Promise<TenantRecord> {
+    return this.#write(() => {
+      const tenant = this.tenant(id);
+      const since = this.#now().toISOString();
+      const needsReimport = tenant.needsReimport ?? { since, code, message, slot: 'to_be_dropped' };
+      const marked = { ...tenant, needsReimport };
+      this.tables.tenants.put(id, marked);
+      return marked;
+    });
+  }
+
+  /** The source does not have the slot any more of a tenant that needs to be imported again. */
+  markSlotDropped(id: TenantId): Promise<void> {
+    return this.#write(() => {
+      const tenant = this.tenant(id);
+      if (tenant.needsReimport !== undefined) {
+        const needsReimport = { ...tenant.needsReimport, slot: 'dropped' as const };
+        this.tables.tenants.put(id, { ...tenant, needsReimport });
+      }
     });
   }
 

@@ -19,6 +19,18 @@ export interface TenantSource {
   readonly url: string;
   /** Decimal, as Postgres writes it; it has 64 bits. */
   readonly systemIdentifier: string;
+  /** The replication slot that keeps WAL for us there. Absent for tenants of versions that did not follow. */
+  readonly slot?: string | undefined;
+}
+
+/** WAL of the source is missing for good. */
+export interface NeedsReimport {
+  readonly since: string;
+  /** An error's. */
+  readonly code: string;
+  readonly message: string;
+  /** Whether the source may still have the slot. */
+  readonly slot: 'to_be_dropped' | 'dropped';
 }
 
 /** What an import brought in. */
@@ -56,6 +68,8 @@ export interface TenantRecord {
   /** Index of the timeline that the import makes. */
   readonly rootIndex: number;
   readonly importStats?: ImportStats | undefined;
+  /** Set when it cannot be followed any further. What is there stays readable. */
+  readonly needsReimport?: NeedsReimport | undefined;
   /** Why it is in state `failed`. */
   readonly failure?: string | undefined;
 }

@@ -7,8 +7,6 @@ export interface ComputeWalSettings {
   readonly receiverGoneMsMax: number;
   /** How often a compute that writes nothing hears of us. */
   readonly statusIntervalMs: number;
-  /** Indexed WAL that nobody waits for is committed after so long. */
-  readonly indexIntervalMs: number;
 }
 
 export const computeWalDefaults: ComputeWalSettings = {
@@ -16,5 +14,4 @@ export const computeWalDefaults: ComputeWalSettings = {
   retryMsMax: 2_000,
   receiverGoneMsMax: 60_000,
   statusIntervalMs: 1_000,
-  indexIntervalMs: 500,
 };

@@ -1,25 +1,16 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { WalFollower } from '@offshoot/engine';
-import {
-  asOffshootError,
-  type Lsn,
-  type OffshootError,
-  type TenantId,
-  type TimelineId,
-} from '@offshoot/types';
+import { asOffshootError, type Lsn, type OffshootError, type TimelineId } from '@offshoot/types';
 import type { TimelineRecord } from '../catalog/records.js';
-import type { WalLog } from '../open-tenant.js';
 import { computeWalError } from './compute-wal-errors.js';
 import type { ComputeWalSettings } from './compute-wal-settings.js';
 import { TimelineWal } from './timeline-wal.js';
 
 export interface WalBookOptions {
   readonly settings: ComputeWalSettings;
-  /** The directory of a tenant's logs. */
-  readonly directoryOf: (tenant: TenantId) => string;
-  /** Opens a timeline's log in the engine. */
-  readonly follow: (timeline: TimelineRecord, log: WalLog) => Promise<WalFollower>;
+  /** Takes in what is in a timeline's log and not in its pages, and closes the log. */
+  readonly recover: (timeline: TimelineRecord) => Promise<void>;
+  /** Opens a timeline's log for a new WAL. */
+  readonly follow: (timeline: TimelineRecord, walStart: Lsn) => Promise<WalFollower>;
 }
 
 /**
@@ -59,18 +50,20 @@ export class WalBook {
     }
   }
 
-  /** Closes the log, whatever writes to it, and removes it. */
-  remove(timeline: TimelineRecord): Promise<void> {
-    return this.#inTurn(timeline.id, async () => {
-      await this.#open.get(timeline.id)?.abandon();
-      this.#settled.delete(timeline.id);
-      await rm(this.#dirOf(timeline), { recursive: true, force: true });
-    });
+  /** Closes logs as they are, whatever writes to them. */
+  async abandon(timelines: Iterable<TimelineId>): Promise<void> {
+    await Promise.all(
+      [...timelines].map((id) =>
+        this.#inTurn(id, async () => {
+          await this.#open.get(id)?.abandon();
+          this.#settled.delete(id);
+        }),
+      ),
+    );
   }
 
-  /** Closes logs as they are. */
-  async close(timelines: Iterable<TimelineId> = [...this.#open.keys()]): Promise<void> {
-    await Promise.all([...timelines].map((id) => this.#open.get(id)?.abandon()));
+  abandonAll(): Promise<void> {
+    return this.abandon([...this.#open.keys()]);
   }
 
   async #openFor(wal: TimelineWal, timeline: TimelineRecord, walStart: Lsn): Promise<WalFollower> {
@@ -79,11 +72,8 @@ export class WalBook {
         throw computeWalError('wal_in_use', 'a compute writes to the timeline already');
       }
       await this.#recover(timeline);
-      const dir = this.#dirOf(timeline);
-      const { indexIntervalMs } = this.options.settings;
-      await mkdir(dir, { recursive: true, mode: 0o700 });
       this.#settled.delete(timeline.id);
-      const follower = await this.options.follow(timeline, { dir, walStart, indexIntervalMs });
+      const follower = await this.options.follow(timeline, walStart);
       this.#open.set(timeline.id, wal);
       return follower;
     });
@@ -91,35 +81,18 @@ export class WalBook {
 
   async #recover(timeline: TimelineRecord): Promise<void> {
     if (this.#open.has(timeline.id) || this.#settled.has(timeline.id)) return;
-    const dir = this.#dirOf(timeline);
-    if (await isThere(dir)) {
-      try {
-        await this.#takeIn(timeline, dir);
-      } catch (thrown) {
-        throw notTakenIn(asOffshootError(thrown));
-      }
+    try {
+      await this.options.recover(timeline);
+    } catch (thrown) {
+      throw notTakenIn(asOffshootError(thrown));
     }
     this.#settled.add(timeline.id);
-  }
-
-  async #takeIn(timeline: TimelineRecord, dir: string): Promise<void> {
-    const { indexIntervalMs } = this.options.settings;
-    const follower = await this.options.follow(timeline, { dir, indexIntervalMs });
-    try {
-      await follower.settle();
-    } finally {
-      await follower.close();
-    }
   }
 
   #closed(wal: TimelineWal, id: TimelineId, all: boolean): void {
     if (this.#open.get(id) !== wal) return;
     this.#open.delete(id);
     if (all) this.#settled.add(id);
-  }
-
-  #dirOf({ tenant, index }: TimelineRecord): string {
-    return join(this.options.directoryOf(tenant), String(index));
   }
 
   #inTurn<T>(id: TimelineId, work: () => Promise<T>): Promise<T> {
@@ -132,16 +105,6 @@ export class WalBook {
     this.#turns.set(id, settled);
     return turn;
   }
-}
-
-function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false;
-      throw error;
-    },
-  );
 }
 
 function notTakenIn(cause: OffshootError): OffshootError {

@@ -29,7 +29,7 @@ export interface WalWanted {
 
 /**
  * Streams WAL into the engine, up to exactly `end`. The command does not come to its end by itself: with the last
- * byte the connection has done its work and is closed, and with it the temporary slot is gone.
+ * byte the connection has done its work and is closed.
  */
 export async function storeBackupWal(
   connection: ReplicationConnection,

@@ -64,12 +64,17 @@ let dir: string;
 let catalog: Catalog;
 let fake: FakeStore;
 let removed: number;
+/** Connection strings that were kept, and sources that were left, in the words of each. */
+let urls: string[];
+let left: string[];
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'offshoot-import-'));
   catalog = Catalog.open(dir);
   fake = fakeStore();
   removed = 0;
+  urls = [];
+  left = [];
 });
 
 afterEach(async () => {
@@ -82,6 +87,8 @@ function place(settings: Partial<ImportPlace['settings']> = {}): ImportPlace {
     catalog,
     settings: { ...importDefaults, batchBytes: 16_384, ...settings },
     openStore: async () => fake.store,
+    keepUrl: async (_, url) => void urls.push(url),
+    leaveSource: async ({ source }, url) => void left.push(`${source.slot} ${url}`),
     removeFiles: async () => {
       removed += 1;
     },
@@ -138,7 +145,11 @@ describe('an import', () => {
       state: 'active',
       tli: 3,
       defaultUser: 'postgres',
-      source: { url: source.url.replace(':secret', ''), systemIdentifier: '7000000000000000001' },
+      source: {
+        url: source.url.replace(':secret', ''),
+        systemIdentifier: '7000000000000000001',
+        slot: `offshoot_${tenant.id.slice(0, 16)}`,
+      },
       importStats: { startLsn: START, endLsn: END, archiveBytes: MAIN.length + FAST.length },
     });
     expect([...new Set(told.map(({ phase }) => phase))]).toEqual([
@@ -153,9 +164,11 @@ describe('an import', () => {
       bytesTotal: 72 * 1024,
       walLsn: END,
     });
-    expect(source.commands.at(-1)).toMatch(
-      /^START_REPLICATION SLOT "offshoot_import_[0-9a-f]{8}" PHYSICAL 0\/2000028 TIMELINE 3$/,
-    );
+    const slot = `"offshoot_${tenant.id.slice(0, 16)}"`;
+    expect(source.commands).toContain(`CREATE_REPLICATION_SLOT ${slot} PHYSICAL RESERVE_WAL`);
+    expect(source.commands.at(-1)).toBe(`START_REPLICATION SLOT ${slot} PHYSICAL 0/2000028 TIMELINE 3`);
+    expect(urls).toEqual([source.url]);
+    expect(left).toEqual([]);
   });
 
   it.each([
@@ -293,6 +306,7 @@ describe('an import', () => {
     const opened = fake.calls.length > 0;
     expect(fake.calls.includes('close')).toBe(opened);
     expect(fake.calls.includes('abort')).toBe(fake.calls.includes('begin'));
+    expect(left).toEqual(urls.map((url) => expect.stringContaining(url)));
     await expectNothingLeft();
   });
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { ImportSession, TenantStore } from '@offshoot/engine';
 import { asOffshootError, type Lsn, randomTenantId, type TenantId, type TenantName } from '@offshoot/types';
 import type { BranchWithTimeline, Catalog } from '../catalog/catalog.js';
@@ -9,6 +8,7 @@ import { importError, sourceError } from './import-errors.js';
 import { type ImportProgress, type ProgressReport, progressReport } from './import-progress.js';
 import type { ImportSettings } from './import-settings.js';
 import { ReplicationConnection } from './replication-connection.js';
+import { createSlot, slotNameOf } from './replication-slot.js';
 import { readSourceNames } from './source-names.js';
 import { probeSource, type SourceProbe } from './source-probe.js';
 import { checkSourceUrl, withoutPassword } from './source-url.js';
@@ -29,6 +29,10 @@ export interface ImportPlace {
   readonly settings: ImportSettings;
   /** Makes a tenant's directory and opens its store. */
   openStore(id: TenantId): Promise<TenantStore>;
+  /** Keeps the connection string, password and all, in the tenant's directory. */
+  keepUrl(id: TenantId, url: string): Promise<void>;
+  /** Drops the tenant's slot at the source, if it has one and can be reached soon; never throws. */
+  leaveSource(tenant: TenantRecord, url: string): Promise<unknown>;
   /** Removes a tenant's directory, whatever is in it. */
   removeFiles(id: TenantId): Promise<void>;
   log(message: string, facts: Readonly<Record<string, unknown>>): void;
@@ -61,7 +65,7 @@ export async function importTenant(place: ImportPlace, request: ImportRequest): 
       signal.throwIfAborted();
       const probe = await probeSource(connection);
       const tenant = await reserve(place, request, probe, signal);
-      return await fill({ place, tenant, connection, report, signal });
+      return await fill({ place, tenant, url: request.url, connection, report, signal });
     } finally {
       signal.removeEventListener('abort', cancel);
       connection.close();
@@ -84,10 +88,11 @@ async function reserve(
   });
   signal.throwIfAborted();
   const { systemIdentifier, ...settingsOfSource } = probe;
+  const id = randomTenantId();
   return await catalog.reserveTenant({
-    id: randomTenantId(),
+    id,
     name,
-    source: { url: withoutPassword(url), systemIdentifier },
+    source: { url: withoutPassword(url), systemIdentifier, slot: slotNameOf(id) },
     ...settingsOfSource,
     defaultUser: names.superuser,
     defaultDatabase: names.database,
@@ -98,6 +103,7 @@ async function reserve(
 interface Filling {
   readonly place: ImportPlace;
   readonly tenant: TenantRecord;
+  readonly url: string;
   readonly connection: ReplicationConnection;
   readonly report: ProgressReport;
   readonly signal: AbortSignal;
@@ -105,12 +111,17 @@ interface Filling {
 
 /** Fills a reserved tenant, or removes it. */
 async function fill(filling: Filling): Promise<ImportedTenant> {
-  const { place, tenant } = filling;
+  const { place, tenant, url, connection } = filling;
   let store: TenantStore | undefined;
   try {
     store = await place.openStore(tenant.id);
+    // Before there is a slot: whatever cuts the import short, there is a way to drop it.
+    await place.keepUrl(tenant.id, url);
     return await fillStore(filling, store);
   } catch (thrown) {
+    // A slot in use cannot be dropped.
+    connection.close();
+    await place.leaveSource(tenant, url);
     await store?.close().catch((error: unknown) => logFailure(place, tenant, error));
     await removeTraces(place, tenant, thrown);
     throw thrown;
@@ -147,13 +158,12 @@ async function fillStore(filling: Filling, store: TenantStore): Promise<Imported
 }
 
 async function receive(
-  { place, connection, report }: Filling,
+  { place, tenant, connection, report }: Filling,
   begin: (start: WalPosition) => ImportSession,
 ): Promise<{ backup: StoredBackup; walRecords: number }> {
-  const slot = `offshoot_import_${randomBytes(4).toString('hex')}`;
-  // Temporary: Postgres drops it with the connection, however that ends.
-  const create = `CREATE_REPLICATION_SLOT "${slot}" TEMPORARY PHYSICAL RESERVE_WAL`;
-  await connection.run(create, 'making a replication slot');
+  const slot = slotNameOf(tenant.id);
+  // Permanent: it keeps what is written after the import until that is followed.
+  await createSlot(connection, slot);
   const backup = await storeBaseBackup(connection, place.settings, begin, report);
   report({ phase: 'wal', bytesDone: backup.bytes, walLsn: backup.start.lsn });
   const wanted = { slot, start: backup.start, end: backup.end.lsn };

@@ -8,6 +8,9 @@ import type { Backpressure } from './chunk-pump.js';
 import { importError, sourceError } from './import-errors.js';
 import type { ImportSettings } from './import-settings.js';
 
+/** Limits of one connection. */
+export type ConnectionSettings = Pick<ImportSettings, 'connectTimeoutMs' | 'silenceMsMax' | 'frameBytesMax'>;
+
 /** One result set; values are text, null when SQL's NULL. */
 export type ResultRow = Readonly<Record<string, string | null>>;
 
@@ -15,6 +18,8 @@ export type ResultRow = Readonly<Record<string, string | null>>;
 export interface CommandListener {
   /** A result set is complete. */
   result?(rows: readonly ResultRow[]): void;
+  /** From here on both sides send CopyData. */
+  copyBegan?(): void;
   /** A piece of a CopyData body; see `BackendFrames`. */
   copyData?(piece: Buffer, offset: number, bodyBytes: number): void;
 }
@@ -35,13 +40,13 @@ interface RunningCommand {
  */
 export class ReplicationConnection implements Backpressure {
   readonly #socket: Socket;
-  readonly #settings: ImportSettings;
+  readonly #settings: ConnectionSettings;
   readonly #parser = new Parser();
   readonly #deframer: BackendDeframer;
   #running: RunningCommand | undefined;
   #ended: { readonly error: unknown } | undefined;
 
-  private constructor(socket: Socket, settings: ImportSettings) {
+  private constructor(socket: Socket, settings: ConnectionSettings) {
     this.#socket = socket;
     this.#settings = settings;
     const frames = {
@@ -56,7 +61,7 @@ export class ReplicationConnection implements Backpressure {
   /** Connects and logs in. Throws `source_unreachable`, `source_access_denied`, `source_settings`, … */
   static async connect(
     url: string,
-    settings: ImportSettings,
+    settings: ConnectionSettings,
     signal: AbortSignal,
   ): Promise<ReplicationConnection> {
     signal.throwIfAborted();
@@ -151,6 +156,8 @@ export class ReplicationConnection implements Backpressure {
       this.#serverError(message);
     } else if (message.name === 'readyForQuery') {
       this.#finishCommand();
+    } else if (message.name === 'replicationStart') {
+      running?.listener.copyBegan?.();
     } else if (running !== undefined) {
       gather(running, message);
     }
@@ -233,7 +240,7 @@ export function socketOf(client: Client): Socket {
   return (client as unknown as WithSocket).connection.stream;
 }
 
-function newClient(url: string, settings: ImportSettings): Client {
+function newClient(url: string, settings: ConnectionSettings): Client {
   try {
     return new Client({
       connectionString: url,

@@ -125,6 +125,10 @@ function defaultAnswers(): Record<string, Answer> {
     ),
     ...Object.fromEntries(shows),
     CREATE_REPLICATION_SLOT: reply(resultSet(['slot_name'], ['offshoot'])),
+    DROP_REPLICATION_SLOT: reply(message('C', 'DROP_REPLICATION_SLOT\0')),
+    READ_REPLICATION_SLOT: reply(
+      resultSet(['slot_type', 'restart_lsn', 'restart_tli'], ['physical', '0/2000000', '1']),
+    ),
   };
 }
 

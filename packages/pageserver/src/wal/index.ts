@@ -1,0 +1,4 @@
+export { type FollowSettings, followDefaults } from './follow-settings.js';
+export type { LeftOnSource } from './leave-source.js';
+export type { Reason, ReceiverView } from './receiver-view.js';
+export type { SlotLook } from './slot-look.js';
