@@ -1,3 +1,4 @@
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bench, BenchContext, Measurement } from '../bench.js';
 import { ingest } from '../fixture/ingest-process.js';
@@ -12,7 +13,7 @@ import { Rounds } from '../fixture/timing.js';
 import { balancesQuery, transactionDriver } from '../fixture/transactions.js';
 
 const sizes = {
-  full: { scale: 10, transactions: 200_000, rows: 2_000_000, rounds: 3 },
+  full: { scale: 10, transactions: 100_000, rows: 1_500_000, rounds: 3 },
   smoke: { scale: 1, transactions: 400, rows: 5_000, rounds: 1 },
 };
 type Size = (typeof sizes)['full'];
@@ -84,12 +85,15 @@ export const ingestBench: Bench = {
     const size = sizes[context.size];
     await using source = await SourceCluster.start(join(context.directory, 'source'));
     await using postgres = await ReplayingPostgres.create(join(context.directory, 'replay'), source);
+    // Whatever user Postgres runs as, it writes there.
+    const exchange = join(context.directory, 'exchange');
+    mkdirSync(exchange);
+    chmodSync(exchange, 0o777);
+    const file = join(exchange, 'rows');
     const measurements: Measurement[] = [];
     const results: Row[] = [];
     for (const workload of workloads) {
       context.remark(`recording the WAL of ${workload.name}`);
-      // Postgres writes it.
-      const file = join(source.socketDirectory, 'rows');
       await workload.prepare(source.url(), size, file);
       const directory = join(context.directory, workload.name.replace(' ', '-'));
       const wal = await recordWal(source, directory, (url) => workload.run(url, size, file).then(() => {}));
