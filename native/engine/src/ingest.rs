@@ -29,7 +29,7 @@ use crate::record_group::IMPLICIT_BLOCK;
 use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, RecordAt, View};
 
 /// A batch is committed when it takes this much memory.
-const BATCH_BYTES_MAX: usize = 8 << 20;
+const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Records of a page between two images of it: more take longer to read, fewer take more room.
 const CHAIN_RECORDS_MAX: u16 = 32;
 /// Below this wal_level, WAL leaves out what we need.
