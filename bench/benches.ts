@@ -1,9 +1,12 @@
 import type { Bench } from './bench.js';
 import { branchCreate } from './suite/branch-create.js';
 import { coldScan } from './suite/cold-scan.js';
+import { durableTpcb } from './suite/durable-tpcb.js';
 import { forkToFirstRow } from './suite/fork-to-first-row.js';
 import { getpage } from './suite/getpage.js';
 import { importBench } from './suite/import.js';
+import { ingestBench } from './suite/ingest.js';
+import { pageHistory } from './suite/page-history.js';
 import { warmPgbench } from './suite/warm-pgbench.js';
 
 /** Every bench, in the order in which they run. */
@@ -14,4 +17,7 @@ export const benches: readonly Bench[] = [
   importBench,
   coldScan,
   warmPgbench,
+  ingestBench,
+  pageHistory,
+  durableTpcb,
 ];

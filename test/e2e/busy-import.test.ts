@@ -35,8 +35,12 @@ test('a source that writes during the import: every page is served, as of the im
   // A state in which every one of the 200 rows was changed equally often.
   const rows = 'select n, count(*)::int as rows from busy where id <= 200 group by n';
   expect(await query(url, rows)).toEqual([{ n: expect.any(Number), rows: 200 }]);
-  const counts = ['busy', 'quiet', 'filler'].map((table) => `(select count(*)::int from ${table}) as ${table}`);
-  expect(await query(url, `select ${counts.join(', ')}`)).toEqual([{ busy: 20000, quiet: 1000, filler: 300000 }]);
+  const counts = ['busy', 'quiet', 'filler'].map(
+    (table) => `(select count(*)::int from ${table}) as ${table}`,
+  );
+  expect(await query(url, `select ${counts.join(', ')}`)).toEqual([
+    { busy: 20000, quiet: 1000, filler: 300000 },
+  ]);
   await query(url, "select bt_index_check('busy_pkey', true)");
   await query(url, "select * from verify_heapam('busy')").then((found) => expect(found).toEqual([]));
 });

@@ -23,12 +23,13 @@ use offshoot_wal::{Record, WalDecoder, WalParams};
 
 use copies::Copies;
 
+use crate::commit_times::{Commit, CommitLog};
 use crate::keys::slru_segment_rel;
 use crate::record_group::IMPLICIT_BLOCK;
 use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, RecordAt, View};
 
 /// A batch is committed when it takes this much memory.
-const BATCH_BYTES_MAX: usize = 8 << 20;
+const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Records of a page between two images of it: more take longer to read, fewer take more room.
 const CHAIN_RECORDS_MAX: u16 = 32;
 /// Below this wal_level, WAL leaves out what we need.
@@ -55,6 +56,7 @@ pub struct Ingest {
     /// What the last commit reached.
     committed: Lsn,
     records: u64,
+    commits: CommitLog,
     /// Progress of the replication origins that moved.
     origins: HashMap<u16, Lsn>,
     /// Every record type without redo, and how often a page depends on one.
@@ -87,6 +89,7 @@ impl Ingest {
             track_commit_timestamp: control.track_commit_timestamp,
         };
         writer.write_images(context, CHAIN_RECORDS_MAX);
+        let commits = CommitLog::resume(&store, writer.timeline().index())?;
         Ok(Ingest {
             decoder,
             store,
@@ -97,6 +100,7 @@ impl Ingest {
             context,
             committed: start,
             records: 0,
+            commits,
             origins: HashMap::new(),
             unsupported: names_without_redo().map(|name| (name, 0)).collect(),
             copies: None,
@@ -173,7 +177,7 @@ impl Ingest {
         if end > self.committed {
             self.file_state(self.state, end);
         }
-        self.writer.commit(self.durability)?;
+        self.commit_batch()?;
         self.committed = end;
         self.writer.timeline().advance_last_record_lsn(end);
         Ok(())
@@ -182,6 +186,11 @@ impl Ingest {
     fn take(&mut self, record: &Record) -> Result<(), EngineError> {
         for effect in offshoot_redo::effects(record, &self.context)? {
             self.file(record, effect)?;
+        }
+        if let Some(time) = offshoot_redo::rmgr::xact::commit_time(record) {
+            let (start, end) = (record.start, record.end);
+            self.commits
+                .add(&Commit { start, end, time }, &mut self.writer);
         }
         self.state.last_record_start = record.start;
         self.records += 1;
@@ -302,7 +311,7 @@ impl Ingest {
                     return Err(EngineError::UnsupportedSource(text));
                 }
                 // What is pending was written under the old settings.
-                self.writer.commit(self.durability)?;
+                self.commit_batch()?;
                 self.state.set_parameters(&change);
                 self.context.wal_log_hints = self.state.control.wal_log_hints;
                 self.context.track_commit_timestamp = self.state.control.track_commit_timestamp;
@@ -426,7 +435,7 @@ impl Ingest {
 
     /// The timeline after everything taken in so far, which is committed for that.
     fn current_view(&mut self) -> Result<View, EngineError> {
-        self.writer.commit(self.durability)?;
+        self.commit_batch()?;
         self.committed_view()
     }
 
@@ -441,9 +450,15 @@ impl Ingest {
 
     fn commit_if_full(&mut self) -> Result<(), EngineError> {
         if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
-            self.writer.commit(self.durability)?;
+            self.commit_batch()?;
         }
         Ok(())
+    }
+
+    /// What is filed so far, however far the record at hand has come.
+    fn commit_batch(&mut self) -> Result<(), EngineError> {
+        self.commits.file(&mut self.writer);
+        self.writer.commit(self.durability)
     }
 }
 

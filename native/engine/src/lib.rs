@@ -4,6 +4,7 @@
 pub mod base_backup;
 mod checkpoint_state;
 mod cluster;
+pub mod commit_times;
 mod error;
 pub mod extent;
 mod files;

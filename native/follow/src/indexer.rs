@@ -171,14 +171,16 @@ impl Indexer {
             if state.stop {
                 return Next::Stop;
             }
-            let due = self.commit_due(&state, flushed);
-            if due.is_some_and(|due| due <= Instant::now()) {
+            let uncommitted = state.progress.settled < self.fed;
+            if uncommitted && self.is_awaited(&state, flushed) {
                 return Next::Commit;
             }
             if self.fed < flushed {
                 return Next::Read(flushed);
             }
-            match due {
+            let due = self.committed_at.checked_add(self.interval);
+            match due.filter(|_| uncommitted) {
+                Some(due) if due <= Instant::now() => return Next::Commit,
                 Some(due) => {
                     self.shared.wake.wait_until(&mut state, due);
                 }
@@ -187,17 +189,9 @@ impl Indexer {
         }
     }
 
-    /// When what was read is to be committed; at once if somebody waits for it, or for WAL that has not
-    /// come yet.
-    fn commit_due(&self, state: &State, flushed: Lsn) -> Option<Instant> {
-        let (settled, wanted) = (state.progress.settled, state.wanted);
-        if settled >= self.fed {
-            return None;
-        }
-        if wanted > settled && wanted.min(flushed) <= self.fed {
-            return Some(self.committed_at);
-        }
-        self.committed_at.checked_add(self.interval)
+    /// Whether somebody waits for what was read, or for WAL that has not come yet.
+    fn is_awaited(&self, state: &State, flushed: Lsn) -> bool {
+        state.wanted > state.progress.settled && state.wanted.min(flushed) <= self.fed
     }
 
     fn read(&mut self, behind: Lsn) -> Result<(), FollowError> {

@@ -1,5 +1,6 @@
 //! The thread that receives a compute's WAL: read, write, fsync and acknowledge, with nothing in between.
 
+use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -163,15 +164,22 @@ impl Session {
             self.send_status()?;
         }
         if stream == Stream::Done {
-            self.connection
-                .send(|out| out.extend_from_slice(&COPY_DONE))?;
+            self.send(|out| out.extend_from_slice(&COPY_DONE))?;
         }
         Ok(stream)
     }
 
     fn send_status(&mut self) -> Result<(), FollowError> {
         let status = self.follower.status().to_bytes();
-        self.connection.send(|out| write_copy_data(out, &status))
+        self.send(|out| write_copy_data(out, &status))
+    }
+
+    /// A server that has gone may have said why: that is still to be read.
+    fn send(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), FollowError> {
+        match self.connection.send(write) {
+            Err(FollowError::Connection(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            sent => sent,
+        }
     }
 }
 

@@ -190,17 +190,15 @@ fn import(postgres: &Postgres, store: &TempDir, wal: WalParams) -> Arc<Tenant> {
     tenant
 }
 
-fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 fn settled(follower: &Follower, lsn: Option<Lsn>) {
     let wanted = follower.want(lsn);
-    wait_for("settled", || follower.progress().settled >= wanted);
+    let began = Instant::now();
+    while follower.progress().settled < wanted {
+        let progress = follower.progress();
+        assert!(follower.failure().is_none(), "{:?}", follower.failure());
+        assert!(began.elapsed() < 3 * PATIENCE, "{progress:?}, not {wanted}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
@@ -325,7 +323,11 @@ fn what_a_killed_server_has_acknowledged_is_in_the_log() {
         acknowledged = lsns.lines().next_back().unwrap().parse().unwrap();
         assert!(follower.received() >= acknowledged, "{round}");
     }
-    let mut unfinished = source.begin("insert into t select i from generate_series(1, 10000000) i");
+    let mut unfinished = source.begin(
+        "do $$ begin for i in 1..10000 loop
+             insert into t select j from generate_series(1, 1000) j; perform pg_sleep(0.02);
+         end loop; end $$",
+    );
     std::thread::sleep(Duration::from_millis(700));
     let pid = fs::read_to_string(source.postgres.dir.join("source/postmaster.pid")).unwrap();
     let pid: i32 = pid.lines().next().unwrap().parse().unwrap();
@@ -350,7 +352,12 @@ fn what_a_killed_server_has_acknowledged_is_in_the_log() {
         .args(["-c", "select 1"])
         .output();
     assert!(!refused.unwrap().status.success());
-    fs::remove_file(source.postgres.dir.join("source/postmaster.pid")).unwrap();
+    let began = Instant::now();
+    // SAFETY: asks whether it is still there.
+    while unsafe { libc::kill(pid, 0) } == 0 {
+        assert!(began.elapsed() < PATIENCE, "{pid}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     std::mem::forget(running);
     let running = source.start();
     let (_receiver, ended) = source.receive(&follower);

@@ -68,6 +68,24 @@ export interface TenantStoreStats {
   readonly extents: number;
 }
 
+/** Where a timeline is as it was at a moment; times are microseconds since 1970. */
+export type LsnAtTime =
+  | {
+      readonly lsn: Lsn;
+      /** Of the last commit before `lsn`. */
+      readonly lastCommitTime: bigint | undefined;
+      /** No commit is later than the moment. */
+      readonly isNewest: boolean;
+    }
+  /** Commit times are known only from `knownFrom` on, or not at all. */
+  | { readonly lsn: undefined; readonly knownFrom: bigint | undefined };
+
+/** When the last commit was that is in at an LSN, and the first that is not; microseconds since 1970. */
+export interface CommitsAround {
+  readonly last: bigint | undefined;
+  readonly next: bigint | undefined;
+}
+
 /** One tenant's pages on disk. */
 export class TenantStore {
   #native: NativeTenant | undefined;
@@ -153,6 +171,22 @@ export class TenantStore {
       ...(walStart === undefined ? {} : { walStart }),
     };
     return await WalFollower.open((listener) => native.followWal(wal, listener), onProgress);
+  }
+
+  /** Where Postgres' recovery_target_time would stop: before the first commit that is later than `time`. */
+  async lsnAtTime(index: number, time: bigint): Promise<LsnAtTime> {
+    const native = this.#open();
+    const { lsn, lastCommitTime, isNewest, knownFrom } = await awaiting(() => native.lsnAtTime(index, time));
+    return lsn == null
+      ? { lsn: undefined, knownFrom: knownFrom ?? undefined }
+      : { lsn: lsn as Lsn, lastCommitTime: lastCommitTime ?? undefined, isNewest };
+  }
+
+  /** The commits next to an LSN that can be read. */
+  async commitsAround(index: number, lsn: Lsn): Promise<CommitsAround> {
+    const native = this.#open();
+    const { last, next } = await awaiting(() => native.commitsAround(index, lsn));
+    return { last: last ?? undefined, next: next ?? undefined };
   }
 
   async stats(): Promise<TenantStoreStats> {

@@ -3,6 +3,7 @@ import type { FollowProgress, WalFollower } from '@offshoot/engine';
 import { asOffshootError, formatLsn, type Lsn, type OffshootError } from '@offshoot/types';
 import { followError } from '../import/follow-errors.js';
 import { dropSlot, dropSlotSql, type SourceSlot } from '../import/replication-slot.js';
+import { type CaughtUp, catchUp } from './catch-up.js';
 import type { FollowSettings } from './follow-settings.js';
 import { Lag } from './lag.js';
 import {
@@ -117,6 +118,29 @@ export class ProductionReceiver {
       slotName: this.#options.slot.name,
       slot: this.#look,
     };
+  }
+
+  /** See `catchUp`. */
+  catchUp(signal: AbortSignal): Promise<CaughtUp> {
+    const { settings, slot, url } = this.#options;
+    return catchUp(
+      {
+        askSource: async () => (await lookAtSlot(await url(), settings, slot, signal)).sourceLsn,
+        connectNow: () => this.#connectNow(),
+        follower: () => this.#follower,
+        view: () => this.view(),
+        now: this.#now,
+      },
+      signal,
+    );
+  }
+
+  /** Does not wait for the end of the pause between two attempts. */
+  #connectNow(): void {
+    if (this.#retryAt !== undefined) {
+      clearTimeout(this.#retryTimer);
+      this.#dispatch('retry_due');
+    }
   }
 
   /** Nothing of it runs when it resolves, and the log is closed. A second call waits for the same end. */
