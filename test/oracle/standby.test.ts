@@ -1,9 +1,8 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { parseLsn } from '@offshoot/types';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { copyOut } from '../fixture/copy-out.js';
@@ -16,7 +15,7 @@ import { importInto } from '../fixture/world.js';
 import { MixedLoad, mixedTables } from './mixed-load.js';
 import { PageStream } from './page-stream.js';
 import { PausedStandby } from './paused-standby.js';
-import { oracleBinary } from './report.js';
+import { compareDirectories, countsIn } from './same-directories.js';
 import { askForAll } from './served.js';
 import { runWorkloadFile } from './workload-file.js';
 
@@ -44,7 +43,16 @@ const MARKS = rounds.length + 1;
 const PAGES_MIN = 4_000;
 
 const changesAlways = ['relation size', 'relation map', 'visibility map', 'pg_xact', 'btree', 'heap', 'gin'];
-const mustBeThere = [...changesAlways, 'pg_multixact/offsets', 'hash', 'gist', 'brin', 'spgist', 'sequence'];
+const mustBeThere = [
+  ...changesAlways,
+  'checksum',
+  'pg_multixact/offsets',
+  'hash',
+  'gist',
+  'brin',
+  'spgist',
+  'sequence',
+];
 
 const scratch = new ScratchDirectory('standby');
 const marks: string[] = [];
@@ -137,29 +145,4 @@ async function fullBackup(lsn: string, directory: string) {
   await pipeline(copyOut(url, `fullbackup ${tenant} ${timeline} ${lsn}`), tar.stdin);
   expect(await exit).toBe(0);
   return { socket, tenant, timeline };
-}
-
-interface Same {
-  readonly compared: number;
-  readonly differing: number;
-  readonly kinds: Readonly<Record<string, { compared: number; differing: number }>>;
-  readonly differences: readonly string[];
-}
-
-function countsIn({ kinds }: Same): string {
-  return Object.entries(kinds)
-    .map(([kind, { compared }]) => `${kind} ${compared}`)
-    .join(', ');
-}
-
-async function compareDirectories(ours: string, theirs: string): Promise<Same> {
-  const args = ['same', '--ours', ours, '--theirs', theirs, '--json'];
-  // Exit code 1 says no more than the report.
-  const { stdout } = await promisify(execFile)(oracleBinary(), args, { maxBuffer: 1 << 26 }).catch(
-    (error) => {
-      if (error.code === 1) return error as { stdout: string };
-      throw error;
-    },
-  );
-  return JSON.parse(stdout);
 }
