@@ -14,6 +14,8 @@ const HEAP: &str = "base/5/16384";
 fn heap_page(lsn: u64) -> Page {
     let mut made = [0; BLCKSZ];
     page::init(&mut made, 0);
+    // The last eight bytes are no free space.
+    page::set_pd_upper(&mut made, BLCKSZ as u16 - 8);
     set_pd_lsn(&mut made, Lsn(lsn));
     set_checksum(&mut made, 0);
     made
