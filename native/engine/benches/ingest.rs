@@ -36,7 +36,9 @@ struct Wal {
 
 fn main() {
     let Ok(directory) = std::env::var("OFFSHOOT_BENCH_WAL") else {
-        eprintln!("ingest: OFFSHOOT_BENCH_WAL names no directory of WAL segments; nothing to measure");
+        eprintln!(
+            "ingest: OFFSHOOT_BENCH_WAL names no directory of WAL segments; nothing to measure"
+        );
         return;
     };
     let wal = Wal::of(Path::new(&directory));

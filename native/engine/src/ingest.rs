@@ -25,9 +25,9 @@ use crate::record_group::IMPLICIT_BLOCK;
 use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, RecordAt, View};
 
 /// A batch is committed when it takes this much memory.
-const BATCH_BYTES_MAX: usize = 64 << 20;
+const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Records of a page between two images of it: more take longer to read, fewer take more room.
-const CHAIN_RECORDS_MAX: u16 = 32;
+const CHAIN_RECORDS_MAX: u16 = 128;
 /// Below this wal_level, WAL leaves out what we need.
 pub(crate) const WAL_LEVEL_REPLICA: i32 = 1;
 
@@ -60,6 +60,9 @@ pub struct Ingest {
     copied: BTreeSet<(u32, u32)>,
     /// The first of them that changed later, and the record that says so.
     changed_copy: Option<(u32, u32, Lsn)>,
+    /// Memory of the last record and of its effects, for the next.
+    record: Record,
+    effects: Vec<Effect>,
 }
 
 impl Ingest {
@@ -100,6 +103,8 @@ impl Ingest {
             unsupported: names_without_redo().map(|name| (name, 0)).collect(),
             copied: BTreeSet::new(),
             changed_copy: None,
+            record: Record::default(),
+            effects: Vec::new(),
         })
     }
 
@@ -161,12 +166,14 @@ impl Ingest {
     /// was committed stays.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         self.decoder.feed(bytes);
-        while let Some(record) = self.decoder.next()? {
+        let mut record = std::mem::take(&mut self.record);
+        while self.decoder.next_into(&mut record)? {
             self.take(&record)?;
             if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
                 self.commit()?;
             }
         }
+        self.record = record;
         Ok(())
     }
 
@@ -186,9 +193,12 @@ impl Ingest {
     }
 
     fn take(&mut self, record: &Record) -> Result<(), EngineError> {
-        for effect in offshoot_redo::effects(record, &self.context)? {
+        let mut effects = std::mem::take(&mut self.effects);
+        offshoot_redo::effects_into(record, &self.context, &mut effects)?;
+        for effect in effects.drain(..) {
             self.file(record, effect)?;
         }
+        self.effects = effects;
         self.state.last_record_start = record.start;
         self.records += 1;
         let covering = self.state.covering_next_xids();

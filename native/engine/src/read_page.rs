@@ -152,7 +152,8 @@ impl View {
     ) -> Result<bool, EngineError> {
         let mut wanted =
             Vec::with_capacity(usize::from(group.chain_length()).min(GROUP_RECORDS_EXPECTED));
-        for record in group {
+        let mut room = Vec::new();
+        for record in group.records(&mut room)? {
             let record = record?;
             if record.end > last {
                 break;
