@@ -304,7 +304,7 @@ fn a_source_is_not_told_of_a_segment_that_begins_within_a_record() {
     let within = Lsn(wal_segment::start_of_next(whole, PARAMS.seg_size)
         .unwrap()
         .0
-        + 5000);
+        + 1000);
     write_until(&follower, &wal, within);
     settle(&follower, &told, None);
     assert_eq!(follower.status().flushed, within);
