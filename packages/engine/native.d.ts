@@ -61,6 +61,10 @@ export declare class Tenant {
   stats(): Promise<TenantStats>
   /** End of the last record that is in the store. */
   lastRecordLsn(index: number): bigint
+  /** Where a timeline is as it was at `time`, by the clock of who wrote its WAL. */
+  lsnAtTime(index: number, time: bigint): Promise<TimeAnswer>
+  /** The last commit that is in at an LSN which can be read, and the first that is not. */
+  commitsAround(index: number, at: bigint): Promise<CommitsAnswer>
   /** Waits for what is being read or written. */
   close(): Promise<void>
 }
@@ -130,6 +134,12 @@ export interface BackupProgress {
   bytes: number
 }
 
+/** Times of the commits next to an LSN. */
+export interface CommitsAnswer {
+  last?: bigint
+  next?: bigint
+}
+
 /** A finished import. Attach the timeline as readable from lastRecordLsn. */
 export interface ImportResult {
   lastRecordLsn: bigint
@@ -181,6 +191,8 @@ export interface TenantOptions {
   mapSizeInitialBytes: number
   /** Snapshots at one time. */
   readersMax: number
+  /** Memory for pages that took redo to make. */
+  pageCacheBytes: number
 }
 
 export interface TenantStats {
@@ -190,6 +202,16 @@ export interface TenantStats {
   versions: number
   /** Runs of up to 16 page versions stored as one. */
   extents: number
+}
+
+/** What commit times say of a moment; without `lsn`: they are known only from `knownFrom` on, or not at all. */
+export interface TimeAnswer {
+  lsn?: bigint
+  /** Of the last commit before `lsn`. */
+  lastCommitTime?: bigint
+  /** No commit is later than the moment. */
+  isNewest: boolean
+  knownFrom?: bigint
 }
 
 /** What the catalog knows of a timeline. */

@@ -66,6 +66,7 @@ test('what was written is there after a stop and a start: rows, DDL, sequences, 
     'create materialized view tenant_1.totals as select count(*)::int as n from account',
     `create type mood as enum ('calm', 'busy')`,
     'create database beside',
+    'create database copied strategy file_copy',
     'create role worker login',
     'create unlogged table scratch as select 1 as n',
   );
@@ -92,6 +93,8 @@ test('what was written is there after a stop and a start: rows, DDL, sequences, 
   expect(await value(kept, 'select n from tenant_1.totals')).toBe(18000);
   expect(await value(kept, `select 'calm'::mood::text`)).toBe('calm');
   expect(await value(await world.url('kept', 'beside'), 'select current_database()')).toBe('beside');
+  const copied = await world.url('kept', 'copied');
+  expect(await value(copied, `select count(*)::int > 100 from pg_class`)).toBe(true);
   expect(await value(kept, `select count(*)::int from pg_roles where rolname = 'worker'`)).toBe(1);
   // As after any crash of Postgres.
   expect(await value(kept, 'select count(*)::int from scratch')).toBe(0);

@@ -6,6 +6,7 @@
 // Test builds have no Node.js to register with, so nothing there calls what is exported.
 #![cfg_attr(test, allow(dead_code))]
 
+mod commit_times;
 mod failure;
 mod import_session;
 mod lock;

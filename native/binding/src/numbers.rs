@@ -15,6 +15,16 @@ pub fn unsigned(name: &str, value: &BigInt) -> Result<u64, Failure> {
     }
 }
 
+/// A signed 64-bit number.
+pub fn signed(name: &str, value: &BigInt) -> Result<i64, Failure> {
+    match value.get_i64() {
+        (number, true) => Ok(number),
+        _ => Err(Failure::argument(format!(
+            "{name} is not a signed 64-bit number"
+        ))),
+    }
+}
+
 pub fn lsn(name: &str, value: &BigInt) -> Result<Lsn, Failure> {
     unsigned(name, value).map(Lsn)
 }

@@ -7,6 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, FnArgs, Function, Uint8Array};
 use napi_derive::napi;
 use offshoot_engine::base_backup::{BaseBackupOptions, Contents, WalSegment};
+use offshoot_engine::commit_times::{CommitsAround, LsnAtTime, from_unix_micros};
 use offshoot_engine::import::ImportOptions;
 use offshoot_engine::{PagesReply, StoreOptions, TimelineSpec, Usage};
 use offshoot_pageproto::Version;
@@ -14,7 +15,7 @@ use offshoot_wal::WalParams;
 
 use crate::failure::Failure;
 use crate::import_session::ImportSession;
-use crate::numbers::{bigint, lsn, unsigned};
+use crate::numbers::{bigint, lsn, signed, unsigned};
 use crate::tar_stream::TarStream;
 use crate::wal_follower::{self, WalFollower, WalLogOptions};
 use crate::work::{Reply, Work, now, promise};
@@ -26,6 +27,8 @@ pub struct TenantOptions {
     pub map_size_initial_bytes: f64,
     /// Snapshots at one time.
     pub readers_max: u32,
+    /// Memory for pages that took redo to make.
+    pub page_cache_bytes: f64,
 }
 
 /// What the catalog knows of a timeline.
@@ -99,10 +102,13 @@ pub struct Tenant {
 #[napi(ts_return_type = "Promise<Tenant>")]
 pub fn open_tenant(dir: String, options: TenantOptions) -> AsyncTask<Work<Tenant>> {
     promise(move || {
-        let options = StoreOptions {
-            map_size_initial_bytes: options.map_size_initial_bytes as usize,
-            readers_max: options.readers_max,
-            ..StoreOptions::default()
+        let options = offshoot_engine::TenantOptions {
+            store: StoreOptions {
+                map_size_initial_bytes: options.map_size_initial_bytes as usize,
+                readers_max: options.readers_max,
+                ..StoreOptions::default()
+            },
+            page_cache_bytes: options.page_cache_bytes as u64,
         };
         let engine = offshoot_engine::Tenant::open(&PathBuf::from(dir), options)?;
         Ok(Tenant {
@@ -226,6 +232,23 @@ impl Tenant {
         now(env, || {
             Ok(bigint(self.engine.timeline(index)?.last_record_lsn()))
         })
+    }
+
+    /// Where a timeline is as it was at `time`, by the clock of who wrote its WAL.
+    #[napi(ts_return_type = "Promise<TimeAnswer>")]
+    pub fn lsn_at_time(&self, index: u32, time: BigInt) -> AsyncTask<Work<LsnAtTime>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || {
+            let time = from_unix_micros(signed("time", &time)?);
+            Ok(engine.lsn_at_time(index, time)?)
+        })
+    }
+
+    /// The last commit that is in at an LSN which can be read, and the first that is not.
+    #[napi(ts_return_type = "Promise<CommitsAnswer>")]
+    pub fn commits_around(&self, index: u32, at: BigInt) -> AsyncTask<Work<CommitsAround>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || Ok(engine.commits_around(index, lsn("lsn", &at)?)?))
     }
 
     /// Waits for what is being read or written.

@@ -19,7 +19,7 @@ pub(crate) fn encode(content: Option<&[u8]>) -> Vec<u8> {
     }
 }
 
-fn parse(value: &[u8]) -> Result<Option<&[u8]>, EngineError> {
+pub(crate) fn parse(value: &[u8]) -> Result<Option<&[u8]>, EngineError> {
     match value.split_first() {
         Some((&PRESENT, content)) => Ok(Some(content)),
         Some((&GONE, [])) => Ok(None),

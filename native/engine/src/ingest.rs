@@ -3,11 +3,12 @@
 //! Bytes in, record by record: `redo` says what a record does (its effects), this module files it at
 //! the record's end LSN. Nothing here knows where the bytes come from.
 
+mod copies;
 mod database;
 mod resume;
 mod trimmed;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
@@ -20,6 +21,9 @@ use offshoot_redo::{
 use offshoot_store::{Durability, Store};
 use offshoot_wal::{Record, WalDecoder, WalParams};
 
+use copies::Copies;
+
+use crate::commit_times::{Commit, CommitLog};
 use crate::keys::slru_segment_rel;
 use crate::record_group::IMPLICIT_BLOCK;
 use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, RecordAt, View};
@@ -52,16 +56,14 @@ pub struct Ingest {
     /// What the last commit reached.
     committed: Lsn,
     records: u64,
+    commits: CommitLog,
     /// Progress of the replication origins that moved.
     origins: HashMap<u16, Lsn>,
     /// Every record type without redo, and how often a page depends on one.
     unsupported: BTreeMap<&'static str, u64>,
-    /// Databases (tablespace, database) that others were made of, by their files.
-    copied: BTreeSet<(u32, u32)>,
-    /// The first of them that changed later, and the record that says so.
-    changed_copy: Option<(u32, u32, Lsn)>,
-    /// Memory of the last record and of its effects, for the next.
-    record: Record,
+    /// While the WAL is that of a base backup.
+    copies: Option<Copies>,
+    /// Memory of the last record's effects, for the next.
     effects: Vec<Effect>,
 }
 
@@ -89,6 +91,7 @@ impl Ingest {
             track_commit_timestamp: control.track_commit_timestamp,
         };
         writer.write_images(context, CHAIN_RECORDS_MAX);
+        let commits = CommitLog::resume(&store, writer.timeline().index())?;
         Ok(Ingest {
             decoder,
             store,
@@ -99,11 +102,10 @@ impl Ingest {
             context,
             committed: start,
             records: 0,
+            commits,
             origins: HashMap::new(),
             unsupported: names_without_redo().map(|name| (name, 0)).collect(),
-            copied: BTreeSet::new(),
-            changed_copy: None,
-            record: Record::default(),
+            copies: None,
             effects: Vec::new(),
         })
     }
@@ -145,18 +147,10 @@ impl Ingest {
             .collect()
     }
 
-    /// Whether everything taken in is certain, for a base backup that ended at `end`.
-    ///
-    /// # Errors
-    /// `BadSource`: what a database was made of may have been gone when the backup came to it.
-    pub(crate) fn check_copies(&self, end: Lsn) -> Result<(), EngineError> {
-        match self.changed_copy {
-            Some((spc, db, changed)) if changed < end => Err(EngineError::BadSource(format!(
-                "database {db} in tablespace {spc} was copied, and changed at {changed}, while the \
-                 base backup ran; import again"
-            ))),
-            _ => Ok(()),
-        }
+    /// What comes is the WAL of a base backup, whose files are there: they may be newer than the WAL.
+    /// `settle_copies` ends that.
+    pub(crate) fn watch_copies(&mut self) {
+        self.copies = Some(Copies::default());
     }
 
     /// Takes the next bytes of the WAL. Commits when a batch is full.
@@ -166,7 +160,8 @@ impl Ingest {
     /// was committed stays.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         self.decoder.feed(bytes);
-        let mut record = std::mem::take(&mut self.record);
+        // One record's memory for all of them.
+        let mut record = Record::default();
         while self.decoder.next_into(&mut record)? {
             self.take(&record)?;
             if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
@@ -186,7 +181,7 @@ impl Ingest {
         if end > self.committed {
             self.file_state(self.state, end);
         }
-        self.writer.commit(self.durability)?;
+        self.commit_batch()?;
         self.committed = end;
         self.writer.timeline().advance_last_record_lsn(end);
         Ok(())
@@ -199,6 +194,11 @@ impl Ingest {
             self.file(record, effect)?;
         }
         self.effects = effects;
+        if let Some(time) = offshoot_redo::rmgr::xact::commit_time(record) {
+            let (start, end) = (record.start, record.end);
+            self.commits
+                .add(&Commit { start, end, time }, &mut self.writer);
+        }
         self.state.last_record_start = record.start;
         self.records += 1;
         let covering = self.state.covering_next_xids();
@@ -318,7 +318,7 @@ impl Ingest {
                     return Err(EngineError::UnsupportedSource(text));
                 }
                 // What is pending was written under the old settings.
-                self.writer.commit(self.durability)?;
+                self.commit_batch()?;
                 self.state.set_parameters(&change);
                 self.context.wal_log_hints = self.state.control.wal_log_hints;
                 self.context.track_commit_timestamp = self.state.control.track_commit_timestamp;
@@ -340,6 +340,11 @@ impl Ingest {
         let blocks = key.block.checked_add(1);
         let blocks = blocks.ok_or_else(|| EngineError::damaged("WAL", format!("{key}")))?;
         self.writer.extend(&key.rel, record.end, blocks)?;
+        if let Some(copies) = &mut self.copies
+            && base != PageBase::Previous
+        {
+            copies.page_remade(key, record);
+        }
         if base == PageBase::Image {
             // One record can carry 32 images: each page keeps its own only.
             let mut made: Page = [0; BLCKSZ];
@@ -437,7 +442,7 @@ impl Ingest {
 
     /// The timeline after everything taken in so far, which is committed for that.
     fn current_view(&mut self) -> Result<View, EngineError> {
-        self.writer.commit(self.durability)?;
+        self.commit_batch()?;
         self.committed_view()
     }
 
@@ -452,9 +457,15 @@ impl Ingest {
 
     fn commit_if_full(&mut self) -> Result<(), EngineError> {
         if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
-            self.writer.commit(self.durability)?;
+            self.commit_batch()?;
         }
         Ok(())
+    }
+
+    /// What is filed so far, however far the record at hand has come.
+    fn commit_batch(&mut self) -> Result<(), EngineError> {
+        self.commits.file(&mut self.writer);
+        self.writer.commit(self.durability)
     }
 }
 

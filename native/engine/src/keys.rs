@@ -41,10 +41,12 @@ pub enum FileKind {
     TableSpace = 6,
     /// pg_control as it was imported.
     Control = 7,
+    /// A run of commits and their times; a, b = the newest time before it (see `commit_times`).
+    CommitTimes = 8,
 }
 
 impl FileKind {
-    const ALL: [FileKind; 7] = [
+    const ALL: [FileKind; 8] = [
         FileKind::RelMap,
         FileKind::Database,
         FileKind::TwoPhase,
@@ -52,6 +54,7 @@ impl FileKind {
         FileKind::Origins,
         FileKind::TableSpace,
         FileKind::Control,
+        FileKind::CommitTimes,
     ];
 
     #[must_use]

@@ -5,7 +5,8 @@ use crate::keys::{
     VERSION_KEY_BYTES, extent_key, lsn_at_end, sized_rel, slru_page_key, slru_segment_rel,
     version_key,
 };
-use crate::record_group::RecordGroup;
+use crate::page_cache::PageState;
+use crate::record_group::{RecordGroup, StoredRecord};
 use crate::redo_record::RecordChain;
 use crate::value::{Image, Version, parse_version};
 use crate::{Checksums, EngineError, Link, View};
@@ -13,9 +14,18 @@ use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BlockKey, Fork, Lsn, Page, RelKey, SlruKind, page};
 use offshoot_store::Table;
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// Room for a group's records; more are no harm.
 const GROUP_RECORDS_EXPECTED: usize = 64;
+
+/// What a page is made from.
+enum Base<'s> {
+    Image(Image<'s>),
+    Zeros,
+    /// Nothing is left to be done.
+    Made(Arc<Page>),
+}
 
 impl View {
     /// Makes a page, over whatever `page` held. Behind the fork's end, and where nothing was ever
@@ -99,23 +109,31 @@ impl View {
     fn make(&self, key: &BlockKey, void_before: Lsn, page: &mut Page) -> Result<(), EngineError> {
         let mut records = RecordChain::default();
         match self.base_of(key, void_before, &mut records)? {
-            Some(image) => image.decode(page)?,
-            None => page.fill(0),
+            Base::Image(image) => image.decode(page)?,
+            Base::Zeros => page.fill(0),
+            Base::Made(made) => {
+                *page = *made;
+                return Ok(());
+            }
         }
-        records.apply(self, key, page)
+        records.apply(self, key, page)?;
+        if let Some(state) = records.state() {
+            self.timeline().cache().put(state, page);
+        }
+        Ok(())
     }
 
-    /// The newest image, and in `records` what came after it. `None`: the page starts from zeros. At one
-    /// LSN, what `versions` says is newer than what an extent says.
+    /// The newest image, and in `records` what came after it; or the page itself, if it was made before. At
+    /// one LSN, what `versions` says is newer than what an extent says.
     fn base_of(
         &self,
         key: &BlockKey,
         void_before: Lsn,
         records: &mut RecordChain,
-    ) -> Result<Option<Image<'_>>, EngineError> {
+    ) -> Result<Base<'_>, EngineError> {
         for link in self.chain() {
             if link.lsn < void_before {
-                return Ok(None);
+                return Ok(Base::Zeros);
             }
             let in_extent = self.newest_in_extent(*link, key, void_before)?;
             let filed = in_extent.as_ref().map_or(void_before, |(lsn, _)| *lsn);
@@ -128,28 +146,40 @@ impl View {
             {
                 let (found, value) = entry?;
                 match parse_version(value, lsn_at_end(found).unwrap_or_default())? {
-                    Version::Image(image) => return Ok(Some(image)),
+                    Version::Image(image) => return Ok(Base::Image(image)),
                     Version::Records(group) => {
-                        if self.push_group(group, link.lsn, records)? {
-                            return Ok(None);
+                        let group = self.records_until(group, link.lsn)?;
+                        if let Some(newest) = group.last()
+                            && records.is_empty()
+                        {
+                            let (timeline, key, end) = (link.timeline, *key, newest.end);
+                            let state = PageState { timeline, key, end };
+                            if let Some(made) = self.timeline().cache().get(&state) {
+                                return Ok(Base::Made(made));
+                            }
+                            records.begin(state);
+                        }
+                        for record in group.iter().rev() {
+                            if records.push_older(self, record)? {
+                                return Ok(Base::Zeros);
+                            }
                         }
                     }
                 }
             }
             if let Some((_, image)) = in_extent {
-                return Ok(Some(image));
+                return Ok(Base::Image(image));
             }
         }
-        Ok(None)
+        Ok(Base::Zeros)
     }
 
-    /// Adds a group's records up to `last`; whether one of them makes the page without anything older.
-    fn push_group(
-        &self,
-        group: RecordGroup<'_>,
+    /// A group's records up to `last`.
+    fn records_until<'s>(
+        &'s self,
+        group: RecordGroup<'s>,
         last: Lsn,
-        records: &mut RecordChain,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<Vec<StoredRecord<'s>>, EngineError> {
         let mut wanted =
             Vec::with_capacity(usize::from(group.chain_length()).min(GROUP_RECORDS_EXPECTED));
         let mut room = Vec::new();
@@ -160,12 +190,7 @@ impl View {
             }
             wanted.push(record);
         }
-        for record in wanted.iter().rev() {
-            if records.push_older(self, record)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(wanted)
     }
 
     /// The page after everything that is stored, whatever size its fork has by now; zeros when there is
@@ -207,7 +232,7 @@ impl View {
     }
 
     /// The newest image of the page in an extent of one timeline, and the LSN it is filed under.
-    fn newest_in_extent(
+    pub(crate) fn newest_in_extent(
         &self,
         link: Link,
         key: &BlockKey,

@@ -1,6 +1,7 @@
 //! The records that make a page from an image.
 
 use crate::keys::slru_of;
+use crate::page_cache::PageState;
 use crate::record_group::{IMPLICIT_BLOCK, StoredRecord};
 use crate::{EngineError, View};
 use offshoot_layout::{BlockKey, Page};
@@ -9,9 +10,27 @@ use offshoot_wal::Record;
 
 /// Records of one page, collected from the newest to the oldest that is needed.
 #[derive(Default)]
-pub(crate) struct RecordChain(Vec<(u8, Record)>);
+pub(crate) struct RecordChain {
+    records: Vec<(u8, Record)>,
+    /// What they make.
+    state: Option<PageState>,
+}
 
 impl RecordChain {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The newest record makes this state.
+    pub(crate) fn begin(&mut self, state: PageState) {
+        self.state = Some(state);
+    }
+
+    /// What the records make; `None` when there are none.
+    pub(crate) fn state(&self) -> Option<PageState> {
+        self.state
+    }
+
     /// Adds an older record; whether it makes the page without anything older.
     pub(crate) fn push_older(
         &mut self,
@@ -24,7 +43,7 @@ impl RecordChain {
         let whole = block.is_some_and(|block| {
             block.will_init || block.image.as_ref().is_some_and(|image| image.apply)
         });
-        self.0.push((stored.block_id, record));
+        self.records.push((stored.block_id, record));
         Ok(whole)
     }
 
@@ -36,11 +55,11 @@ impl RecordChain {
         key: &BlockKey,
         page: &mut Page,
     ) -> Result<(), EngineError> {
-        if self.0.is_empty() {
+        if self.records.is_empty() {
             return Ok(());
         }
         let context = view.redo_context()?;
-        for (block_id, record) in self.0.iter().rev() {
+        for (block_id, record) in self.records.iter().rev() {
             redo(record, target(*block_id, key), page, &context)?;
         }
         Ok(())

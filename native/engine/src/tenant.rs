@@ -1,6 +1,7 @@
 //! One imported cluster with all its timelines: one store.
 
 use crate::format::check_format;
+use crate::page_cache::PageCache;
 use crate::{EngineError, PageWriter, Timeline, TimelineSpec, View};
 use offshoot_layout::Lsn;
 use offshoot_store::{Store, StoreOptions, Usage};
@@ -9,9 +10,36 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Limits of one tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenantOptions {
+    pub store: StoreOptions,
+    /// Memory for pages that took redo to make.
+    pub page_cache_bytes: u64,
+}
+
+impl Default for TenantOptions {
+    fn default() -> TenantOptions {
+        TenantOptions {
+            store: StoreOptions::default(),
+            page_cache_bytes: 64 << 20,
+        }
+    }
+}
+
+impl From<StoreOptions> for TenantOptions {
+    fn from(store: StoreOptions) -> TenantOptions {
+        TenantOptions {
+            store,
+            ..TenantOptions::default()
+        }
+    }
+}
+
 /// A tenant's store and the timelines the catalog told us of.
 pub struct Tenant {
     store: Arc<Store>,
+    cache: Arc<PageCache>,
     timelines: RwLock<HashMap<u32, Arc<Timeline>>>,
 }
 
@@ -20,11 +48,13 @@ impl Tenant {
     ///
     /// # Errors
     /// `OtherFormat`, `Store`.
-    pub fn open(dir: &Path, options: StoreOptions) -> Result<Tenant, EngineError> {
-        let store = Store::open(dir, options)?;
+    pub fn open(dir: &Path, options: impl Into<TenantOptions>) -> Result<Tenant, EngineError> {
+        let options = options.into();
+        let store = Store::open(dir, options.store)?;
         check_format(&store)?;
         Ok(Tenant {
             store: Arc::new(store),
+            cache: Arc::new(PageCache::new(options.page_cache_bytes)),
             timelines: RwLock::default(),
         })
     }
@@ -51,7 +81,12 @@ impl Tenant {
                 .map(|parent| (parent, lsn))
                 .ok_or(EngineError::UnknownTimeline(index))
         });
-        let timeline = Arc::new(Timeline::new(spec, parent.transpose()?, &snapshot)?);
+        let timeline = Arc::new(Timeline::new(
+            spec,
+            parent.transpose()?,
+            &self.cache,
+            &snapshot,
+        )?);
         timelines.insert(spec.index, Arc::clone(&timeline));
         Ok(timeline)
     }

@@ -1,5 +1,6 @@
 //! A line of WAL history, and the lines it came from.
 
+use crate::page_cache::PageCache;
 use crate::{Cluster, EngineError};
 use offshoot_layout::Lsn;
 use offshoot_store::{Snapshot, StoreError, Table};
@@ -31,6 +32,8 @@ pub struct Timeline {
     owns_extents: AtomicBool,
     /// Of a root timeline; its branches ask it.
     cluster: OnceLock<Cluster>,
+    /// The tenant's.
+    cache: Arc<PageCache>,
 }
 
 /// One timeline to look at, and up to where.
@@ -46,6 +49,7 @@ impl Timeline {
     pub(crate) fn new(
         spec: &TimelineSpec,
         parent: Option<(&Arc<Timeline>, Lsn)>,
+        cache: &Arc<PageCache>,
         snapshot: &Snapshot,
     ) -> Result<Timeline, EngineError> {
         Ok(Timeline {
@@ -57,6 +61,7 @@ impl Timeline {
             owns_data: AtomicBool::new(has_data(snapshot, spec.index, &Table::ALL)?),
             owns_extents: AtomicBool::new(has_data(snapshot, spec.index, &[Table::Extents])?),
             cluster: OnceLock::new(),
+            cache: Arc::clone(cache),
         })
     }
 
@@ -123,6 +128,10 @@ impl Timeline {
         own.into_iter()
             .chain(inherited.map(|(ancestor, last)| ancestor.link(lsn.min(*last))))
             .collect()
+    }
+
+    pub(crate) fn cache(&self) -> &PageCache {
+        &self.cache
     }
 
     /// The root's cell for what is known of the cluster.

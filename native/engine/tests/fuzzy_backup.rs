@@ -1,5 +1,6 @@
 //! A made-up cluster changes at random while its files are copied at random: late, torn, padded, or not at
-//! all. Whatever is served from the backup's end on is what the cluster held there, or is refused.
+//! all. What is served from the backup's end on is what the cluster held there. Nothing is refused but pages
+//! of a database made of another's files, of which the backup saw only something later.
 //! `OFFSHOOT_TEST_FUZZY_CASES` runs more cases, `OFFSHOOT_TEST_FUZZY_SEED` begins at another.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -9,7 +10,7 @@ mod source;
 
 use changing_cluster::{COPY, Cluster, Memory};
 use offshoot_engine::{EngineError, FileKey, FileKind, Tenant, TimelineSpec};
-use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey, SlruKind};
+use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey, SlruKind, page};
 use offshoot_redo::RedoError;
 use source::{INDEX, archive, options, tenant};
 
@@ -27,9 +28,15 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// `true`: the map has no bit that production's has not.
+/// `true`: the map has no bit that production's has not. The heap page of a copied database may be known
+/// as all visible when its source became so after the copy: that is a hint, without an LSN.
 fn is_right(rel: &RelKey, made: &Page, expected: &Page) -> bool {
     match rel.fork {
+        Fork::Main if rel.dbnode == COPY => {
+            let mut hinted = *expected;
+            page::set_pd_flags(&mut hinted, page::pd_flags(expected) | page::PD_ALL_VISIBLE);
+            made == expected || *made == hinted
+        }
         Fork::Vm => made
             .iter()
             .zip(expected)
@@ -37,6 +44,15 @@ fn is_right(rel: &RelKey, made: &Page, expected: &Page) -> bool {
             .all(|(ours, theirs)| ours & !theirs == 0),
         _ => made == expected,
     }
+}
+
+/// Its LSN, flags, and the words of its content that are not the same as the one before.
+fn told(page: &Page) -> String {
+    let words = page[32..].as_chunks::<4>().0.iter();
+    let mut words: Vec<u32> = words.map(|word| u32::from_le_bytes(*word)).collect();
+    words.dedup();
+    let (lsn, flags) = (page::pd_lsn(page), page::pd_flags(page));
+    format!("{lsn} {flags:x} {words:?}")
 }
 
 fn check(tenant: &Tenant, index: u32, lsn: Lsn, memory: &Memory, seen: &mut Seen) {
@@ -52,10 +68,19 @@ fn check(tenant: &Tenant, index: u32, lsn: Lsn, memory: &Memory, seen: &mut Seen
             match view.page(&BlockKey { rel: *rel, block }, &mut made) {
                 Ok(()) => {
                     let right = is_right(rel, &made, expected);
-                    assert!(right, "{rel} block {block} at {lsn} is {made:?}");
+                    assert!(
+                        right,
+                        "{rel} block {block} at {lsn} is {}, not {}",
+                        told(&made),
+                        told(expected)
+                    );
                     seen.right += 1;
                 }
-                Err(EngineError::Redo(RedoError::Unsupported { .. })) => seen.refused += 1,
+                Err(EngineError::Redo(RedoError::Unsupported { .. }))
+                    if memory.uncertain.contains(&(*rel, block as usize)) =>
+                {
+                    seen.refused += 1;
+                }
                 Err(error) => panic!("{rel} block {block} at {lsn}: {error}"),
             }
         }
@@ -125,5 +150,5 @@ fn what_is_served_of_a_fuzzy_backup_is_right() {
         assert!(result.is_ok(), "seed {seed}");
     }
     println!("{seen:?}");
-    assert!(seen.right > seen.refused && seen.refused > 0, "{seen:?}");
+    assert!(seen.right > 50 * seen.refused, "{seen:?}");
 }

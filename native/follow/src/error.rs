@@ -31,6 +31,9 @@ pub enum FollowError {
     /// Decoding or indexing what is in the log.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A new WAL would make the log forget what is in it.
+    #[error("the log holds WAL up to {end} that is indexed only up to {indexed}")]
+    Unindexed { indexed: Lsn, end: Lsn },
     #[error("following was closed")]
     Closed,
 }

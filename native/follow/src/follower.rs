@@ -38,7 +38,7 @@ pub struct Follower {
     tli: u32,
 }
 
-/// WAL on its way into the log.
+/// WAL on its way into the log. Dropped without `finish`, it is to come again.
 pub struct Batch<'f> {
     follower: &'f Follower,
     writer: MutexGuard<'f, LogWriter>,
@@ -61,9 +61,14 @@ impl Batch<'_> {
             return Ok(false);
         }
         self.writer.flush()?;
-        drop(self.writer);
         self.follower.shared.more();
         Ok(true)
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.writer.abandon();
     }
 }
 
@@ -71,7 +76,7 @@ impl Follower {
     /// Opens the log, drops from it what was not written whole, and begins to index the rest.
     ///
     /// # Errors
-    /// `Io`; `Engine` when the timeline is unknown or its state damaged.
+    /// `Io`; `Unindexed`; `Engine` when the timeline is unknown or its state damaged.
     pub fn open(
         tenant: &Tenant,
         options: &FollowOptions,
@@ -79,6 +84,7 @@ impl Follower {
     ) -> Result<Follower, FollowError> {
         let dir = LogDir::open(&options.dir, options.wal)?;
         if let Some(start) = options.wal_start {
+            refuse_unindexed(tenant, options, &dir)?;
             dir.start_anew(start)?;
         }
         let start = dir.start()?;
@@ -92,6 +98,8 @@ impl Follower {
         };
         let end = dir.end(position, ingest.last_record_start())?;
         let end = if end == position { from } else { end };
+        // It may have been written by a process that was killed before it flushed.
+        dir.flush(position, end)?;
         let writer = LogWriter::new(dir.clone(), end);
         let shared = Shared::new(Arc::clone(writer.position()), position, on_progress);
         let shared = Arc::new(shared);
@@ -130,7 +138,7 @@ impl Follower {
     /// Takes messages of a walsender, in order, and puts their WAL on disk.
     ///
     /// # Errors
-    /// `Protocol`, `Gap`, `Io`, `Closed`; what came before the error may be written.
+    /// `Protocol`, `Gap`, `Io`, `Closed`: all of it has to come again.
     pub fn write<'m>(
         &self,
         messages: impl IntoIterator<Item = &'m [u8]>,
@@ -148,10 +156,10 @@ impl Follower {
     /// Begins to take WAL that goes on disk together. One at a time; a second caller waits.
     ///
     /// # Errors
-    /// `Closed`: indexing has ended, so nobody would ever read it.
+    /// `Closed`: indexing has ended, so nobody would ever read it; or a flush has failed.
     pub fn batch(&self) -> Result<Batch<'_>, FollowError> {
         let writer = self.writer.lock();
-        if self.shared.is_stopped() || self.failure().is_some() {
+        if self.shared.is_stopped() || self.failure().is_some() || writer.is_broken() {
             return Err(FollowError::Closed);
         }
         let began = writer.at();
@@ -193,6 +201,21 @@ impl Follower {
             // A panic in it is a bug; the log is whole all the same.
             let _ = thread.join();
         }
+    }
+}
+
+/// A new WAL makes the log forget the one before: that must be in the store.
+fn refuse_unindexed(
+    tenant: &Tenant,
+    options: &FollowOptions,
+    dir: &LogDir,
+) -> Result<(), FollowError> {
+    let ingest = tenant.resume_ingest(options.index, options.wal, dir.start()?)?;
+    let indexed = ingest.position();
+    let end = dir.end(indexed, ingest.last_record_start())?;
+    match end > indexed {
+        true => Err(FollowError::Unindexed { indexed, end }),
+        false => Ok(()),
     }
 }
 

@@ -171,19 +171,27 @@ impl Indexer {
             if state.stop {
                 return Next::Stop;
             }
+            let uncommitted = state.progress.settled < self.fed;
+            if uncommitted && self.is_awaited(&state, flushed) {
+                return Next::Commit;
+            }
             if self.fed < flushed {
                 return Next::Read(flushed);
             }
-            if state.progress.settled < self.fed {
-                let due = self.committed_at + self.interval;
-                if state.wanted > state.progress.settled || Instant::now() >= due {
-                    return Next::Commit;
+            let due = self.committed_at.checked_add(self.interval);
+            match due.filter(|_| uncommitted) {
+                Some(due) if due <= Instant::now() => return Next::Commit,
+                Some(due) => {
+                    self.shared.wake.wait_until(&mut state, due);
                 }
-                self.shared.wake.wait_until(&mut state, due);
-            } else {
-                self.shared.wake.wait(&mut state);
+                None => self.shared.wake.wait(&mut state),
             }
         }
+    }
+
+    /// Whether somebody waits for what was read, or for WAL that has not come yet.
+    fn is_awaited(&self, state: &State, flushed: Lsn) -> bool {
+        state.wanted > state.progress.settled && state.wanted.min(flushed) <= self.fed
     }
 
     fn read(&mut self, behind: Lsn) -> Result<(), FollowError> {
@@ -223,10 +231,10 @@ impl Indexer {
         self.make_ready()
     }
 
-    /// Segments that are indexed go; one is ready for what comes.
+    /// Segments that are indexed go; one is ready for what comes. After a segment switch, what is indexed
+    /// is ahead of what has come.
     fn make_ready(&self) -> Result<(), FollowError> {
         let next = self.dir.number(self.shared.log.flushed()) + 1;
-        // A segment switch takes the index past what has been read: the rest of that segment comes yet.
         let oldest_needed = self.dir.number(self.ingest.committed().min(self.fed));
         self.dir.retire_before(oldest_needed, next)?;
         self.dir.make_segment(next)

@@ -4,18 +4,17 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use offshoot_layout::{Lsn, wal_segment};
 use offshoot_wal::{WalDecoder, WalParams};
+use parking_lot::Mutex;
 
 use crate::FollowError;
 
 /// Holds the LSN of the first record, as text, where the WAL follows on nothing that came before.
 const START_FILE: &str = "start";
 const TEMPORARY_FILE: &str = "tmp";
-/// The writer and the indexer may make the same segment at the same time, each under a name of its own.
-static MAKERS: AtomicU64 = AtomicU64::new(0);
 const ZEROS_BYTES: usize = 1 << 20;
 /// Decoded at once when the end is looked for.
 const SCAN_BYTES: usize = 1 << 20;
@@ -25,10 +24,14 @@ const SCAN_BYTES: usize = 1 << 20;
 pub struct LogDir {
     dir: PathBuf,
     params: WalParams,
+    /// Held by who makes files, renames or removes them: writer and indexer both make segments. One that
+    /// can be opened is whole, and its name is on disk.
+    files: Arc<Mutex<()>>,
 }
 
 impl LogDir {
-    /// Makes the directory if it is not there.
+    /// Makes the directory if it is not there, and removes what was being made in it when the machine
+    /// stopped.
     ///
     /// # Errors
     /// `Io`.
@@ -38,23 +41,18 @@ impl LogDir {
             .mode(0o700)
             .create(dir)
             .map_err(FollowError::io("make", dir))?;
-        let dir = dir.to_path_buf();
-        let log = LogDir { dir, params };
-        log.remove_half_made()?;
-        Ok(log)
-    }
-
-    /// What was being made when the machine stopped.
-    fn remove_half_made(&self) -> Result<(), FollowError> {
-        let io_error = || FollowError::io("list", &self.dir);
-        for entry in fs::read_dir(&self.dir).map_err(io_error())? {
-            let path = entry.map_err(io_error())?.path();
+        let dir = LogDir {
+            dir: dir.to_path_buf(),
+            params,
+            files: Arc::default(),
+        };
+        for path in dir.paths()? {
             let name = path.file_name().and_then(|name| name.to_str());
             if name.is_some_and(|name| name.starts_with(TEMPORARY_FILE)) {
                 fs::remove_file(&path).map_err(FollowError::io("remove", &path))?;
             }
         }
-        Ok(())
+        Ok(dir)
     }
 
     #[must_use]
@@ -67,9 +65,12 @@ impl LogDir {
     /// # Errors
     /// `Io`.
     pub fn start_anew(&self, start: Lsn) -> Result<(), FollowError> {
+        let _files = self.files.lock();
         for (path, _) in self.segments()? {
             fs::remove_file(&path).map_err(FollowError::io("remove", &path))?;
         }
+        // The old WAL must not come back under the new start.
+        self.sync()?;
         let temporary = self.dir.join(TEMPORARY_FILE);
         let path = self.dir.join(START_FILE);
         let write = || {
@@ -124,6 +125,30 @@ impl LogDir {
         }
     }
 
+    /// Puts on disk what an earlier writer may have left unflushed from `start` to `end`. Segments that
+    /// were cut are whole again, with zeros, as they may be where nothing was written behind a switch.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn flush(&self, start: Lsn, end: Lsn) -> Result<(), FollowError> {
+        for number in self.number(start)..=self.number(end) {
+            let path = self.path(number);
+            match self.flush_whole(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                flushed => flushed.map_err(FollowError::io("flush", &path))?,
+            }
+        }
+        self.sync()
+    }
+
+    fn flush_whole(&self, path: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        if file.metadata()?.len() < self.segment_bytes() {
+            file.set_len(self.segment_bytes())?;
+        }
+        file.sync_all()
+    }
+
     /// Reads from `at` on, at most to the end of the segment; 0 bytes where there is no file.
     ///
     /// # Errors
@@ -173,9 +198,7 @@ impl LogDir {
     /// `Io`.
     pub fn open_segment(&self, number: u64) -> Result<File, FollowError> {
         let path = self.path(number);
-        if !path.exists() {
-            self.make_segment(number)?;
-        }
+        self.make_segment(number)?;
         let file = OpenOptions::new().read(true).write(true).open(&path);
         file.map_err(FollowError::io("open", &path))
     }
@@ -186,18 +209,20 @@ impl LogDir {
     /// `Io`; nothing is left of it then.
     pub fn make_segment(&self, number: u64) -> Result<(), FollowError> {
         let path = self.path(number);
+        let _files = self.files.lock();
         if path.exists() {
             return Ok(());
         }
-        let maker = MAKERS.fetch_add(1, Ordering::Relaxed);
-        let temporary = self
-            .dir
-            .join(format!("{TEMPORARY_FILE}.{number:X}.{maker}"));
+        let temporary = self.dir.join(TEMPORARY_FILE);
         let made = self.fill(&temporary);
-        let made = made.and_then(|()| name_unless_there(&temporary, &path));
-        let _ = fs::remove_file(&temporary);
-        made.map_err(FollowError::io("make", &path))?;
-        self.sync()
+        let made = made.and_then(|()| fs::rename(&temporary, &path));
+        let made = made.map_err(FollowError::io("make", &path));
+        let made = made.and_then(|()| self.sync());
+        if made.is_err() {
+            let _ = fs::remove_file(&temporary);
+            let _ = fs::remove_file(&path);
+        }
+        made
     }
 
     fn fill(&self, path: &Path) -> io::Result<()> {
@@ -215,28 +240,27 @@ impl LogDir {
     /// # Errors
     /// `Io`.
     pub fn retire_before(&self, number: u64, next: u64) -> Result<(), FollowError> {
+        let _files = self.files.lock();
         let mut wanted = !self.path(next).exists();
-        let mut changed = false;
         for (path, found) in self.segments()? {
             if found >= number {
                 continue;
             }
-            changed = true;
             if std::mem::take(&mut wanted) {
-                let named = name_unless_there(&path, &self.path(next));
-                named.map_err(FollowError::io("name anew", &path))?;
+                let to = self.path(next);
+                fs::rename(&path, &to).map_err(FollowError::io("rename", &path))?;
+                self.sync()?;
+            } else {
+                fs::remove_file(&path).map_err(FollowError::io("remove", &path))?;
             }
-            fs::remove_file(&path).map_err(FollowError::io("remove", &path))?;
         }
-        if changed { self.sync() } else { Ok(()) }
+        Ok(())
     }
 
     /// The segments that are there, oldest first. Other files are nobody's business.
     fn segments(&self) -> Result<Vec<(PathBuf, u64)>, FollowError> {
-        let io_error = || FollowError::io("list", &self.dir);
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(io_error())? {
-            let path = entry.map_err(io_error())?.path();
+        for path in self.paths()? {
             let name = path.file_name().and_then(|name| name.to_str());
             let start =
                 name.and_then(|name| wal_segment::parse_file_name(name, self.params.seg_size));
@@ -250,17 +274,15 @@ impl LogDir {
         Ok(found)
     }
 
+    fn paths(&self) -> Result<Vec<PathBuf>, FollowError> {
+        let entries = fs::read_dir(&self.dir)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+        entries.map_err(FollowError::io("list", &self.dir))
+    }
+
     fn sync(&self) -> Result<(), FollowError> {
         let synced = File::open(&self.dir).and_then(|dir| dir.sync_all());
         synced.map_err(FollowError::io("flush", &self.dir))
-    }
-}
-
-/// Never in place of a file: the writer may have made that one, and have it open.
-fn name_unless_there(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::hard_link(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
     }
 }
 
@@ -271,81 +293,4 @@ fn create(path: &Path) -> io::Result<File> {
         .truncate(true)
         .mode(0o600)
         .open(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SEGMENT: u32 = 1 << 20;
-
-    fn log(name: &str) -> LogDir {
-        let dir = std::env::temp_dir().join(format!("offshoot-log-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        let params = WalParams {
-            major: 15,
-            system_id: 1,
-            seg_size: SEGMENT,
-            tli: 1,
-        };
-        LogDir::open(&dir, params).unwrap()
-    }
-
-    fn names(log: &LogDir) -> Vec<String> {
-        let entries = fs::read_dir(&log.dir).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_segment_that_is_there_is_never_replaced() {
-        let log = log("replaced");
-        for number in [3, 4, 5] {
-            let file = log.open_segment(number).unwrap();
-            file.write_all_at(&[number as u8], 0).unwrap();
-        }
-        let open = log.open_segment(5).unwrap();
-        name_unless_there(&log.path(3), &log.path(5)).unwrap();
-        log.make_segment(5).unwrap();
-        open.write_all_at(b"x", 1).unwrap();
-        assert_eq!(fs::read(log.path(5)).unwrap()[..2], [5, b'x']);
-        log.retire_before(5, 6).unwrap();
-        assert_eq!(fs::read(log.path(6)).unwrap()[0], 3);
-        assert_eq!(names(&log).len(), 2);
-        fs::remove_dir_all(&log.dir).unwrap();
-    }
-
-    #[test]
-    fn what_was_half_made_goes_when_the_log_is_opened() {
-        let log = log("half");
-        fs::write(log.dir.join("tmp.5.0"), b"zeros").unwrap();
-        log.open_segment(4).unwrap();
-        let again = LogDir::open(&log.dir, log.params).unwrap();
-        assert_eq!(names(&again).len(), 1);
-        fs::remove_dir_all(&log.dir).unwrap();
-    }
-
-    #[test]
-    fn a_segment_is_made_once_by_all_who_make_it_at_the_same_time() {
-        let log = log("once");
-        for number in 0..20 {
-            std::thread::scope(|scope| {
-                for byte in 1..=4 {
-                    let log = &log;
-                    scope.spawn(move || {
-                        let file = log.open_segment(number).unwrap();
-                        file.write_all_at(&[byte], u64::from(byte)).unwrap();
-                    });
-                }
-            });
-            let bytes = fs::read(log.path(number)).unwrap();
-            assert_eq!(bytes.len(), SEGMENT as usize);
-            assert_eq!(bytes[1..5], [1, 2, 3, 4]);
-        }
-        assert_eq!(names(&log).len(), 20);
-        fs::remove_dir_all(&log.dir).unwrap();
-    }
 }

@@ -33,6 +33,8 @@ pub struct LogWriter {
     segment: Option<(u64, File)>,
     /// Whether `segment` has bytes that may not be on disk.
     unflushed: bool,
+    /// After a failed flush nobody knows what is on disk, and the next one would not tell.
+    broken: bool,
 }
 
 impl LogWriter {
@@ -47,6 +49,7 @@ impl LogWriter {
             at,
             segment: None,
             unflushed: false,
+            broken: false,
         }
     }
 
@@ -61,11 +64,25 @@ impl LogWriter {
         self.at
     }
 
+    /// Whether nothing more can be appended.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Goes back to the last flush: what was appended since is to come again.
+    pub fn abandon(&mut self) {
+        self.at = self.position.flushed();
+    }
+
     /// Appends what follows at `start`; on disk after `flush`.
     ///
     /// # Errors
-    /// `Gap`, with nothing written; `Io`.
+    /// `Gap`, with nothing written; `Io`; `Closed` when a flush failed before.
     pub fn append(&mut self, start: Lsn, mut bytes: &[u8]) -> Result<(), FollowError> {
+        if self.broken {
+            return Err(FollowError::Closed);
+        }
         if start != self.at {
             return Err(FollowError::Gap {
                 sent: start,
@@ -92,8 +109,11 @@ impl LogWriter {
     /// Puts on disk what was appended.
     ///
     /// # Errors
-    /// `Io`: nobody knows then what is on disk, and this writer is at its end.
+    /// `Io`: nobody knows then what is on disk, and this writer is at its end. `Closed` from then on.
     pub fn flush(&mut self) -> Result<Lsn, FollowError> {
+        if self.broken {
+            return Err(FollowError::Closed);
+        }
         self.flush_segment()?;
         self.position.set(self.at);
         Ok(self.at)
@@ -104,7 +124,9 @@ impl LogWriter {
             && std::mem::take(&mut self.unflushed)
         {
             let path = self.dir.path(*number);
-            file.sync_data().map_err(FollowError::io("flush", &path))?;
+            let flushed = file.sync_data();
+            self.broken = flushed.is_err();
+            flushed.map_err(FollowError::io("flush", &path))?;
         }
         Ok(())
     }

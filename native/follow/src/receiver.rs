@@ -1,5 +1,6 @@
 //! The thread that receives a compute's WAL: read, write, fsync and acknowledge, with nothing in between.
 
+use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ use crate::{FollowError, Follower};
 
 /// SQLSTATE: the slot is there already.
 const DUPLICATE_OBJECT: &str = "42710";
+/// What a server that shuts down ends its stream with, without a CopyDone.
+const COMMAND_COMPLETE: u8 = b'C';
 /// A CopyDone.
 const COPY_DONE: [u8; 5] = [b'c', 0, 0, 0, 4];
 
@@ -76,7 +79,12 @@ impl Receiver {
         };
         let thread = std::thread::Builder::new().name("wal receiver".to_owned());
         thread
-            .spawn(move || on_end(session.run()))
+            .spawn(move || {
+                let end = session.run();
+                // Whoever is told may open the log anew.
+                drop(session);
+                on_end(end);
+            })
             .map_err(FollowError::Connection)?;
         Ok(Receiver { stop, socket })
     }
@@ -116,6 +124,10 @@ impl Session {
     /// Until the server ends it.
     fn stream(&mut self) -> Result<(), FollowError> {
         self.send_status()?;
+        // The server may have sent WAL together with its consent.
+        if self.take()? == Stream::Done {
+            return Ok(());
+        }
         let mut next_status = Instant::now() + self.status_interval;
         loop {
             let left = next_status.saturating_duration_since(Instant::now());
@@ -152,15 +164,22 @@ impl Session {
             self.send_status()?;
         }
         if stream == Stream::Done {
-            self.connection
-                .send(|out| out.extend_from_slice(&COPY_DONE))?;
+            self.send(|out| out.extend_from_slice(&COPY_DONE))?;
         }
         Ok(stream)
     }
 
     fn send_status(&mut self) -> Result<(), FollowError> {
         let status = self.follower.status().to_bytes();
-        self.connection.send(|out| write_copy_data(out, &status))
+        self.send(|out| write_copy_data(out, &status))
+    }
+
+    /// A server that has gone may have said why: that is still to be read.
+    fn send(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), FollowError> {
+        match self.connection.send(write) {
+            Err(FollowError::Connection(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            sent => sent,
+        }
     }
 }
 
@@ -174,7 +193,7 @@ enum Stream {
 fn wal_message<'m>(message: &Message<'m>) -> Result<Option<WalMessage<'m>>, FollowError> {
     match message.kind {
         b'd' => WalMessage::parse(message.body).map(Some),
-        b'c' => Ok(None),
+        b'c' | COMMAND_COMPLETE => Ok(None),
         b'E' => Err(FollowError::Refused(crate::walsender::error_text(
             message.body,
             b'M',

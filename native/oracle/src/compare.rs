@@ -21,20 +21,14 @@ const MAJOR: u32 = 15;
 /// with pages is in the report.
 pub fn run(arguments: &Arguments) -> Result<Report, OracleError> {
     let base = arguments.base.as_deref().map(read_control).transpose()?;
-    let data = arguments
-        .data
-        .as_deref()
-        .or(arguments.final_data.as_deref());
-    let control = match data {
-        Some(data) if base.is_none() => Some(read_control(data)?),
-        _ => base,
-    };
+    let data = arguments.data.as_ref().or(arguments.final_data.as_ref());
+    let last = data.map(|data| read_control(data)).transpose()?;
+    let control = base.or(last);
     let start = arguments
         .start
         .or(base.map(|base| base.check_point_copy.redo));
     let missing = || OracleError::Usage("neither --start nor --base is given".to_owned());
     let start = start.ok_or_else(missing)?;
-    let last = data.map(read_control).transpose()?;
     let params = wal_params(arguments, control.as_ref(), last.as_ref(), start)?;
     let mut replay = Replay::new(context(control.as_ref()), arguments);
     if let Some(base) = &arguments.base {

@@ -157,6 +157,6 @@ fn kind_of(page: &Page) -> (&'static str, Mask) {
             ("sequence", sequence::mask_values)
         }
         (8, _) => ("gin", gin::mask),
-        _ => ("heap", heap::mask_hints),
+        _ => ("heap", heap::mask),
     }
 }

@@ -10,6 +10,8 @@ pub mod masks;
 mod pages;
 mod replay;
 mod report;
+#[cfg(test)]
+mod tests;
 mod text;
 mod verify;
 mod wal_directory;

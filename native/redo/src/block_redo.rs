@@ -253,7 +253,7 @@ mod tests {
                 _ => Stamp::Unchanged,
             })
         }
-        let opcode = Opcode::new(10, 0, 0xF0, "Heap/INSERT")
+        let opcode = Opcode::new(10, 0, 0xF0, "Heap/INSERT", "a test's")
             .blocks(BlockRedo::Apply(note_base))
             .changed_after_image(&[2]);
         let init = BlockDraft {

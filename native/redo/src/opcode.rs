@@ -114,6 +114,8 @@ pub struct Opcode {
     pub mask: u8,
     /// As `pg_waldump --stats=record` prints it.
     pub name: &'static str,
+    /// What it does, in a line.
+    pub description: &'static str,
     pub blocks: BlockRedo,
     /// Block references whose image is not yet the page after the record.
     pub changed_after_image: &'static [u8],
@@ -126,12 +128,19 @@ pub struct Opcode {
 impl Opcode {
     /// A record type that does nothing.
     #[must_use]
-    pub const fn new(rmid: u8, opcode: u8, mask: u8, name: &'static str) -> Opcode {
+    pub const fn new(
+        rmid: u8,
+        opcode: u8,
+        mask: u8,
+        name: &'static str,
+        description: &'static str,
+    ) -> Opcode {
         Opcode {
             rmid,
             opcode,
             mask,
             name,
+            description,
             blocks: BlockRedo::NoBlocks,
             changed_after_image: &[],
             implicit: None,

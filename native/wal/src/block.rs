@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 
 use offshoot_layout::{BLCKSZ, BlockKey, Fork, RelKey};
 
-use crate::record::Cursor;
+use crate::payload::Cursor;
 
 pub(crate) const BKPBLOCK_FORK_MASK: u8 = 0x0F;
 pub(crate) const BKPBLOCK_HAS_IMAGE: u8 = 0x10;

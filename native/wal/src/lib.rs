@@ -7,6 +7,7 @@ pub mod generate;
 mod header;
 mod image;
 mod params;
+mod payload;
 mod pglz;
 mod record;
 

@@ -346,6 +346,12 @@ fn every_real_image_unpacks_to_the_same_in_every_major() {
 }
 
 #[test]
+#[should_panic(expected = "bytes in use")]
+fn memory_is_counted() {
+    check_memory(1000, || vec![0u8; 2000]);
+}
+
+#[test]
 #[ignore = "as long as OFFSHOOT_FUZZ_SECONDS says: README.md"]
 fn fuzz() {
     run_for_seconds(&TARGETS);

@@ -207,14 +207,41 @@ export const createBranchRequest = z.strictObject({
   from: name.optional(),
   /** Default: `sync`. */
   durability: durability.optional(),
+  /**
+   * Where in the parent's history it starts: `latest` (the default: what the page server has of production; of another
+   * branch, all that was committed there), `now` (all that production has on its disk at the time of the call), an LSN,
+   * a time (`2026-11-21T12:00:00Z`, `2026-11-21 12:00:00+01`; without a zone UTC), or how long ago (`-5m`, `-1h30m`).
+   */
+  at: z.string().min(1).max(64).optional(),
+  /** How long to wait for what production has, or a parent's compute; default: the page server's setting, 30 s. */
+  timeout_ms: z.number().int().min(1).max(240_000).optional(),
 });
 export type CreateBranchRequest = z.infer<typeof createBranchRequest>;
 
 export const updateBranchRequest = z.strictObject({ durability });
 export type UpdateBranchRequest = z.infer<typeof updateBranchRequest>;
 
+/** Where in its parent's history a branch starts. */
+export const branchPoint = z.object({
+  kind: z.enum(['latest', 'now', 'lsn', 'time']),
+  lsn,
+  /** The time that was asked for. The branch has every commit up to the first that is later. */
+  time: time.optional(),
+  /** Set when a time was asked for without a zone. */
+  assumed_zone: z.literal('UTC').optional(),
+  /** Of the last commit in the branch; absent when it was before the import. */
+  last_commit_time: time.optional(),
+  /**
+   * How long ago the source (production, or the parent branch's compute) was last known to be in this state; absent when
+   * nothing is known of that.
+   */
+  data_age_ms: z.number().nonnegative().optional(),
+});
+export type BranchPoint = z.infer<typeof branchPoint>;
+
 export const createdBranch = z.object({
   branch,
+  at: branchPoint,
   timings_ms: z.record(z.string(), z.number()),
 });
 export type CreatedBranch = z.infer<typeof createdBranch>;

@@ -13,6 +13,7 @@ const limits = { archiveBytesMax: 1024 * 1024, archiveEntriesMax: 100 };
 function pgControl(): Buffer {
   const bytes = Buffer.alloc(8192);
   bytes.writeUInt32LE(1300, 8);
+  bytes.writeBigUInt64LE(0x100028n, 32);
   bytes.writeInt32LE(1, 172);
   bytes.writeInt32LE(100, 180);
   bytes.writeInt32LE(64, 196);

@@ -204,3 +204,56 @@ test('a closed control plane ends what is under way and begins nothing new', asy
   expect(() => control.importTenant({ name: 'two', source_url: source.url })).toThrow(closed);
   expect(names()).toEqual(expect.arrayContaining(['a', 'b', 'shop']));
 });
+
+describe('durability', () => {
+  test('is sync unless something else is asked for, and can be changed for the next compute', async () => {
+    const { branch } = await control.createBranch({ name: 'a', from: 'shop' });
+    expect(branch.durability).toBe('sync');
+    await control.createBranch({ name: 'b', from: 'shop', durability: 'async' });
+    expect(await control.startCompute('b')).toMatchObject({ durability: 'async' });
+    expect(await control.updateBranch('b', { durability: 'sync' })).toMatchObject({ durability: 'sync' });
+    expect(control.computes()).toMatchObject([{ branch: 'b', durability: 'async' }]);
+    await control.stopCompute('b');
+    await control.startCompute('b');
+    expect(control.computes()).toMatchObject([{ branch: 'b', durability: 'sync' }]);
+    expect(driver.started.map(({ durability }) => durability)).toEqual(['async', 'sync']);
+    await expect(control.updateBranch('c', { durability: 'sync' })).rejects.toEqual(
+      coded('branch_not_found'),
+    );
+  });
+
+  test('a compute starts where its branch ends, and is given something to keep its WAL', async () => {
+    const { branch } = await control.createBranch({ name: 'a', from: 'shop' });
+    await control.startCompute('a');
+    expect(driver.started[0]?.baseLsn).toBe(0x200_0138n);
+    expect(branch.base_lsn).toBe('0/2000138');
+    expect(driver.started[0]?.wal).toBeDefined();
+  });
+
+  test('a branch of an async one is refused when its compute does not answer', async () => {
+    await control.createBranch({ name: 'a', from: 'shop', durability: 'async' });
+    await control.startCompute('a');
+    driver.flushedLsn = () => Promise.reject(new Error('too many clients'));
+    await expect(control.createBranch({ name: 'b', from: 'a' })).rejects.toThrow(/too many clients/);
+    expect(names()).toEqual(['a', 'shop']);
+  });
+
+  test('a branch of a sync one needs no answer: what was acknowledged is there', async () => {
+    await control.createBranch({ name: 'a', from: 'shop' });
+    await control.startCompute('a');
+    driver.flushedLsn = () => Promise.reject(new Error('too many clients'));
+    await control.createBranch({ name: 'b', from: 'a' });
+    expect(names()).toContain('b');
+  });
+
+  test('a branch of one whose compute crashes just then waits for its end', async () => {
+    await control.createBranch({ name: 'a', from: 'shop', durability: 'async' });
+    await control.startCompute('a');
+    driver.flushedLsn = async () => {
+      setTimeout(() => driver.crash('c1', 'killed'), 50);
+      throw new Error('connection lost');
+    };
+    await control.createBranch({ name: 'b', from: 'a' });
+    expect(control.branch('a').compute).toBe('crashed');
+  });
+});

@@ -13,13 +13,14 @@ import type {
 import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs } from '@offshoot/compute';
 import { type BranchRecord, catalogError, type PageServer, type TenantRecord } from '@offshoot/pageserver';
 import { type BranchName, formatLsn, parseBranchName, parseTenantName, type TenantId } from '@offshoot/types';
+import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
+import { branchPointView } from './branch-point-view.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
 import { receiverStatus, receiverView } from './receiver-view.js';
-import { settleParent } from './settle-parent.js';
 
 /** What the daemon tells of itself. */
 export interface DaemonFacts {
@@ -130,11 +131,18 @@ export class ControlPlane {
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
     this.#catalog.refuseTakenName(name);
-    await settleParent(this.#pageServer, this.#computes, this.#catalog.branchNamed(parent));
+    const asked = parseBranchAt(request.at ?? 'latest', Date.now());
+    const from = this.#catalog.branchNamed(parent);
+    // What a compute has acknowledged is there, as far as its maker can tell.
+    const at = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
+    const point = await findBranchPoint(
+      parentOf(this.#pageServer, this.#computes, from, request.timeout_ms),
+      at,
+    );
     const settled = performance.now();
-    const { branch } = await this.#pageServer.createBranch(name, parent, undefined, request.durability);
+    const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, request.durability);
     const timings = { settle: settled - began, catalog: performance.now() - settled };
-    return { branch: this.#branchView(branch), timings_ms: timings };
+    return { branch: this.#branchView(branch), at: branchPointView(asked, point), timings_ms: timings };
   }
 
   /** For computes that start from then on. */

@@ -3,7 +3,7 @@ import type { BranchRecord, PageServer } from '@offshoot/pageserver';
 import type { ComputeBook } from './compute-book.js';
 import { controlError } from './control-errors.js';
 
-/** Longest wait for what a parent's compute has written. */
+/** Default of the longest wait for what a parent's compute has written. */
 const SETTLE_MS_MAX = 30_000;
 /** A compute that has crashed is known to have ended by then. */
 const ENDS_SOON_MS = 2_000;
@@ -16,15 +16,16 @@ export async function settleParent(
   pageServer: PageServer,
   computes: ComputeBook,
   branch: BranchRecord,
+  timeoutMs = SETTLE_MS_MAX,
 ): Promise<void> {
-  const signal = AbortSignal.timeout(SETTLE_MS_MAX);
+  const signal = AbortSignal.timeout(timeoutMs);
   try {
     await unlessAborted(settle(pageServer, computes, branch, signal), signal);
   } catch (error) {
     if (!signal.aborted) throw error;
     throw controlError(
       'branch_point_not_reached',
-      `what was written on branch ${branch.name} did not arrive within ${SETTLE_MS_MAX} ms`,
+      `what was written on branch ${branch.name} did not arrive within ${timeoutMs} ms`,
       { cause: error },
     );
   }

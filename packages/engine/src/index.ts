@@ -9,7 +9,9 @@ export { engineError } from './native-errors.js';
 export { TarStream } from './tar-stream.js';
 export {
   type BaseBackupOptions,
+  type CommitsAround,
   type ImportOptions,
+  type LsnAtTime,
   type PagesReply,
   TenantStore,
   type TenantStoreSettings,

@@ -12,6 +12,8 @@ export interface TenantStoreSettings {
   readonly mapSizeInitialBytes: number;
   /** Reads at one time. */
   readonly readersMax: number;
+  /** Memory for pages that took redo to make; 0 keeps none. */
+  readonly pageCacheBytes: number;
 }
 
 /** A timeline as the engine has to know it. `index` names it inside the store and is never used again. */
@@ -66,6 +68,24 @@ export interface TenantStoreStats {
   readonly extents: number;
 }
 
+/** Where a timeline is as it was at a moment; times are microseconds since 1970. */
+export type LsnAtTime =
+  | {
+      readonly lsn: Lsn;
+      /** Of the last commit before `lsn`. */
+      readonly lastCommitTime: bigint | undefined;
+      /** No commit is later than the moment. */
+      readonly isNewest: boolean;
+    }
+  /** Commit times are known only from `knownFrom` on, or not at all. */
+  | { readonly lsn: undefined; readonly knownFrom: bigint | undefined };
+
+/** When the last commit was that is in at an LSN, and the first that is not; microseconds since 1970. */
+export interface CommitsAround {
+  readonly last: bigint | undefined;
+  readonly next: bigint | undefined;
+}
+
 /** One tenant's pages on disk. */
 export class TenantStore {
   #native: NativeTenant | undefined;
@@ -77,9 +97,11 @@ export class TenantStore {
 
   /** Opens the store in `dir`, making it when it is not there. */
   static async open(dir: string, settings: TenantStoreSettings): Promise<TenantStore> {
-    const { mapSizeInitialBytes, readersMax } = settings;
+    const { mapSizeInitialBytes, readersMax, pageCacheBytes } = settings;
     return new TenantStore(
-      await awaiting(() => nativeAddon().openTenant(dir, { mapSizeInitialBytes, readersMax })),
+      await awaiting(() =>
+        nativeAddon().openTenant(dir, { mapSizeInitialBytes, readersMax, pageCacheBytes }),
+      ),
     );
   }
 
@@ -149,6 +171,22 @@ export class TenantStore {
       ...(walStart === undefined ? {} : { walStart }),
     };
     return await WalFollower.open((listener) => native.followWal(wal, listener), onProgress);
+  }
+
+  /** Where Postgres' recovery_target_time would stop: before the first commit that is later than `time`. */
+  async lsnAtTime(index: number, time: bigint): Promise<LsnAtTime> {
+    const native = this.#open();
+    const { lsn, lastCommitTime, isNewest, knownFrom } = await awaiting(() => native.lsnAtTime(index, time));
+    return lsn == null
+      ? { lsn: undefined, knownFrom: knownFrom ?? undefined }
+      : { lsn: lsn as Lsn, lastCommitTime: lastCommitTime ?? undefined, isNewest };
+  }
+
+  /** The commits next to an LSN that can be read. */
+  async commitsAround(index: number, lsn: Lsn): Promise<CommitsAround> {
+    const native = this.#open();
+    const { last, next } = await awaiting(() => native.commitsAround(index, lsn));
+    return { last: last ?? undefined, next: next ?? undefined };
   }
 
   async stats(): Promise<TenantStoreStats> {

@@ -1,4 +1,11 @@
-import type { BaseBackupOptions, PagesReply, TarStream, TenantStore } from '@offshoot/engine';
+import type {
+  BaseBackupOptions,
+  CommitsAround,
+  LsnAtTime,
+  PagesReply,
+  TarStream,
+  TenantStore,
+} from '@offshoot/engine';
 import type { Lsn } from '@offshoot/types';
 import type { TenantRecord, TimelineRecord } from './catalog/records.js';
 import { LsnProgress } from './page-service/lsn-progress.js';
@@ -41,6 +48,15 @@ export class OpenTimeline implements TimelinePages {
 
   relations(spcnode: number, dbnode: number, lsn: Lsn): Promise<Buffer> {
     return this.#store.relations(this.index, spcnode, dbnode, lsn);
+  }
+
+  /** Where the timeline is as it was at a moment, in microseconds since 1970. */
+  lsnAtTime(time: bigint): Promise<LsnAtTime> {
+    return this.#store.lsnAtTime(this.index, time);
+  }
+
+  commitsAround(lsn: Lsn): Promise<CommitsAround> {
+    return this.#store.commitsAround(this.index, lsn);
   }
 
   baseBackup(options: BaseBackupOptions): Promise<TarStream> {

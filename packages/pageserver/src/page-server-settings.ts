@@ -14,7 +14,7 @@ export interface PageServerSettings {
 }
 
 export const pageServerDefaults: PageServerSettings = {
-  store: { mapSizeInitialBytes: 256 * 1024 * 1024, readersMax: 512 },
+  store: { mapSizeInitialBytes: 256 * 1024 * 1024, readersMax: 512, pageCacheBytes: 64 * 1024 * 1024 },
   import: importDefaults,
   computeWal: computeWalDefaults,
   follow: followDefaults,

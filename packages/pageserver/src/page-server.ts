@@ -16,6 +16,7 @@ import { catalogError } from './catalog/catalog-errors.js';
 import type { BranchRecord, Durability, TenantRecord } from './catalog/records.js';
 import type { TimelineWal } from './compute-wal/timeline-wal.js';
 import { WalBook } from './compute-wal/wal-book.js';
+import { followError } from './import/follow-errors.js';
 import {
   type ImportedTenant,
   type ImportPlace,
@@ -28,6 +29,7 @@ import type { OpenTimeline } from './open-timeline.js';
 import { pageServerError } from './page-server-error.js';
 import { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 import type { PageSource } from './page-service/page-source.js';
+import type { CaughtUp } from './wal/catch-up.js';
 import { followTenant } from './wal/follow-tenant.js';
 import { type LeftOnSource, leaveSource } from './wal/leave-source.js';
 import type { ProductionReceiver } from './wal/production-receiver.js';
@@ -118,6 +120,18 @@ export class PageServer implements PageSource {
   /** How a tenant's source is followed; undefined when it never was. */
   receiverOf(tenant: TenantId): ReceiverView | undefined {
     return this.#receivers.get(tenant)?.view();
+  }
+
+  /**
+   * Resolves when all that a tenant's source has on its disk now can be read here. Throws `production_not_followed`,
+   * `production_unreachable`, `production_behind` past `timeoutMs`.
+   */
+  async catchUp(tenant: TenantId, timeoutMs = this.#settings.follow.catchUpTimeoutMs): Promise<CaughtUp> {
+    const receiver = this.#receivers.get(tenant);
+    if (receiver === undefined) {
+      throw followError('production_not_followed', 'production has never been followed for this tenant');
+    }
+    return await receiver.catchUp(AbortSignal.timeout(timeoutMs));
   }
 
   /** Up to where a tenant's source can be read here; undefined for one that is not open. */

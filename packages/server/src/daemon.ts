@@ -93,6 +93,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     settings: {
       store: { ...pageServerDefaults.store, ...tuning.store },
       import: { ...pageServerDefaults.import, ...tuning.import },
+      computeWal: { ...pageServerDefaults.computeWal, ...tuning.computeWal },
       follow: { ...pageServerDefaults.follow, ...tuning.follow },
     },
     log: (message, facts) => log.warn(facts, message),

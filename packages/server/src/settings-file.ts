@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits } from '@offshoot/compute';
 import {
+  computeWalDefaults,
   followDefaults,
   importDefaults,
   pageServerDefaults,
@@ -14,6 +15,8 @@ export interface TuningSettings {
   compute: Record<string, number | Record<string, string>>;
   /** See `LocalComputeLimits`. */
   computeLimits: Record<string, number>;
+  /** See `ComputeWalSettings`. */
+  computeWal: Record<string, number>;
   /** See `PageServiceSettings`. */
   pageService: Record<string, number>;
   /** See `ImportSettings`. */
@@ -27,6 +30,7 @@ export interface TuningSettings {
 const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   compute: defaultComputeSettings,
   computeLimits: defaultLocalComputeLimits,
+  computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,
   import: importDefaults,
   follow: followDefaults,

@@ -184,7 +184,7 @@ impl ImportSession {
         self.remove_unlogged(&finished.unlogged)?;
         let start = self.options.start_lsn;
         let store = Arc::clone(self.tenant.store());
-        let ingest = Ingest::new(
+        let mut ingest = Ingest::new(
             self.options.wal,
             start,
             store,
@@ -192,6 +192,7 @@ impl ImportSession {
             state,
             Durability::Later,
         )?;
+        ingest.watch_copies();
         self.phase = Phase::Wal(Box::new(ingest));
         Ok(finished.summary)
     }
@@ -277,7 +278,7 @@ impl ImportSession {
             let text = format!("the WAL ends at {reached}, before the backup's end at {end_lsn}");
             return Err(EngineError::BadSource(text));
         }
-        ingest.check_copies(end_lsn)?;
+        ingest.settle_copies(self.options.start_lsn, end_lsn)?;
         ingest.commit()?;
         self.tenant.sync()?;
         self.phase = Phase::Finished;

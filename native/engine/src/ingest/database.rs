@@ -4,12 +4,10 @@ use std::ops::Range;
 
 use offshoot_layout::page::{is_new, pd_lsn};
 use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey};
-use offshoot_redo::PageBase;
 use offshoot_wal::Record;
 
 use super::Ingest;
 use crate::extent::EXTENT_BLOCKS;
-use crate::record_group::IMPLICIT_BLOCK;
 use crate::{EngineError, FileKey, FileKind, View};
 
 /// Blocks that are read from one snapshot: the store can only grow between snapshots. Whole extents.
@@ -46,7 +44,7 @@ impl Ingest {
     /// committed on the way; nobody can see them, since `last_record_lsn` is before the record.
     ///
     /// While a base backup ran, production may have changed the source after it was copied and before
-    /// the backup read it. Pages tell that by their LSN; `changed_after_copy` watches for the rest.
+    /// the backup read it. Some pages tell that by their LSN; `copies` watches for the rest.
     pub(super) fn copy_database(
         &mut self,
         (src_spc, src_db): (u32, u32),
@@ -64,14 +62,16 @@ impl Ingest {
             self.writer.extend(&copy, record.end, blocks)?;
             self.copy_pages(&source, &copy, blocks, record)?;
         }
-        self.copied.insert((src_spc, src_db));
+        if let Some(copies) = &mut self.copies {
+            copies.add((src_spc, src_db), (spc, db), record);
+        }
         self.copy_files((src_spc, src_db), (spc, db), record.end)
     }
 
     /// Notes that the files of a database change in a way that pages do not show.
     pub(super) fn changed_after_copy(&mut self, spc: u32, db: u32, record: &Record) {
-        if self.copied.contains(&(spc, db)) && self.changed_copy.is_none() {
-            self.changed_copy = Some((spc, db, record.start));
+        if let Some(copies) = &mut self.copies {
+            copies.files_changed((spc, db), record);
         }
     }
 
@@ -106,6 +106,11 @@ impl Ingest {
         blocks: Range<u32>,
         record: &Record,
     ) -> Result<(), EngineError> {
+        // A torn page of a map can give hints that came true later.
+        let maps_say_nothing = self.copies.is_some() && matches!(source.fork, Fork::Fsm | Fork::Vm);
+        if maps_say_nothing {
+            return Ok(());
+        }
         let mut pages = Vec::with_capacity(blocks.len());
         for block in blocks.clone() {
             let (rel, to) = (*source, BlockKey { rel: *copy, block });
@@ -122,13 +127,6 @@ impl Ingest {
         let pages = pages.iter().map(Option::as_deref);
         self.writer.extent(&first, record.end, pages);
         Ok(())
-    }
-
-    /// The record itself stands for a page that nobody knows: whoever asks for it is told so.
-    fn unknown_copy(&mut self, key: &BlockKey, record: &Record) {
-        self.count_if_unsupported(record);
-        let at = super::record_at(record, IMPLICIT_BLOCK, PageBase::Previous);
-        self.writer.record(key, at, &record.bytes);
     }
 
     fn copy_files(

@@ -6,13 +6,15 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod heap;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, Page, RelKey, page};
 use offshoot_wal::Compression;
-use offshoot_wal::generate::{BlockDraft, ImageDraft, RecordDraft, WalStream};
+use offshoot_wal::generate::{ImageDraft, RecordDraft, WalStream};
 
-use crate::source::{Files, START, backup_files, page_of, wal};
+use crate::source::{Files, START, backup_files, wal};
 
 const RELNODES: std::ops::Range<u32> = 17_000..17_005;
 const BLOCKS_MAX: usize = 8;
@@ -29,7 +31,14 @@ pub struct Memory {
     pub xact: Page,
     /// Whether database 6 exists.
     pub copied: bool,
+    /// Its pages that production knows and we may not: their source was changed between the copy and the
+    /// backup's end, and what the WAL has of either is younger than the copy.
+    pub uncertain: BTreeSet<(RelKey, usize)>,
 }
+
+/// A page whose source was in the files only when it was copied, and the source's LSN then, if it was
+/// there.
+type Copied = (RelKey, usize, Option<Lsn>);
 
 /// A file that the backup has opened: its size then, and what was read so far.
 struct Reading {
@@ -47,6 +56,10 @@ pub struct Cluster {
     xact_file: Page,
     /// Pages that were changed since the last checkpoint.
     logged: BTreeSet<(RelKey, usize)>,
+    /// Pages of which the WAL has an image or the making.
+    in_wal: BTreeSet<(RelKey, usize)>,
+    copied_from_files: Vec<Copied>,
+    backed_up: bool,
     stream: WalStream,
     tag: u32,
     xid: u32,
@@ -71,6 +84,7 @@ impl Cluster {
             gone: BTreeSet::new(),
             xact,
             copied: false,
+            uncertain: BTreeSet::new(),
         };
         let mut cluster = Cluster {
             random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
@@ -78,6 +92,9 @@ impl Cluster {
             files: BTreeMap::new(),
             xact_file: xact,
             logged: BTreeSet::new(),
+            in_wal: BTreeSet::new(),
+            copied_from_files: Vec::new(),
+            backed_up: false,
             stream: wal(),
             tag: 1,
             xid: 1001,
@@ -85,19 +102,19 @@ impl Cluster {
         };
         for relnode in RELNODES.take(3) {
             let blocks = cluster.below(BLOCKS_MAX);
+            let key = rel(DATABASE, relnode, Fork::Main);
             let pages: Vec<Page> = (0..blocks)
-                .map(|_| cluster.new_page(Lsn(START.0 - 8)))
+                .map(|block| cluster.new_page(key, block, Lsn(START.0 - 8)))
                 .collect();
-            let mut map = cluster.new_page(Lsn(START.0 - 8));
+            let mut map = [0; BLCKSZ];
+            page::init(&mut map, 0);
+            page::set_pd_lsn(&mut map, Lsn(START.0 - 8));
             map[VM_BYTE..VM_BYTE + 2].fill(0xFF);
             cluster
                 .memory
                 .relations
                 .insert(rel(DATABASE, relnode, Fork::Vm), vec![map]);
-            cluster
-                .memory
-                .relations
-                .insert(rel(DATABASE, relnode, Fork::Main), pages);
+            cluster.memory.relations.insert(key, pages);
         }
         cluster.files = cluster.memory.relations.clone();
         cluster
@@ -160,6 +177,8 @@ impl Cluster {
             read.insert(rel, pages);
         }
         let xact = xact.unwrap_or_else(|| self.torn_xact());
+        self.backed_up = true;
+        self.find_uncertain();
         // A record that the backup's end is behind of.
         self.append(RecordDraft {
             rmid: 0,
@@ -221,12 +240,40 @@ impl Cluster {
             }
             _ => {
                 self.files.get_mut(&key).unwrap()[block] = new;
-                let written = 512 * self.below(17);
-                let mut torn = old;
-                torn[..written].copy_from_slice(&new[..written]);
-                torn
+                self.torn(&old, &new)
             }
         }
+    }
+
+    /// Part of the page had been read when the rest was written, or the other way round.
+    fn torn(&mut self, old: &Page, new: &Page) -> Page {
+        let at = 512 * self.below(17);
+        let (begin, rest) = match self.chance(2) {
+            true => (old, new),
+            false => (new, old),
+        };
+        let mut torn = *rest;
+        torn[..at].copy_from_slice(&begin[..at]);
+        torn
+    }
+
+    /// When the backup has ended: nothing of it is newer than what is in memory now.
+    fn find_uncertain(&mut self) {
+        for (key, block, lsn) in std::mem::take(&mut self.copied_from_files) {
+            let source = RelKey {
+                dbnode: DATABASE,
+                ..key
+            };
+            if self.lsn_of(&source, block) != lsn {
+                self.memory.uncertain.insert((key, block));
+            }
+        }
+    }
+
+    /// `None` for a page that was never made.
+    fn lsn_of(&self, key: &RelKey, block: usize) -> Option<Lsn> {
+        let found = self.memory.relations.get(key)?.get(block)?;
+        (!page::is_new(found)).then(|| page::pd_lsn(found))
     }
 
     fn torn_xact(&mut self) -> Page {
@@ -296,7 +343,7 @@ impl Cluster {
             self.files.remove(&key);
             self.memory.relations.remove(&key);
             self.memory.gone.insert(key);
-            self.logged.retain(|(rel, _)| *rel != key);
+            self.forget(key, 0);
             if let Some(reading) = self.reading.as_mut().filter(|reading| reading.rel == key) {
                 reading.unlinked = true;
             }
@@ -319,8 +366,19 @@ impl Cluster {
             .unwrap()
             .truncate(blocks);
         self.files.get_mut(&key).unwrap().truncate(blocks);
-        self.logged
-            .retain(|(rel, block)| *rel != key || *block < blocks);
+        self.forget(key, blocks);
+    }
+
+    /// What there was to know of a relation's pages from `first` on.
+    fn forget(&mut self, key: RelKey, first: usize) {
+        let stays = |rel: &RelKey, block: usize| *rel != key || block < first;
+        self.logged.retain(|(rel, block)| stays(rel, *block));
+        self.in_wal.retain(|(rel, block)| stays(rel, *block));
+        self.memory
+            .uncertain
+            .retain(|(rel, block)| stays(rel, *block));
+        self.copied_from_files
+            .retain(|(rel, block, _)| stays(rel, *block));
     }
 
     /// Without a word in the WAL.
@@ -361,11 +419,28 @@ impl Cluster {
             ..RecordDraft::default()
         });
         for (key, pages) in copies {
+            self.note_copied(key);
             self.memory.gone.remove(&key);
             self.memory.relations.insert(key, pages);
         }
         self.memory.copied = true;
         self.check_point();
+    }
+
+    /// Of pages that are not there the backup may see some all the same.
+    fn note_copied(&mut self, key: RelKey) {
+        let source = RelKey {
+            dbnode: DATABASE,
+            ..key
+        };
+        let from_files = |block: &usize| {
+            !self.backed_up && key.fork == Fork::Main && !self.in_wal.contains(&(source, *block))
+        };
+        let pages = (0..BLOCKS_MAX).filter(from_files);
+        let pages: Vec<Copied> = pages
+            .map(|block| (key, block, self.lsn_of(&source, block)))
+            .collect();
+        self.copied_from_files.extend(pages);
     }
 
     fn drop_database(&mut self) {
@@ -401,7 +476,6 @@ impl Cluster {
         self.memory.xact[xid as usize / 4] |= 1 << (xid % 4 * 2);
     }
 
-    /// Heap/DELETE, which clears bits of the map.
     fn delete(&mut self) {
         let Some((key, block)) = self.some_page().filter(|(key, _)| key.fork == Fork::Main) else {
             return;
@@ -409,14 +483,8 @@ impl Cluster {
         if page::is_new(&self.memory.relations[&key][block]) {
             return;
         }
-        let end = self.log(
-            key,
-            block,
-            (10, 0x10),
-            vec![0xDB, 2, 0, 0, 1, 0, 0, 1],
-            false,
-        );
-        self.memory.relations.get_mut(&key).unwrap()[block] = self.new_page(end);
+        self.xid += 1;
+        self.log(heap::delete(block_key(key, block), self.xid));
         let map = rel(key.dbnode, key.relnode, Fork::Vm);
         if let Some(pages) = self.memory.relations.get_mut(&map) {
             pages[0][VM_BYTE + block / 4] &= !(3 << (block % 4 * 2));
@@ -451,27 +519,20 @@ impl Cluster {
         if self.chance(2) {
             return self.image(key, block);
         }
-        // Btree/INSERT_LEAF: whatever it does, the page is another one.
-        let end = self.log(key, block, (11, 0x00), vec![1, 0], false);
-        self.memory.relations.get_mut(&key).unwrap()[block] = self.new_page(end);
+        let tag = self.new_tag();
+        self.log(heap::inplace(block_key(key, block), tag));
     }
 
-    /// Heap2/VISIBLE, as far as the map goes.
-    fn set_bits(&mut self, key: RelKey) {
-        let mut made = self.memory.relations[&key][0];
-        made[VM_BYTE] = 0xFF;
-        let logged = !self.logged.insert((key, 0));
-        let image = (!logged).then_some(&made);
-        let mut draft = RecordDraft {
-            rmid: 9,
-            info: 0x40,
-            main: vec![0; 5],
-            ..RecordDraft::default()
-        };
-        draft.blocks = vec![reference(key, 0, image, false)];
-        let end = self.append(draft);
-        page::set_pd_lsn(&mut made, end);
-        self.memory.relations.insert(key, vec![made]);
+    /// For some block of the heap whose map this is.
+    fn set_bits(&mut self, map: RelKey) {
+        let key = rel(map.dbnode, map.relnode, Fork::Main);
+        let blocks = self.memory.relations.get(&key).map_or(0, Vec::len);
+        let block = self.below(blocks);
+        let made = self.lsn_of(&key, block).is_some();
+        let bits = self.memory.relations[&map][0][VM_BYTE + block / 4] >> (block % 4 * 2) & 3;
+        if made && bits == 0 {
+            self.log(heap::visible(block_key(key, block)));
+        }
     }
 
     /// By a record that builds the page, or by its image.
@@ -479,38 +540,61 @@ impl Cluster {
         if self.chance(2) {
             return self.image(key, block);
         }
-        let end = self.log(key, block, (10, 0x80), vec![1, 0, 0], true);
-        self.memory.relations.get_mut(&key).unwrap()[block] = self.new_page(end);
+        let tag = self.new_tag();
+        self.log(heap::insert_init(block_key(key, block), tag, self.xid));
     }
 
     fn image(&mut self, key: RelKey, block: usize) {
-        let mut made = self.new_page(Lsn(8));
-        self.logged.insert((key, block));
-        let mut draft = RecordDraft {
+        let mut made = self.new_page(key, block, Lsn(8));
+        self.note_made((key, block));
+        let mut reference = heap::reference(0, block_key(key, block), false, Vec::new());
+        reference.image = Some(image_of(&made));
+        let draft = RecordDraft {
             rmid: 0,
             info: 0xB0,
+            blocks: vec![reference],
             ..RecordDraft::default()
         };
-        draft.blocks = vec![reference(key, block, Some(&made), false)];
         let end = self.append(draft);
         page::set_pd_lsn(&mut made, end);
         self.memory.relations.get_mut(&key).unwrap()[block] = made;
     }
 
-    /// A record that changes a page; with the page's image when that is due, which is then not what we
-    /// say it made of the page: the caller's page is of the image's making.
-    fn log(&mut self, key: RelKey, block: usize, kind: (u8, u8), main: Vec<u8>, init: bool) -> Lsn {
-        let logged = !self.logged.insert((key, block));
-        let image = (!init && !logged).then(|| self.page_for(self.tag + 1));
-        let draft = RecordDraft {
-            rmid: kind.0,
-            info: kind.1,
-            xid: 1000,
-            blocks: vec![reference(key, block, image.as_ref(), init)],
-            main,
-            ..RecordDraft::default()
-        };
-        self.append(draft)
+    /// The WAL has all of the page.
+    fn note_made(&mut self, page: (RelKey, usize)) {
+        self.logged.insert(page);
+        self.in_wal.insert(page);
+        self.memory.uncertain.remove(&page);
+        self.copied_from_files
+            .retain(|(key, block, _)| (*key, *block) != page);
+    }
+
+    /// A record that changes pages, with the images that are due.
+    fn log(&mut self, draft: RecordDraft) {
+        let mut with_images = draft.clone();
+        for block in &mut with_images.blocks {
+            let (key, number) = (block.key.rel, block.key.block as usize);
+            if block.id == heap::HEAP_BLOCK_OF_VISIBLE || self.logged.contains(&(key, number)) {
+                continue;
+            }
+            if !block.will_init {
+                let mut made = self.memory.relations[&key][number];
+                let lsn = page::pd_lsn(&made);
+                let end = Lsn(self.stream.end().0 + 8);
+                heap::redo(&draft, block.id, self.stream.end(), end, &mut made);
+                // The page gets its new LSN when the record is written.
+                page::set_pd_lsn(&mut made, lsn);
+                block.image = Some(image_of(&made));
+            }
+            self.note_made((key, number));
+        }
+        let start = self.stream.append(&with_images).unwrap();
+        let end = self.stream.end();
+        for block in &draft.blocks {
+            let pages = self.memory.relations.get_mut(&block.key.rel).unwrap();
+            let page = &mut pages[block.key.block as usize];
+            heap::redo(&draft, block.id, start, end, page);
+        }
     }
 
     fn append(&mut self, draft: RecordDraft) -> Lsn {
@@ -518,20 +602,14 @@ impl Cluster {
         self.stream.end()
     }
 
-    fn new_page(&mut self, lsn: Lsn) -> Page {
-        self.tag += 1;
-        let mut made = self.page_for(self.tag);
-        page::set_pd_lsn(&mut made, lsn);
-        made
+    fn new_page(&mut self, rel: RelKey, block: usize, lsn: Lsn) -> Page {
+        let tag = self.new_tag();
+        heap::full_page(block_key(rel, block), tag, lsn)
     }
 
-    /// Full of the tag, so that a torn page is none.
-    fn page_for(&self, tag: u32) -> Page {
-        let mut made = page_of(tag, Lsn(8));
-        for chunk in made[28..].chunks_exact_mut(4) {
-            chunk.copy_from_slice(&tag.to_le_bytes());
-        }
-        made
+    fn new_tag(&mut self) -> u32 {
+        self.tag += 1;
+        self.tag
     }
 
     fn some_page(&mut self) -> Option<(RelKey, usize)> {
@@ -562,24 +640,19 @@ impl Cluster {
     }
 }
 
-fn reference(rel: RelKey, block: usize, image: Option<&Page>, will_init: bool) -> BlockDraft {
-    let image = image.map(|page| ImageDraft {
+fn image_of(page: &Page) -> ImageDraft {
+    ImageDraft {
         apply: true,
         compression: Compression::None,
         hole_offset: 0,
         hole_length: 0,
         stored: page.to_vec(),
-    });
-    BlockDraft {
-        id: 0,
-        key: BlockKey {
-            rel,
-            block: block as u32,
-        },
-        will_init,
-        image,
-        data: Vec::new(),
     }
+}
+
+fn block_key(rel: RelKey, block: usize) -> BlockKey {
+    let block = block as u32;
+    BlockKey { rel, block }
 }
 
 fn words(words: &[u32]) -> Vec<u8> {

@@ -6,8 +6,11 @@ use offshoot_layout::page::{
 use offshoot_layout::{BLCKSZ, ControlFile, Fork, Lsn, Page, SlruKind};
 
 const SIZE_OF_PAGE_HEADER: usize = 24;
-/// XMIN_COMMITTED, XMIN_INVALID, XMAX_COMMITTED, XMAX_INVALID.
-const HEAP_HINTS: u16 = 0x0F00;
+/// XMIN_COMMITTED, XMIN_INVALID, XMAX_COMMITTED, XMAX_INVALID; and COMBOCID, which is about the command id.
+const HEAP_HINTS: u16 = 0x0F20;
+const SPECIAL_OF_8: usize = BLCKSZ - 8;
+const SEQ_MAGIC: [u8; 4] = 0x1717_u32.to_le_bytes();
+const SEQ_LOG_VALS: i64 = 32;
 /// HAS_FREE_LINES, PAGE_FULL.
 const PAGE_HINTS: u16 = 0x0003;
 
@@ -34,6 +37,10 @@ pub fn but_for_hints(fork: Fork, ours: &Page, theirs: &Page) -> bool {
                 .zip(&theirs[SIZE_OF_PAGE_HEADER..]);
             bytes.fold(true, |good, (ours, theirs)| good && ours & !theirs == 0)
         }
+        Fork::Main if is_deleted_gin_page(ours) => {
+            is_deleted_gin_page(theirs) && pd_lsn(ours) == pd_lsn(theirs)
+        }
+        Fork::Main if is_sequence(ours) && is_sequence(theirs) => same_sequence(ours, theirs),
         Fork::Main => masked(ours).is_some_and(|ours| Some(ours) == masked(theirs)),
         // Written before they are logged: production's have no LSN.
         Fork::Init => {
@@ -46,6 +53,29 @@ pub fn but_for_hints(fork: Fork, ours: &Page, theirs: &Page) -> bool {
             unstamped(ours).is_some_and(|ours| Some(ours) == unstamped(theirs))
         }
     }
+}
+
+/// GIN_DELETED: redo empties the page, production leaves what was there.
+fn is_deleted_gin_page(page: &Page) -> bool {
+    let flags = u16_at(page, BLCKSZ - 2);
+    usize::from(pd_special(page)) == SPECIAL_OF_8 && flags < 0x200 && flags & 4 != 0
+}
+
+fn is_sequence(page: &Page) -> bool {
+    page[SPECIAL_OF_8..SPECIAL_OF_8 + 4] == SEQ_MAGIC
+}
+
+/// A sequence is logged as it will be some values later, and not again until then.
+fn same_sequence(ours: &Page, theirs: &Page) -> bool {
+    let i64_at = |page: &Page, at: usize| {
+        let bytes = page[at..at + 8].try_into();
+        bytes.map_or(0, i64::from_le_bytes)
+    };
+    let mut page = *ours;
+    let at = usize::from(pd_upper(ours)) + 24;
+    let ahead = i64_at(ours, at) - i64_at(theirs, at);
+    page[at..at + 17].copy_from_slice(&theirs[at..at + 17]);
+    (0..=SEQ_LOG_VALS).contains(&ahead) && masked(&page) == masked(theirs)
 }
 
 fn u16_at(page: &Page, at: usize) -> u16 {
@@ -74,6 +104,11 @@ fn masked(page: &Page) -> Option<Page> {
         if heap && state == 1 && offset + 23 <= BLCKSZ {
             let infomask = u16_at(&page, offset + 20) & !HEAP_HINTS;
             page[offset + 20..offset + 22].copy_from_slice(&infomask.to_le_bytes());
+            // The command id, which is not logged.
+            page[offset + 8..offset + 12].fill(0);
+            let behind = offset + (pointer >> 17) as usize;
+            // Whatever lay there before.
+            page[behind.min(BLCKSZ)..behind.next_multiple_of(8).min(BLCKSZ)].fill(0);
         } else if !heap && state == 3 {
             // A dead index entry is a hint.
             let pointer = pointer & !(3 << 15) | 1 << 15;

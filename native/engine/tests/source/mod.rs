@@ -214,12 +214,17 @@ pub fn wal() -> WalStream {
 
 /// Imports the whole backup and `wal`; attached, readable.
 pub fn imported(wal: &WalStream) -> (Arc<Tenant>, TempDir) {
-    imported_by(wal, |session| write_backup(session, 10_000))
+    imported_until(wal, wal.end())
+}
+
+/// The same of a backup that ended before its WAL.
+pub fn imported_until(wal: &WalStream, backup_end: Lsn) -> (Arc<Tenant>, TempDir) {
+    imported_by(wal, backup_end, |session| write_backup(session, 10_000))
 }
 
 /// Imports `files` as the main archive, and `wal`; attached, readable.
 pub fn imported_files(files: &Files, wal: &WalStream) -> (Arc<Tenant>, TempDir) {
-    imported_by(wal, |session| {
+    imported_by(wal, wal.end(), |session| {
         session.begin_archive(0).unwrap();
         for chunk in archive(files).chunks(1 << 20) {
             session.write(chunk).unwrap();
@@ -227,7 +232,11 @@ pub fn imported_files(files: &Files, wal: &WalStream) -> (Arc<Tenant>, TempDir) 
     })
 }
 
-fn imported_by(wal: &WalStream, write: impl FnOnce(&mut ImportSession)) -> (Arc<Tenant>, TempDir) {
+fn imported_by(
+    wal: &WalStream,
+    backup_end: Lsn,
+    write: impl FnOnce(&mut ImportSession),
+) -> (Arc<Tenant>, TempDir) {
     let (tenant, dir) = tenant();
     let mut session = tenant.begin_import(options()).unwrap();
     write(&mut session);
@@ -235,7 +244,7 @@ fn imported_by(wal: &WalStream, write: impl FnOnce(&mut ImportSession)) -> (Arc<
     for chunk in wal.bytes().chunks(777) {
         session.wal(chunk).unwrap();
     }
-    let last_record_lsn = session.finish(wal.end()).unwrap().last_record_lsn;
+    let last_record_lsn = session.finish(backup_end).unwrap().last_record_lsn;
     tenant
         .attach(&TimelineSpec {
             index: INDEX,
@@ -295,7 +304,7 @@ pub fn create_init(relnode: u32) -> RecordDraft {
     record(2, 0x10, 0, words(&[1663, 5, relnode, 3]))
 }
 
-/// Btree/INSERT_LEAF, whatever its redo is.
+/// Btree/INSERT_LEAF of a tuple that is not there: no page can be made of it.
 pub fn insert_leaf(relnode: u32, number: u32) -> RecordDraft {
     let key = BlockKey {
         rel: rel(relnode, Fork::Main),
@@ -325,6 +334,11 @@ pub fn truncate(relnode: u32, blocks: u32) -> RecordDraft {
 /// Database/CREATE_FILE_COPY of database 5 as `db`.
 pub fn copy_database(db: u32) -> RecordDraft {
     record(4, 0x00, 0, words(&[db, 1663, 5, 1663]))
+}
+
+/// Database/CREATE_FILE_COPY.
+pub fn copy_database_from(from: u32, db: u32) -> RecordDraft {
+    record(4, 0x00, 0, words(&[db, 1663, from, 1663]))
 }
 
 /// Database/DROP in pg_default.

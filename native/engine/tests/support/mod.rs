@@ -98,7 +98,7 @@ pub fn page_of(tag: u32) -> Box<Page> {
     page
 }
 
-fn control(checksums: Checksums) -> ControlFile {
+pub fn control(checksums: Checksums) -> ControlFile {
     ControlFile {
         system_identifier: 1,
         pg_control_version: 1300,

@@ -1,4 +1,4 @@
-//! Heap and Heap2 (heap_mask).
+//! Heap and Heap2 (heap_mask, but stricter).
 //!
 //! | tuple header | offset |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | t_infomask | 20 |
 
 use offshoot_layout::item::{LP_NORMAL, item_id, max_align, max_offset_number};
+use offshoot_layout::page::{PD_ALL_VISIBLE, pd_flags, set_pd_flags};
 use offshoot_layout::{BLCKSZ, Page};
 
 use super::{BadPage, primitives};
@@ -20,50 +21,29 @@ const SIZE_OF_TUPLE_HEADER: usize = 23;
 const XMIN_FROZEN: u16 = 0x0300;
 /// HEAP_XMAX_COMMITTED | HEAP_XMAX_INVALID.
 const XMAX_HINTS: u16 = 0x0C00;
-/// HEAP_XACT_MASK.
-const XACT: u16 = 0xFFF0;
 /// HEAP_COMBOCID: t_cid stands for a pair that only the transaction itself knows.
 const COMBO_CID: u16 = 0x0020;
 /// Offset number of a t_ctid that holds a speculative insertion's token.
 const SPECULATIVE_TOKEN: u16 = 0xFFFE;
 
-/// As Postgres masks heap pages.
+/// Only what is never logged: Postgres' own mask also hides the flag "all visible" and, unless the
+/// tuple is frozen, how its xmax locks.
 ///
 /// # Errors
 /// [`BadPage`].
 pub fn mask(page: &Page, block: u32) -> Result<Page, BadPage> {
+    let all_visible = pd_flags(page) & PD_ALL_VISIBLE;
     let mut page = *page;
     primitives::lsn_and_checksum(&mut page);
     primitives::hint_bits(&mut page);
+    let flags = pd_flags(&page) | all_visible;
+    set_pd_flags(&mut page, flags);
     primitives::unused_space(&mut page)?;
-    each_tuple(&mut page, block, |infomask| match infomask & XMIN_FROZEN {
-        XMIN_FROZEN => XMAX_HINTS,
-        _ => XACT,
-    })?;
+    each_tuple(&mut page, block)?;
     Ok(page)
 }
 
-/// Stricter, for pages of a cluster that was shut down: only what is never logged. The flag
-/// "all visible" and how xmax locks are compared.
-///
-/// # Errors
-/// [`BadPage`].
-pub fn mask_hints(page: &Page, block: u32) -> Result<Page, BadPage> {
-    let all_visible = page[10] & 4;
-    let mut page = *page;
-    primitives::lsn_and_checksum(&mut page);
-    primitives::hint_bits(&mut page);
-    page[10] |= all_visible;
-    primitives::unused_space(&mut page)?;
-    each_tuple(&mut page, block, |infomask| match infomask & XMIN_FROZEN {
-        XMIN_FROZEN => XMAX_HINTS | COMBO_CID,
-        _ => XMIN_FROZEN | XMAX_HINTS | COMBO_CID,
-    })?;
-    Ok(page)
-}
-
-/// `bits` says which bits of an infomask do not count.
-fn each_tuple(page: &mut Page, block: u32, bits: fn(u16) -> u16) -> Result<(), BadPage> {
+fn each_tuple(page: &mut Page, block: u32) -> Result<(), BadPage> {
     for offset in 1..=max_offset_number(page) {
         let id = item_id(page, offset).ok_or(BadPage("line pointers"))?;
         let start = usize::from(id.offset);
@@ -71,8 +51,10 @@ fn each_tuple(page: &mut Page, block: u32, bits: fn(u16) -> u16) -> Result<(), B
             if start + SIZE_OF_TUPLE_HEADER > BLCKSZ {
                 return Err(BadPage("a tuple lies outside"));
             }
-            let infomask = primitives::u16_at(page, start + T_INFOMASK);
-            primitives::clear(page, start + T_INFOMASK, bits(infomask));
+            let xmin = primitives::u16_at(page, start + T_INFOMASK) & XMIN_FROZEN;
+            let xmin_hints = if xmin == XMIN_FROZEN { 0 } else { XMIN_FROZEN };
+            let hints = xmin_hints | XMAX_HINTS | COMBO_CID;
+            primitives::clear(page, start + T_INFOMASK, hints);
             page[start + T_CID..start + T_CID + 4].fill(0);
             mask_token(page, start + T_CTID, block, offset);
         }
@@ -119,12 +101,16 @@ mod tests {
 
     #[test]
     fn hints_do_not_count_but_freezing_does() {
-        for mask in [mask, mask_hints] {
-            assert_eq!(mask(&tuple(0x0100), 0), mask(&tuple(0x0800), 0));
-            assert_ne!(mask(&tuple(0x0300), 0), mask(&tuple(0x0100), 0));
-        }
-        assert_eq!(mask(&tuple(0x0040), 0), mask(&tuple(0), 0));
-        assert_ne!(mask_hints(&tuple(0x0040), 0), mask_hints(&tuple(0), 0));
+        assert_eq!(mask(&tuple(0x0100), 0), mask(&tuple(0x0800), 0));
+        assert_ne!(mask(&tuple(0x0300), 0), mask(&tuple(0x0100), 0));
+        assert_ne!(mask(&tuple(0x0040), 0), mask(&tuple(0), 0));
+    }
+
+    #[test]
+    fn all_visible_counts() {
+        let mut visible = tuple(0);
+        set_pd_flags(&mut visible, PD_ALL_VISIBLE);
+        assert_ne!(mask(&visible, 0), mask(&tuple(0), 0));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What may differ between a page in production and the same page after redo: hint bits, unused
 //! space and the like are made equal on both before they are compared.
 //!
-//! One file per resource manager, each as Postgres' function of the same name does it.
+//! One file per resource manager, each as Postgres' function of that name does it; that of heap is
+//! stricter.
 
 pub mod brin;
 pub mod btree;

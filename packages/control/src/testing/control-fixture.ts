@@ -22,7 +22,7 @@ export class FakeDriver implements ComputeDriver {
   startGate: Promise<void> = Promise.resolve();
   stopGate: Promise<void> = Promise.resolve();
   /** What computes answer when they are asked to flush. */
-  flushed = IMPORTED;
+  flushedLsn: RunningCompute['flushedLsn'] = async () => IMPORTED;
   #closed = false;
 
   async start(spec: ComputeSpec, signal?: AbortSignal): Promise<RunningCompute> {
@@ -51,7 +51,7 @@ export class FakeDriver implements ComputeDriver {
       connectedAs: { user: 'postgres', database: 'postgres' },
       timings: { base_backup: 1, configure: 1, spawn: 1, postmaster: 1, first_query: 1, wal: 1, total: 6 },
       ended,
-      flushedLsn: async () => this.flushed,
+      flushedLsn: (signal) => this.flushedLsn(signal),
     };
   }
 
@@ -97,7 +97,10 @@ export class ControlFixture implements AsyncDisposable {
     await addTenants(dataDir, tenants);
     const pageServer = await PageServer.open({
       dataDir,
-      settings: { store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16 }, importsMax: 2 },
+      settings: {
+        store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 },
+        importsMax: 2,
+      },
     });
     const driver = new FakeDriver();
     const crashes: string[] = [];

@@ -1,5 +1,5 @@
-import type { Branch, CreateBranchRequest, Durability } from '@offshoot/client';
-import { type Command, Option } from 'commander';
+import type { Branch, CreateBranchRequest, CreatedBranch, Durability } from '@offshoot/client';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Context, show } from '../context.js';
 import { table } from '../table.js';
 
@@ -10,18 +10,21 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     .command('create <name>')
     .description('branch a tenant or another branch; one durable catalog entry, whatever the size')
     .option('--from <parent>', 'the branch to start from (default: the only tenant)')
-    .addOption(durabilityOption())
-    .addHelpText(
-      'after',
-      `
-A branch of a branch holds all that was committed there before the call, also while its compute goes on writing.`,
+    .option(
+      '--at <place>',
+      "where in the parent's history: latest (default), now, an LSN, a time, or how long ago; see below",
     )
-    .action(async (name: string, options: Omit<CreateBranchRequest, 'name'>) => {
-      const request = { name, ...options };
-      show(context(), await context().client().createBranch(request), ({ branch: made, timings_ms }) => {
-        const took = Object.values(timings_ms).reduce((sum, ms) => sum + ms, 0);
-        return `created branch ${made.name} from ${made.parent ?? made.tenant} at ${made.base_lsn} in ${took.toFixed(1)} ms`;
-      });
+    .option(
+      '--timeout <seconds>',
+      'how long to wait for what production has by now (default: the setting catchUpTimeoutMs, 30 s)',
+      parseTimeout,
+    )
+    .addOption(durabilityOption())
+    .addHelpText('after', placesHelp)
+    .action(async (name: string, { timeout, ...options }: CreateOptions) => {
+      const wait = timeout === undefined ? {} : { timeout_ms: timeout };
+      const request = { name, ...options, ...wait };
+      show(context(), await context().client().createBranch(request), created);
     });
   branch
     .command('list')
@@ -49,6 +52,51 @@ A branch of a branch holds all that was committed there before the call, also wh
     .action(async (name: string) => {
       show(context(), await context().client().deleteBranch(name), (gone) => `deleted branch ${gone.name}`);
     });
+}
+
+type CreateOptions = Pick<CreateBranchRequest, 'from' | 'at' | 'durability'> & { timeout?: number };
+
+const placesHelp = `
+Where a branch starts (--at):
+  latest                        what the page server has of production, moments old (default); of another branch, all
+                                that was committed there, also while its compute goes on writing
+  now                           all that production has committed by the time of the call: it is asked and waited for
+  0/16B5A50                     an LSN within what can be read
+  2026-11-21T12:00:00Z, "2026-11-21 12:00:00+01", "2026-11-21 12:00"
+                                a time by production's clock (without a zone: UTC): all commits up to the first later one
+  -5m, -90s, -1h30m, -2d        so long ago
+
+The answer says which LSN that is, the time of the last commit in it, and how old the data is.
+
+Examples:
+  pageserver-ctl branch create try-1 --from prod --at now
+  pageserver-ctl branch create before-the-mistake --from prod --at "2026-11-21 14:03:20+01"
+  pageserver-ctl branch create an-hour-ago --from prod --at -1h
+  pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json`;
+
+const TIMEOUT_SECONDS_MAX = 240;
+
+/** Seconds as milliseconds. */
+function parseTimeout(text: string): number {
+  const seconds = Number(/^\d+(\.\d+)?s?$/.test(text) ? text.replace('s', '') : Number.NaN);
+  if (!(seconds > 0 && seconds <= TIMEOUT_SECONDS_MAX)) {
+    throw new InvalidArgumentError(`write seconds, up to ${TIMEOUT_SECONDS_MAX}, like 60 or 2.5`);
+  }
+  return Math.ceil(seconds * 1000);
+}
+
+function created({ branch, at, timings_ms }: CreatedBranch): string {
+  const took = Object.values(timings_ms).reduce((sum, ms) => sum + ms, 0);
+  const lines = [
+    `created branch ${branch.name} from ${branch.parent ?? branch.tenant} at ${branch.base_lsn} in ${took.toFixed(1)} ms`,
+  ];
+  if (at.time !== undefined) {
+    const zone = at.assumed_zone === undefined ? '' : ` (no zone was given: taken as ${at.assumed_zone})`;
+    lines.push(`  as of        ${at.time}${zone}`);
+  }
+  if (at.last_commit_time !== undefined) lines.push(`  last commit  ${at.last_commit_time}`);
+  if (at.data_age_ms !== undefined) lines.push(`  data age     ${(at.data_age_ms / 1000).toFixed(1)} s`);
+  return lines.join('\n');
 }
 
 function durabilityOption(): Option {

@@ -10,12 +10,17 @@ const states: Record<Receiver['state'], string> = {
   stopped: 'stopped',
 };
 
+/** In as few words as there are. */
+export function shortState(state: Receiver['state']): string {
+  return state === 'needs_reimport' ? states[state] : state.replaceAll('_', ' ');
+}
+
 /** One column of a list. */
 export function followingInShort({ receiver, needs_reimport }: Tenant): string {
   if (needs_reimport !== undefined) return 'needs re-import';
   if (receiver === undefined) return '-';
   const behind = receiver.lag_bytes === undefined ? '' : `, ${prettyBytes(receiver.lag_bytes)} behind`;
-  return `${receiver.state.replaceAll('_', ' ')}${behind}`;
+  return `${shortState(receiver.state)}${behind}`;
 }
 
 /** Lines of the description of a tenant. */

@@ -2,6 +2,7 @@ import type { Status } from '@offshoot/client';
 import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes } from '../table.js';
+import { shortState } from './following.js';
 
 /** `status` and `connection-string`. */
 export function addStatusCommands(program: Command, context: () => Context): void {
@@ -26,7 +27,7 @@ export function addStatusCommands(program: Command, context: () => Context): voi
 function receiver({ tenant, state, lag_bytes: bytes, reason }: Status['receivers'][number]): string {
   const behind = bytes === undefined ? '' : `, ${prettyBytes(bytes)} behind`;
   const why = reason === undefined ? '' : `: ${reason}`;
-  return `following     ${tenant}: ${state.replaceAll('_', ' ')}${behind}${why}`;
+  return `following     ${tenant}: ${shortState(state)}${behind}${why}`;
 }
 
 function describe(status: Status): string {

@@ -13,7 +13,7 @@ const stats: ImportStats = {
   pages: 2900,
   walRecords: 3,
   durationMs: 12,
-  unsupported: [{ name: 'Heap/INSERT', count: 2 }],
+  unsupported: [{ name: 'Database/CREATE_FILE_COPY', count: 2 }],
 };
 
 function newTenant(name: string): NewTenant {
@@ -188,4 +188,19 @@ it('does not read the catalog of a later version', async () => {
   await tables.meta.put('schema_version', 99);
   await tables.root.close();
   expect(() => Catalog.open(dir)).toThrow(coded('catalog_too_new'));
+});
+
+it('remembers why a tenant needs to be imported again: what was said first', async () => {
+  const { id } = await imported('shop');
+  await catalog.markSlotDropped(id);
+  expect(catalog.tenant(id).needsReimport).toBeUndefined();
+  await catalog.markNeedsReimport(id, { code: 'replication_slot_lost', message: 'too much WAL' });
+  await catalog.markNeedsReimport(id, { code: 'replication_slot_lost', message: 'the slot is gone' });
+  await catalog.markSlotDropped(id);
+  await catalog.close();
+  catalog = Catalog.open(dir);
+  expect(catalog.tenant(id)).toMatchObject({
+    state: 'active',
+    needsReimport: { message: 'too much WAL', slot: 'dropped', since: expect.stringMatching(/^\d{4}-/) },
+  });
 });

@@ -20,6 +20,8 @@ export interface CommandListener {
   result?(rows: readonly ResultRow[]): void;
   /** From here on both sides send CopyData. */
   copyBegan?(): void;
+  /** The source sends no more CopyData. */
+  copyEnded?(): void;
   /** A piece of a CopyData body; see `BackendFrames`. */
   copyData?(piece: Buffer, offset: number, bodyBytes: number): void;
 }
@@ -158,6 +160,8 @@ export class ReplicationConnection implements Backpressure {
       this.#finishCommand();
     } else if (message.name === 'replicationStart') {
       running?.listener.copyBegan?.();
+    } else if (message.name === 'copyDone') {
+      running?.listener.copyEnded?.();
     } else if (running !== undefined) {
       gather(running, message);
     }

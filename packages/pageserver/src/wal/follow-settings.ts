@@ -17,6 +17,8 @@ export interface FollowSettings {
   readonly retryPauseMsMax: number;
   /** Indexed WAL that nobody waits for is committed after so long. */
   readonly indexIntervalMs: number;
+  /** Default of how long a branch may wait until what production has by then is here. */
+  readonly catchUpTimeoutMs: number;
   /** How often the slot is looked at. */
   readonly slotCheckIntervalMs: number;
   /** WAL that the source may keep for us; past it the slot is dropped, and the tenant has to be imported again. */
@@ -35,6 +37,7 @@ export const followDefaults: FollowSettings = {
   retryPauseMsMin: 500,
   retryPauseMsMax: 30_000,
   indexIntervalMs: 500,
+  catchUpTimeoutMs: 30_000,
   slotCheckIntervalMs: 30_000,
   slotRetainedBytesMax: 10 * 1024 ** 3,
   slotDropTimeoutMs: 5000,

@@ -50,7 +50,7 @@ export function followTenant(tenant: TenantRecord, place: FollowPlace): Producti
   if (needsReimport === undefined) {
     receiver.start();
   } else {
-    receiver.startGivenUp(needsReimport);
+    receiver.startGivenUp(needsReimport, needsReimport.slot);
   }
   return receiver;
 }

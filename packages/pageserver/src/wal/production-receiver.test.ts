@@ -7,6 +7,7 @@ import {
   errorResponse,
   type FakeSource,
   fakeSource,
+  message,
   reply,
   resultSet,
 } from '../import/testing/fake-source.js';
@@ -136,6 +137,17 @@ describe('a receiver of production', () => {
     expect(followers).toHaveLength(1);
   });
 
+  it('looks again at once when the source ends its timeline', async () => {
+    const walsender = new FakeWalsender();
+    await start({
+      START_REPLICATION: walsender.answer((socket) => {
+        if (walsender.sockets.length === 1) socket.write(message('c'));
+      }),
+    });
+    await expect.poll(() => streams().length).toBe(2);
+    await state().toBe('streaming');
+  });
+
   it('says why it waits, and for how long, without the password', async () => {
     await start(
       {
@@ -238,7 +250,7 @@ describe('a receiver of production', () => {
 
   it('drops the slot that a former daemon gave up, and does not stream', async () => {
     await make({});
-    receiver.startGivenUp({ code: 'replication_slot_lost', message: 'too much WAL' });
+    receiver.startGivenUp({ code: 'replication_slot_lost', message: 'too much WAL' }, 'to_be_dropped');
     await expect.poll(() => dropped).toBe(1);
     expect(receiver.view()).toMatchObject({ state: 'needs_reimport', reason: { message: 'too much WAL' } });
     expect(streams()).toEqual([]);
@@ -272,7 +284,7 @@ describe('a receiver of production', () => {
     expect(streams()).toHaveLength(1);
   });
 
-  it('opens its log anew when indexing has failed', async () => {
+  it.each(['indexing', 'writing'])('opens its log anew when %s has failed', async (what) => {
     const walsender = new FakeWalsender();
     const follower = await make({
       START_REPLICATION: walsender.answer((socket) => {
@@ -280,6 +292,7 @@ describe('a receiver of production', () => {
       }),
     });
     follower.gate = async () => {
+      if (what === 'writing') throw baseError('internal', 'no room');
       follower.failed = baseError('internal', 'a record that nobody knows');
       throw new Error('closed');
     };
@@ -287,7 +300,7 @@ describe('a receiver of production', () => {
     await expect.poll(() => streams().length).toBe(2);
     await state().toBe('streaming');
     expect(followers.map(({ closed }) => closed)).toEqual([true, false]);
-    expect(logged[0]).toContain('a record that nobody knows');
+    expect(logged[0]).toContain(what === 'writing' ? 'no room' : 'a record that nobody knows');
     expect(logged[1]).toContain('followed again');
   });
 

@@ -3,6 +3,7 @@ import type { FollowProgress, WalFollower } from '@offshoot/engine';
 import { asOffshootError, formatLsn, type Lsn, type OffshootError } from '@offshoot/types';
 import { followError } from '../import/follow-errors.js';
 import { dropSlot, dropSlotSql, type SourceSlot } from '../import/replication-slot.js';
+import { type CaughtUp, catchUp } from './catch-up.js';
 import type { FollowSettings } from './follow-settings.js';
 import { Lag } from './lag.js';
 import {
@@ -54,6 +55,8 @@ export class ProductionReceiver {
   /** The reason that the log has last told of. */
   #logged: string | undefined;
   #follower: WalFollower | undefined;
+  /** The log could not be written: nobody knows what of the last bytes is on disk before it is opened anew. */
+  #writeFailed = false;
   #attempt: Promise<void> = Promise.resolve();
   #attemptAbort = new AbortController();
   #givingUp: Promise<void> = Promise.resolve();
@@ -80,9 +83,12 @@ export class ProductionReceiver {
     });
   }
 
-  /** In place of `start` for a tenant that needs to be imported again: the slot may still have to be dropped. */
-  startGivenUp(reason: Reason): void {
+  /** In place of `start` for a tenant that needs to be imported again; the slot may still have to be dropped. */
+  startGivenUp(reason: Reason, slot: 'to_be_dropped' | 'dropped'): void {
     this.#reason = reason;
+    if (slot === 'dropped') {
+      this.#leaveSlot.abort();
+    }
     // What the log holds that is not indexed yet can still be read.
     this.#attempt = this.#openFollower().then(
       () => undefined,
@@ -112,6 +118,29 @@ export class ProductionReceiver {
       slotName: this.#options.slot.name,
       slot: this.#look,
     };
+  }
+
+  /** See `catchUp`. */
+  catchUp(signal: AbortSignal): Promise<CaughtUp> {
+    const { settings, slot, url } = this.#options;
+    return catchUp(
+      {
+        askSource: async () => (await lookAtSlot(await url(), settings, slot, signal)).sourceLsn,
+        connectNow: () => this.#connectNow(),
+        follower: () => this.#follower,
+        view: () => this.view(),
+        now: this.#now,
+      },
+      signal,
+    );
+  }
+
+  /** Does not wait for the end of the pause between two attempts. */
+  #connectNow(): void {
+    if (this.#retryAt !== undefined) {
+      clearTimeout(this.#retryTimer);
+      this.#dispatch('retry_due');
+    }
   }
 
   /** Nothing of it runs when it resolves, and the log is closed. A second call waits for the same end. */
@@ -180,7 +209,7 @@ export class ProductionReceiver {
         url,
         settings,
         slot,
-        follower,
+        follower: this.#watchingWrites(follower),
         signal: abort.signal,
         onStreaming: () => {
           streamingSince = performance.now();
@@ -193,6 +222,18 @@ export class ProductionReceiver {
       this.#failures = steady ? 1 : this.#failures + 1;
       this.#attemptEnded(this.#follower?.failure() ?? asOffshootError(thrown), abort.signal);
     }
+  }
+
+  #watchingWrites(follower: WalFollower): Pick<WalFollower, 'receivedLsn' | 'write' | 'status'> {
+    return {
+      receivedLsn: () => follower.receivedLsn(),
+      status: () => follower.status(),
+      write: (messages) =>
+        follower.write(messages).catch((error: unknown) => {
+          this.#writeFailed = true;
+          throw error;
+        }),
+    };
   }
 
   #streams(): void {
@@ -225,12 +266,13 @@ export class ProductionReceiver {
     }
   }
 
-  /** One whose indexing has failed is opened anew: the log holds all that it has not indexed. */
+  /** One that failed is opened anew: the log holds all that is not indexed. */
   async #openFollower(): Promise<WalFollower> {
-    if (this.#follower !== undefined && this.#follower.failure() === undefined) {
+    if (this.#follower !== undefined && !this.#writeFailed && this.#follower.failure() === undefined) {
       return this.#follower;
     }
     await this.#closeFollower();
+    this.#writeFailed = false;
     const follower = await this.#options.openFollower(() => this.#progressed());
     this.#follower = follower;
     const failure = follower.failure();

@@ -54,6 +54,8 @@ export async function streamWal(options: WalStreamOptions): Promise<never> {
     try {
       await connection.run(command, 'sending its WAL', {
         copyBegan: () => stream.began(),
+        // As when the timeline ends, by a promotion: the next attempt sees what has become of it.
+        copyEnded: () => connection.destroy(streamEnded()),
         copyData: (piece, offset, bodyBytes) => stream.copyData(piece, offset, bodyBytes),
       });
     } catch (thrown) {
@@ -61,8 +63,12 @@ export async function streamWal(options: WalStreamOptions): Promise<never> {
     } finally {
       await stream.stop();
     }
-    throw importError('source_lost', 'the source ended its stream of WAL');
+    throw streamEnded();
   });
+}
+
+function streamEnded(): Error {
+  return importError('source_lost', 'the source ended its stream of WAL');
 }
 
 /** Postgres' answer when a segment that it should send is not there any more. */

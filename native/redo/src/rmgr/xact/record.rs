@@ -19,8 +19,10 @@ use offshoot_wal::Record;
 use crate::payload::{Malformed, Payload};
 use crate::rmgr::replorigin;
 
+const RM_XACT_ID: u8 = 1;
 const XLOG_XACT_HAS_INFO: u8 = 0x80;
 const XLOG_XACT_OPMASK: u8 = 0x70;
+const XLOG_XACT_COMMIT: u8 = 0x00;
 const XLOG_XACT_COMMIT_PREPARED: u8 = 0x30;
 const XLOG_XACT_ABORT_PREPARED: u8 = 0x40;
 
@@ -102,6 +104,20 @@ impl TransactionEnd {
     pub(super) fn xids(&self) -> impl Iterator<Item = u32> {
         std::iter::once(self.xid).chain(self.subxids.iter().copied())
     }
+}
+
+/// When the transaction of a commit record was committed, by the clock of the server that wrote the
+/// record: microseconds since 2000. `None` for any other record. It is the time that Postgres compares with
+/// recovery_target_time; a prepared transaction's is that of COMMIT PREPARED.
+#[must_use]
+pub fn commit_time(record: &Record) -> Option<i64> {
+    let commits = record.rmid == RM_XACT_ID
+        && matches!(
+            record.info & XLOG_XACT_OPMASK,
+            XLOG_XACT_COMMIT | XLOG_XACT_COMMIT_PREPARED
+        );
+    let time = record.main_data().first_chunk().filter(|_| commits)?;
+    Some(i64::from_le_bytes(*time))
 }
 
 fn parse_xid(

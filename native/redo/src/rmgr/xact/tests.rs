@@ -238,3 +238,23 @@ fn next_xid_passes_every_listed_transaction() {
         assert_eq!(state.newest_commit_ts_xid, newest_commit_ts_xid);
     }
 }
+
+#[test]
+fn commit_records_say_when() {
+    for (opcode, expected) in [
+        (0x00, Some(TIME)),
+        (0x30, Some(TIME)),
+        (0x20, None),
+        (0x40, None),
+        (0x10, None),
+    ] {
+        // What an origin says of the time does not count.
+        let record = parse(&with_everything(opcode));
+        assert_eq!(super::commit_time(&record), expected, "{opcode:#x}");
+    }
+    assert_eq!(super::commit_time(&parse(&plain(0x00))), Some(TIME));
+    let elsewhere = draft(10, 0x00, &TIME.to_le_bytes());
+    assert_eq!(super::commit_time(&parse(&elsewhere)), None);
+    let short = draft(RM_XACT, 0x00, &[0; 7]);
+    assert_eq!(super::commit_time(&parse(&short)), None);
+}
