@@ -168,7 +168,6 @@ impl Ingest {
                 self.commit()?;
             }
         }
-        self.record = record;
         Ok(())
     }
 
