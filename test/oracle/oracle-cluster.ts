@@ -1,14 +1,10 @@
 import { execFile } from 'node:child_process';
-import { cpSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { resolveOsUser, resolvePostgres, ScratchPostgres } from '@offshoot/compute';
-import { query } from '../fixture/query.js';
 import { oracleBinary, type Report } from './report.js';
-import { parseWorkload } from './workload.js';
-import { runWorkload } from './workload-runner.js';
-
-const workloads = new URL('workloads/', import.meta.url).pathname;
+import { runWorkloadFile } from './workload-file.js';
 
 export interface ClusterOptions {
   readonly dataChecksums: 'on' | 'off';
@@ -62,17 +58,9 @@ export class OracleCluster {
     return join(this.directory, 'before');
   }
 
-  /** Workloads that lie beside the test, without `.sql`. */
-  static workloads(): string[] {
-    const files = readdirSync(workloads).filter((name) => name.endsWith('.sql'));
-    return files.map((name) => name.slice(0, -'.sql'.length)).sort();
-  }
-
   /** Runs a workload in a new database of its name. */
   async run(name: string): Promise<void> {
-    await query(this.postgres.url(), `create database "${name}"`);
-    const steps = parseWorkload(readFileSync(join(workloads, `${name}.sql`), 'utf8'));
-    await runWorkload(this.postgres.url(name), steps);
+    await runWorkloadFile(this.postgres, name);
   }
 
   /** What the oracle says of all WAL up to a clean shutdown. */

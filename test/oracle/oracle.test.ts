@@ -5,6 +5,7 @@ import { crashAndRecover, crashWithinRecord } from './crash.js';
 import { type ClusterOptions, OracleCluster } from './oracle-cluster.js';
 import { restartAndPromote } from './promotion.js';
 import { allOpcodes, coverageTable, type Report } from './report.js';
+import { workloadNames } from './workload-file.js';
 
 /** It uses up a million transaction ids. */
 const ONLY_ONCE = 'slru';
@@ -32,7 +33,7 @@ describe.each(Object.entries(rounds))('%s', (name, options) => {
   });
   afterAll(() => cluster.postgres.destroy());
 
-  test.each(OracleCluster.workloads().filter((workload) => isFirst || workload !== ONLY_ONCE))(
+  test.each(workloadNames().filter((workload) => isFirst || workload !== ONLY_ONCE))(
     'workload %s runs',
     (workload) => cluster.run(workload),
   );

@@ -8,6 +8,8 @@ use offshoot_layout::{BLCKSZ, BlockKey, ControlFile, Page, RelFile};
 use crate::error::OracleError;
 
 const MAJOR: u32 = 15;
+/// Where relation files are.
+pub const RELATION_DIRECTORIES: [&str; 3] = ["base", "global", "pg_tblspc"];
 
 /// # Errors
 /// [`OracleError::Io`], [`OracleError::Layout`].
@@ -22,7 +24,7 @@ pub fn read_control(data: &Path) -> Result<ControlFile, OracleError> {
 /// # Errors
 /// [`OracleError::Io`].
 pub fn each_block(data: &Path, mut take: impl FnMut(BlockKey, &Page)) -> Result<(), OracleError> {
-    walk(data, "", &mut |relative| {
+    each_file(data, &RELATION_DIRECTORIES, &mut |relative| {
         let Some(file) = RelFile::parse(relative.as_bytes(), MAJOR) else {
             return Ok(());
         };
@@ -41,6 +43,23 @@ pub fn each_block(data: &Path, mut take: impl FnMut(BlockKey, &Page)) -> Result<
     })
 }
 
+/// Calls `take` with the path, relative to `data`, of every file in or below these directories of it.
+///
+/// # Errors
+/// [`OracleError::Io`], and those of `take`.
+pub fn each_file(
+    data: &Path,
+    directories: &[&str],
+    take: &mut impl FnMut(&str) -> Result<(), OracleError>,
+) -> Result<(), OracleError> {
+    for directory in directories {
+        if data.join(directory).exists() {
+            walk(data, directory, take)?;
+        }
+    }
+    Ok(())
+}
+
 fn walk(
     data: &Path,
     relative: &str,
@@ -50,25 +69,15 @@ fn walk(
     let entries = fs::read_dir(&directory).map_err(OracleError::io(&directory))?;
     for entry in entries {
         let entry = entry.map_err(OracleError::io(&directory))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let below = if relative.is_empty() {
-            name
-        } else {
-            format!("{relative}/{name}")
-        };
+        let below = format!("{relative}/{}", entry.file_name().to_string_lossy());
         // Follows the links in pg_tblspc.
         let path = entry.path();
         let kind = fs::metadata(&path).map_err(OracleError::io(&path))?;
         if kind.is_file() {
             take(&below)?;
-        } else if kind.is_dir() && holds_relations(&below) {
+        } else if kind.is_dir() {
             walk(data, &below, take)?;
         }
     }
     Ok(())
-}
-
-fn holds_relations(relative: &str) -> bool {
-    let top = relative.split('/').next();
-    matches!(top, Some("base" | "global" | "pg_tblspc"))
 }

@@ -143,7 +143,7 @@ fn map_difference(
 }
 
 /// What kind of page it seems to be, by its special space, and what does not count on it.
-fn kind_of(page: &Page) -> (&'static str, Mask) {
+pub(crate) fn kind_of(page: &Page) -> (&'static str, Mask) {
     let special = usize::from(pd_special(page));
     let last = u16::from_le_bytes([page[BLCKSZ - 2], page[BLCKSZ - 1]]);
     match (BLCKSZ.saturating_sub(special), last) {

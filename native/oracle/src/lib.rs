@@ -10,6 +10,7 @@ pub mod masks;
 mod pages;
 mod replay;
 mod report;
+mod same;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -20,4 +21,5 @@ pub use arguments::{Arguments, USAGE};
 pub use compare::run;
 pub use error::OracleError;
 pub use report::{Counts, Difference, DifferenceKind, FinalReport, Report};
+pub use same::{SAME_USAGE, SameArguments, SameReport, compare_directories};
 pub use text::{opcodes_json, opcodes_text};

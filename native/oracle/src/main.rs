@@ -1,8 +1,11 @@
-//! `oracle compare …` and `oracle opcodes`; see `oracle --help`.
+//! `oracle compare …`, `oracle same …` and `oracle opcodes`; see `oracle --help`.
 
 use std::process::ExitCode;
 
-use offshoot_oracle::{Arguments, OracleError, USAGE, opcodes_json, opcodes_text, run};
+use offshoot_oracle::{
+    Arguments, OracleError, SAME_USAGE, SameArguments, USAGE, compare_directories, opcodes_json,
+    opcodes_text, run,
+};
 
 fn main() -> ExitCode {
     match answer() {
@@ -27,6 +30,16 @@ fn answer() -> Result<ExitCode, OracleError> {
             }
             Ok(ExitCode::from(u8::from(!report.is_clean(arguments.strict))))
         }
+        Some("same") => {
+            let arguments = SameArguments::parse(words)?;
+            let report = compare_directories(&arguments)?;
+            if arguments.json {
+                println!("{:#}", report.to_json());
+            } else {
+                print!("{}", report.to_text());
+            }
+            Ok(ExitCode::from(u8::from(report.differing() > 0)))
+        }
         Some("opcodes") => {
             match words.next().as_deref() {
                 Some("--json") => println!("{:#}", opcodes_json()),
@@ -35,7 +48,7 @@ fn answer() -> Result<ExitCode, OracleError> {
             Ok(ExitCode::SUCCESS)
         }
         _ => {
-            print!("{USAGE}");
+            print!("{USAGE}\n{SAME_USAGE}");
             Ok(ExitCode::SUCCESS)
         }
     }
