@@ -148,15 +148,15 @@ impl WalFollower {
     pub fn write(&self, messages: Vec<Uint8Array>) -> AsyncTask<Work<Vec<u8>>> {
         let follower = Arc::clone(&self.follower);
         promise(move || {
-            let status = follower.write(messages.iter().map(|message| &message[..]))?;
-            Ok(status.to_bytes().to_vec())
+            follower.write(messages.iter().map(|message| &message[..]))?;
+            Ok(follower.source_status().to_bytes().to_vec())
         })
     }
 
     /// The body of a status update.
     #[napi]
     pub fn status(&self) -> Buffer {
-        Buffer::from(self.follower.status().to_bytes().to_vec())
+        Buffer::from(self.follower.source_status().to_bytes().to_vec())
     }
 
     /// Asks that the log be indexed up to `lsn`, or as far as it has come; answers the position that

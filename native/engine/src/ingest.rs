@@ -29,9 +29,9 @@ use crate::record_group::IMPLICIT_BLOCK;
 use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, RecordAt, View};
 
 /// A batch is committed when it takes this much memory.
-const BATCH_BYTES_MAX: usize = 64 << 20;
+const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Records of a page between two images of it: more take longer to read, fewer take more room.
-const CHAIN_RECORDS_MAX: u16 = 32;
+const CHAIN_RECORDS_MAX: u16 = 128;
 /// Below this wal_level, WAL leaves out what we need.
 pub(crate) const WAL_LEVEL_REPLICA: i32 = 1;
 
@@ -63,6 +63,9 @@ pub struct Ingest {
     unsupported: BTreeMap<&'static str, u64>,
     /// While the WAL is that of a base backup.
     copies: Option<Copies>,
+    /// Memory of the last record and of its effects, for the next.
+    record: Record,
+    effects: Vec<Effect>,
 }
 
 impl Ingest {
@@ -104,6 +107,8 @@ impl Ingest {
             origins: HashMap::new(),
             unsupported: names_without_redo().map(|name| (name, 0)).collect(),
             copies: None,
+            record: Record::default(),
+            effects: Vec::new(),
         })
     }
 
@@ -157,14 +162,14 @@ impl Ingest {
     /// was committed stays.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         self.decoder.feed(bytes);
-        // One record's memory for all of them.
-        let mut record = Record::default();
+        let mut record = std::mem::take(&mut self.record);
         while self.decoder.next_into(&mut record)? {
             self.take(&record)?;
             if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
                 self.commit()?;
             }
         }
+        self.record = record;
         Ok(())
     }
 
@@ -184,9 +189,12 @@ impl Ingest {
     }
 
     fn take(&mut self, record: &Record) -> Result<(), EngineError> {
-        for effect in offshoot_redo::effects(record, &self.context)? {
+        let mut effects = std::mem::take(&mut self.effects);
+        offshoot_redo::effects_into(record, &self.context, &mut effects)?;
+        for effect in effects.drain(..) {
             self.file(record, effect)?;
         }
+        self.effects = effects;
         if let Some(time) = offshoot_redo::rmgr::xact::commit_time(record) {
             let (start, end) = (record.start, record.end);
             self.commits

@@ -21,6 +21,7 @@ mod pages;
 mod read_page;
 pub mod record_group;
 mod redo_record;
+mod rel_map;
 mod relations;
 mod sizes;
 mod tenant;

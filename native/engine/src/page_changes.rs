@@ -1,6 +1,5 @@
 //! What a batch does to pages, in any order of pages: images and records.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use offshoot_layout::{BlockKey, Lsn, Page, RelKey};
@@ -8,6 +7,7 @@ use offshoot_redo::PageBase;
 
 use crate::keys::sized_rel;
 use crate::record_group::StoredRecord;
+use crate::rel_map::RelMap;
 use crate::sizes::Cut;
 use crate::value::encode_image;
 
@@ -55,7 +55,7 @@ pub(crate) struct PageChanges {
     /// Where the last record's bytes are: pages that it changes share them.
     last_record: Option<(Lsn, Range<usize>)>,
     /// Truncations and drops of the batch, oldest first: what is before them is void.
-    cuts: HashMap<RelKey, Vec<Cut>>,
+    cuts: RelMap<Vec<Cut>>,
 }
 
 impl PageChanges {

@@ -7,13 +7,13 @@ use crate::keys::{
 use crate::page_changes::{PageChanges, RecordAt};
 use crate::page_history::{Batch, Entries, HistoryBuilder, ImagePolicy, PendingExtents};
 use crate::record_group::IMPLICIT_BLOCK;
+use crate::rel_map::RelMap;
 use crate::sizes::{Cut, SizeEntry, SizeHistory, add_cuts, newest_entry};
 use crate::{EngineError, Timeline, View};
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BlockKey, Lsn, Page, RelKey, SlruKind};
 use offshoot_redo::{PageBase, RedoContext};
 use offshoot_store::{Durability, Store, StoreError, Table};
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -35,7 +35,11 @@ pub struct PageWriter {
     /// What the changes become at commit; kept, since fresh memory costs more than filling it.
     entries: Entries,
     policy: Option<ImagePolicy>,
-    known: HashMap<RelKey, Known>,
+    /// By relation, the number in `sizes`.
+    known: RelMap<usize>,
+    sizes: Vec<Known>,
+    /// What was asked for last: the next record is often about the same.
+    last: Option<(RelKey, usize)>,
 }
 
 struct Pending {
@@ -65,7 +69,9 @@ impl PageWriter {
             extents: PendingExtents::default(),
             entries: Entries::default(),
             policy: None,
-            known: HashMap::new(),
+            known: RelMap::default(),
+            sizes: Vec::new(),
+            last: None,
         }
     }
 
@@ -277,6 +283,8 @@ impl PageWriter {
         self.entries.clear();
         if self.known.len() > KNOWN_RELATIONS_MAX {
             self.known.clear();
+            self.sizes.clear();
+            self.last = None;
         }
         Ok(())
     }
@@ -340,7 +348,8 @@ impl PageWriter {
     }
 
     fn put_size(&mut self, rel: &RelKey, lsn: Lsn) {
-        let Some(known) = self.known.get_mut(rel) else {
+        let place = self.known.get(rel);
+        let Some(known) = place.and_then(|place| self.sizes.get_mut(*place)) else {
             return;
         };
         known.lsn = lsn;
@@ -352,14 +361,23 @@ impl PageWriter {
     }
 
     fn known(&mut self, rel: &RelKey) -> Result<&mut Known, EngineError> {
-        if !self.known.contains_key(rel) {
-            let found = self.look_up(rel)?;
-            self.known.insert(*rel, found);
+        let place = match self.last {
+            Some((last, place)) if last == *rel => place,
+            _ => self.place_of(rel)?,
+        };
+        self.last = Some((*rel, place));
+        Ok(&mut self.sizes[place])
+    }
+
+    fn place_of(&mut self, rel: &RelKey) -> Result<usize, EngineError> {
+        if let Some(place) = self.known.get(rel) {
+            return Ok(*place);
         }
-        match self.known.get_mut(rel) {
-            Some(known) => Ok(known),
-            None => unreachable!("it was just put there"),
-        }
+        let found = self.look_up(rel)?;
+        let place = self.sizes.len();
+        self.sizes.push(found);
+        self.known.insert(*rel, place);
+        Ok(place)
     }
 
     fn look_up(&self, rel: &RelKey) -> Result<Known, EngineError> {

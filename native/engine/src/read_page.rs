@@ -131,6 +131,7 @@ impl View {
         void_before: Lsn,
         records: &mut RecordChain,
     ) -> Result<Base<'_>, EngineError> {
+        let mut room = Vec::new();
         for link in self.chain() {
             if link.lsn < void_before {
                 return Ok(Base::Zeros);
@@ -148,7 +149,7 @@ impl View {
                 match parse_version(value, lsn_at_end(found).unwrap_or_default())? {
                     Version::Image(image) => return Ok(Base::Image(image)),
                     Version::Records(group) => {
-                        let group = self.records_until(group, link.lsn)?;
+                        let group = records_until(group, link.lsn, &mut room)?;
                         if let Some(newest) = group.last()
                             && records.is_empty()
                         {
@@ -172,24 +173,6 @@ impl View {
             }
         }
         Ok(Base::Zeros)
-    }
-
-    /// A group's records up to `last`.
-    fn records_until<'s>(
-        &'s self,
-        group: RecordGroup<'s>,
-        last: Lsn,
-    ) -> Result<Vec<StoredRecord<'s>>, EngineError> {
-        let mut wanted =
-            Vec::with_capacity(usize::from(group.chain_length()).min(GROUP_RECORDS_EXPECTED));
-        for record in group {
-            let record = record?;
-            if record.end > last {
-                break;
-            }
-            wanted.push(record);
-        }
-        Ok(wanted)
     }
 
     /// The page after everything that is stored, whatever size its fork has by now; zeros when there is
@@ -254,4 +237,22 @@ impl View {
         }
         Ok(None)
     }
+}
+
+/// A group's records up to `last`; `room` is for those that have to be unpacked.
+fn records_until<'r>(
+    group: RecordGroup<'r>,
+    last: Lsn,
+    room: &'r mut Vec<u8>,
+) -> Result<Vec<StoredRecord<'r>>, EngineError> {
+    let expected = usize::from(group.chain_length()).min(GROUP_RECORDS_EXPECTED);
+    let mut wanted = Vec::with_capacity(expected);
+    for record in group.records(room)? {
+        let record = record?;
+        if record.end > last {
+            break;
+        }
+        wanted.push(record);
+    }
+    Ok(wanted)
 }

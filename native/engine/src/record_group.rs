@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! records  2 | chain u16 | record, record, …
+//! packed   3 | chain u16 | length u32 | the records of that length, compressed with LZ4
 //! record   end - key's lsn u32 | end - start u32 | block id u8 | length u32 | record bytes
 //! ```
 //! The key's LSN is the end of the first of them. `chain` counts the records since the page's last image,
@@ -16,9 +17,15 @@ use crate::EngineError;
 pub const IMPLICIT_BLOCK: u8 = 0xFF;
 
 pub(crate) const TAG_RECORDS: u8 = 2;
+pub(crate) const TAG_PACKED: u8 = 3;
 const GROUP_HEADER_BYTES: usize = 3;
 const CHAIN_AT: usize = 1;
 const RECORD_HEADER_BYTES: usize = 13;
+const PACKED_LENGTH_BYTES: usize = size_of::<u32>();
+/// Fewer bytes of records are not worth the time to compress them.
+const PACKED_BYTES_MIN: usize = 256;
+/// More are left as they are, so that whoever reads them needs no more room than this.
+const PACKED_BYTES_MAX: usize = 1 << 20;
 
 /// A WAL record filed under a page that it changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,26 +38,40 @@ pub struct StoredRecord<'a> {
     pub bytes: &'a [u8],
 }
 
-/// A value that holds records; iterates from the oldest to the newest.
+/// A value that holds records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordGroup<'a> {
     /// The LSN of its key.
     first_end: Lsn,
     chain: u16,
-    rest: &'a [u8],
+    stored: Stored<'a>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stored<'a> {
+    Plain(&'a [u8]),
+    Packed { bytes: usize, payload: &'a [u8] },
 }
 
 impl<'a> RecordGroup<'a> {
     /// What follows the tag of a value whose key ends with `first_end`.
-    pub(crate) fn parse(rest: &'a [u8], first_end: Lsn) -> Result<RecordGroup<'a>, EngineError> {
+    pub(crate) fn parse(
+        tag: u8,
+        rest: &'a [u8],
+        first_end: Lsn,
+    ) -> Result<RecordGroup<'a>, EngineError> {
         let (chain, rest) = rest
             .split_first_chunk()
             .filter(|(_, rest)| !rest.is_empty())
             .ok_or_else(|| damaged("it holds no record"))?;
+        let stored = match tag {
+            TAG_PACKED => parse_packed(rest).ok_or_else(|| damaged("its length makes no sense"))?,
+            _ => Stored::Plain(rest),
+        };
         Ok(RecordGroup {
             first_end,
             chain: u16::from_be_bytes(*chain),
-            rest,
+            stored,
         })
     }
 
@@ -59,9 +80,45 @@ impl<'a> RecordGroup<'a> {
     pub fn chain_length(&self) -> u16 {
         self.chain
     }
+
+    /// The records, from the oldest to the newest; `room` is for those that have to be unpacked.
+    ///
+    /// # Errors
+    /// `Damaged`.
+    pub fn records<'r>(&self, room: &'r mut Vec<u8>) -> Result<Records<'r>, EngineError>
+    where
+        'a: 'r,
+    {
+        let rest = match self.stored {
+            Stored::Plain(rest) => rest,
+            Stored::Packed { bytes, payload } => {
+                room.resize(bytes, 0);
+                match lz4_flex::block::decompress_into(payload, room) {
+                    Ok(unpacked) if unpacked == bytes => &room[..],
+                    _ => return Err(damaged("its records do not unpack")),
+                }
+            }
+        };
+        let first_end = self.first_end;
+        Ok(Records { first_end, rest })
+    }
 }
 
-impl<'a> Iterator for RecordGroup<'a> {
+fn parse_packed(rest: &[u8]) -> Option<Stored<'_>> {
+    let (length, payload) = rest.split_first_chunk()?;
+    let bytes = u32::from_be_bytes(*length) as usize;
+    let sane = (PACKED_BYTES_MIN..=PACKED_BYTES_MAX).contains(&bytes);
+    sane.then_some(Stored::Packed { bytes, payload })
+}
+
+/// The records of a group.
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    first_end: Lsn,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Records<'a> {
     type Item = Result<StoredRecord<'a>, EngineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -138,7 +195,32 @@ impl GroupWriter<'_> {
         let first_end = self.first_end?;
         let header = &mut self.out[self.began..self.began + GROUP_HEADER_BYTES];
         header[CHAIN_AT..].copy_from_slice(&chain.to_be_bytes());
+        pack(self.out, self.began);
         Some(first_end)
+    }
+}
+
+/// Compresses the group that begins there, if that pays. Records of one page have much in common.
+fn pack(out: &mut Vec<u8>, began: usize) {
+    let (records, end) = (began + GROUP_HEADER_BYTES, out.len());
+    let bytes = end - records;
+    if !(PACKED_BYTES_MIN..=PACKED_BYTES_MAX).contains(&bytes) {
+        return;
+    }
+    out.resize(end + lz4_flex::block::get_maximum_output_size(bytes), 0);
+    let (plain, packed) = out.split_at_mut(end);
+    let packed = lz4_flex::block::compress_into(&plain[records..], packed);
+    let packed = packed.unwrap_or(usize::MAX);
+    // What saves less is not worth its time to whoever reads it.
+    let worth_it = packed < bytes - bytes / 8 - PACKED_LENGTH_BYTES;
+    if worth_it {
+        let payload = records + PACKED_LENGTH_BYTES;
+        out.copy_within(end..end + packed, payload);
+        out[began] = TAG_PACKED;
+        out[records..payload].copy_from_slice(&(bytes as u32).to_be_bytes());
+        out.truncate(payload + packed);
+    } else {
+        out.truncate(end);
     }
 }
 
@@ -183,10 +265,44 @@ mod tests {
     fn records_come_back_as_they_were() {
         let (lsn, value) = group(&[FIRST, SECOND], 7);
         assert_eq!((lsn, value[0]), (FIRST.end, TAG_RECORDS));
-        let parsed = RecordGroup::parse(&value[1..], lsn).unwrap();
+        let parsed = RecordGroup::parse(TAG_RECORDS, &value[1..], lsn).unwrap();
         assert_eq!(parsed.chain_length(), 7);
-        let records: Result<Vec<_>, _> = parsed.collect();
+        let mut room = Vec::new();
+        let records: Result<Vec<_>, _> = parsed.records(&mut room).unwrap().collect();
         assert_eq!(records.unwrap(), [FIRST, SECOND]);
+    }
+
+    #[test]
+    fn many_records_alike_are_packed() {
+        let ends = (0..40).map(|number| Lsn(FIRST.end.0 + number * 64));
+        let alike: Vec<_> = ends.map(|end| StoredRecord { end, ..FIRST }).collect();
+        let (lsn, value) = group(&alike, 40);
+        assert_eq!(value[0], TAG_PACKED);
+        assert!(value.len() < alike.len() * RECORD_HEADER_BYTES);
+        let parsed = RecordGroup::parse(TAG_PACKED, &value[1..], lsn).unwrap();
+        let mut room = b"of an older group".to_vec();
+        let records: Result<Vec<_>, _> = parsed.records(&mut room).unwrap().collect();
+        assert_eq!(records.unwrap(), alike);
+    }
+
+    #[test]
+    fn damage_of_packed_records_is_an_error() {
+        let (lsn, value) = group(&[FIRST; 40], 40);
+        let whole = |value: &[u8]| {
+            let parsed = RecordGroup::parse(TAG_PACKED, value, lsn)?;
+            parsed
+                .records(&mut Vec::new())
+                .map(|records| records.count())
+        };
+        assert_eq!(whole(&value[1..]).unwrap(), 40);
+        for cut in 1..value.len() {
+            assert!(whole(&value[1..cut]).is_err());
+        }
+        for length in [0, 255, 719, 721, u32::MAX] {
+            let mut other = value.clone();
+            other[3..7].copy_from_slice(&length.to_be_bytes());
+            assert!(whole(&other[1..]).is_err());
+        }
     }
 
     #[test]
@@ -217,12 +333,14 @@ mod tests {
     #[test]
     fn damage_is_an_error_and_ends() {
         let (lsn, value) = group(&[FIRST, SECOND], 7);
-        assert!(RecordGroup::parse(&value[1..2], lsn).is_err());
-        assert!(RecordGroup::parse(&value[1..3], lsn).is_err());
+        assert!(RecordGroup::parse(TAG_RECORDS, &value[1..2], lsn).is_err());
+        assert!(RecordGroup::parse(TAG_RECORDS, &value[1..3], lsn).is_err());
         for cut in 4..value.len() - 1 {
-            let parsed = RecordGroup::parse(&value[1..cut], lsn).unwrap();
+            let parsed = RecordGroup::parse(TAG_RECORDS, &value[1..cut], lsn).unwrap();
             let whole = cut == 3 + RECORD_HEADER_BYTES + FIRST.bytes.len();
-            assert_eq!(parsed.into_iter().any(|record| record.is_err()), !whole);
+            let mut room = Vec::new();
+            let mut records = parsed.records(&mut room).unwrap();
+            assert_eq!(records.any(|record| record.is_err()), !whole);
         }
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! image    1 | codec u8 | hole offset u16 | hole length u16 | payload     (codec 0: nothing follows it)
-//! records  2 | see `record_group`
+//! records  2, 3 | see `record_group`
 //! ```
 
 use crate::EngineError;
-use crate::record_group::{RecordGroup, TAG_RECORDS};
+use crate::record_group::{RecordGroup, TAG_PACKED, TAG_RECORDS};
 use offshoot_layout::{BLCKSZ, Lsn, Page};
 
 const TAG_IMAGE: u8 = 1;
@@ -42,7 +42,9 @@ pub struct Image<'a> {
 pub fn parse_version(value: &[u8], lsn: Lsn) -> Result<Version<'_>, EngineError> {
     match value.split_first() {
         Some((&TAG_IMAGE, rest)) => parse_image(rest).map(Version::Image),
-        Some((&TAG_RECORDS, rest)) => RecordGroup::parse(rest, lsn).map(Version::Records),
+        Some((&tag, rest)) if tag == TAG_RECORDS || tag == TAG_PACKED => {
+            RecordGroup::parse(tag, rest, lsn).map(Version::Records)
+        }
         Some((tag, _)) => Err(damaged(format!("unknown tag {tag}"))),
         None => Err(damaged("it is empty")),
     }
@@ -230,7 +232,11 @@ mod tests {
         ] {
             let result = parse_version(value, Lsn(8)).and_then(|version| match version {
                 Version::Image(image) => image.decode(&mut [0; BLCKSZ]),
-                Version::Records(mut records) => records.try_for_each(|record| record.map(|_| ())),
+                Version::Records(group) => {
+                    let mut room = Vec::new();
+                    let mut records = group.records(&mut room)?;
+                    records.try_for_each(|record| record.map(|_| ()))
+                }
             });
             assert!(
                 matches!(result, Err(EngineError::Damaged { .. })),

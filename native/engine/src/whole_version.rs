@@ -55,7 +55,8 @@ impl View {
                 Version::Records(group) => group,
             };
             let mut whole = None;
-            for record in group {
+            let mut room = Vec::new();
+            for record in group.records(&mut room)? {
                 let record = record?;
                 if record.end <= link.lsn && RecordChain::default().push_older(self, &record)? {
                     whole = Some(record.end);

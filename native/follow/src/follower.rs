@@ -36,6 +36,7 @@ pub struct Follower {
     position: Arc<LogPosition>,
     indexer: Mutex<Option<JoinHandle<()>>>,
     tli: u32,
+    seg_size: u32,
 }
 
 /// WAL on its way into the log. Dropped without `finish`, it is to come again.
@@ -114,6 +115,7 @@ impl Follower {
             writer: Mutex::new(writer),
             indexer: Mutex::new(Some(thread)),
             tli: options.wal.tli,
+            seg_size: options.wal.seg_size,
         })
     }
 
@@ -168,6 +170,22 @@ impl Follower {
             writer,
             began,
         })
+    }
+
+    /// What to tell a source that outlives us, by its slot. A log that is opened again goes on at the end of its
+    /// last whole record, so the slot must keep the segment in which that lies: what is on disk is owned up
+    /// to only when the index has come to the same segment.
+    #[must_use]
+    pub fn source_status(&self) -> Status {
+        let status = self.status();
+        let segment = |lsn| wal_segment::start_of(lsn, self.seg_size);
+        match segment(status.applied) == segment(status.flushed) {
+            true => status,
+            false => Status {
+                flushed: status.applied,
+                ..status
+            },
+        }
     }
 
     /// What to tell the source now.

@@ -13,7 +13,7 @@ use log::{
     LONG, Log, Random, SEGMENT_BYTES, assert_same, data, failure, fed_directly, noop, part, settle,
     write_until,
 };
-use offshoot_follow::{FollowError, FollowOptions};
+use offshoot_follow::{FollowError, FollowOptions, Follower};
 use offshoot_layout::{Lsn, wal_segment};
 use offshoot_wal::generate::WalStream;
 use source::{INDEX, PARAMS, START, commit, create, image, page_of};
@@ -284,6 +284,67 @@ fn a_segment_stays_until_the_rest_of_a_switch_has_come() {
     write_until(&follower, &wal, wal.end());
     assert_eq!(settle(&follower, &told, None).indexed, wal.end());
     assert!(follower.failure().is_none());
+}
+
+/// The source's slot must keep the segment at which an opened log goes on.
+#[test]
+fn a_source_is_not_told_of_a_segment_that_begins_within_a_record() {
+    let mut wal = source::wal();
+    let log = Log::behind(&wal);
+    let options = FollowOptions {
+        index_interval: LONG,
+        ..log.options()
+    };
+    let (follower, told) = log.open_with(&options);
+    wal.append(&commit(1001)).unwrap();
+    let whole = wal.end();
+    write_until(&follower, &wal, whole);
+    assert_eq!(follower.source_status().flushed, whole);
+    wal.append(&noop(SEGMENT_BYTES as usize)).unwrap();
+    let within = Lsn(wal_segment::start_of_next(whole, PARAMS.seg_size)
+        .unwrap()
+        .0
+        + 1000);
+    write_until(&follower, &wal, within);
+    settle(&follower, &told, None);
+    assert_eq!(follower.status().flushed, within);
+    let flushed = follower.source_status().flushed;
+    drop(follower);
+    let (follower, told) = log.open();
+    assert_eq!(follower.received(), whole);
+    assert!(flushed <= whole, "{flushed}");
+    write_until(&follower, &wal, wal.end());
+    settle(&follower, &told, None);
+    assert_eq!(follower.source_status().flushed, wal.end());
+}
+
+#[test]
+fn a_new_start_is_refused_while_the_log_holds_more_than_the_index() {
+    let mut wal = source::wal();
+    let log = Log::behind(&wal);
+    wal.append(&create(20_000)).unwrap();
+    let (follower, told) = log.open();
+    write_until(&follower, &wal, wal.end());
+    settle(&follower, &told, None);
+    drop(follower);
+    // The same log beside a store that has nothing of it.
+    let other = Log::behind(&source::wal());
+    let start = wal_segment::start_of_next(wal.end(), PARAMS.seg_size).unwrap();
+    let options = FollowOptions {
+        dir: log.path().to_path_buf(),
+        wal_start: Some(Lsn(start.0 + 40)),
+        ..other.options()
+    };
+    let refused = Follower::open(&other.tenant, &options, Box::new(|_| {}));
+    let Err(FollowError::Unindexed { end, .. }) = refused else {
+        panic!("it was opened");
+    };
+    assert_eq!(end, wal.end());
+    let (follower, told) = other.open_with(&FollowOptions {
+        wal_start: None,
+        ..options
+    });
+    assert_eq!(settle(&follower, &told, None).indexed, wal.end());
 }
 
 #[test]

@@ -18,11 +18,24 @@ use crate::xid;
 /// [`RedoError::Unknown`], [`RedoError::Malformed`], [`RedoError::Major`]. A record without
 /// redo is no error here: the pages it is filed for will say so when they are asked for.
 pub fn effects(record: &Record, context: &RedoContext) -> Result<Vec<Effect>, RedoError> {
-    let opcode = rmgr_table::lookup(record, context)?;
     let mut list = Vec::new();
-    collect(opcode, record, context, &mut list)
-        .map_err(|malformed| RedoError::malformed(opcode, record, malformed))?;
+    effects_into(record, context, &mut list)?;
     Ok(list)
+}
+
+/// As [`effects`], appended to a list whose memory is used again: with the same one each time there is
+/// no allocation per record.
+///
+/// # Errors
+/// As [`effects`]; what is in the list then means nothing.
+pub fn effects_into(
+    record: &Record,
+    context: &RedoContext,
+    list: &mut Vec<Effect>,
+) -> Result<(), RedoError> {
+    let opcode = rmgr_table::lookup(record, context)?;
+    collect(opcode, record, context, list)
+        .map_err(|malformed| RedoError::malformed(opcode, record, malformed))
 }
 
 fn collect(

@@ -24,7 +24,7 @@ pub mod xid;
 pub use checkpoint_state::{StateChange, apply_checkpoint_state};
 pub use context::RedoContext;
 pub use effect::{Effect, OriginAdvance, PageBase};
-pub use effects::effects;
+pub use effects::{effects, effects_into};
 pub use error::RedoError;
 pub use payload::{Malformed, Payload};
 pub use redo::{Outcome, Target, redo};

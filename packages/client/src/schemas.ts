@@ -68,8 +68,8 @@ export const tenant = z.object({
   /** Bytes used on disk by the tenant's pages, all branches together. */
   stored_bytes: bytes.optional(),
   /**
-   * WAL records that the source wrote while it was imported and that cannot be applied yet, by name. A page that needs
-   * one answers `unsupported record NAME at LSN`.
+   * Pages of databases that were made by copying files during the import, of which the backup cannot be certain, by
+   * the record that made them. Such a page answers `unsupported record NAME at LSN`.
    */
   unsupported_records: z.array(z.object({ name: z.string(), count: z.number().int().positive() })),
   branches: z.number().int().nonnegative(),

@@ -18,7 +18,7 @@ export interface WalProgress {
 /** A finished import. */
 export interface ImportOutcome {
   readonly lastRecordLsn: Lsn;
-  /** Records that were stored and cannot be applied yet; pages that need them answer with an error. */
+  /** Copies of files of which the backup cannot be certain; pages that need them answer with an error. */
   readonly unsupported: readonly { readonly name: string; readonly count: number }[];
 }
 

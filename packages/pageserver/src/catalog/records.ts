@@ -41,7 +41,7 @@ export interface ImportStats {
   readonly pages: number;
   readonly walRecords: number;
   readonly durationMs: number;
-  /** Records that are stored and cannot be applied yet. */
+  /** Copies of files of which the backup cannot be certain. */
   readonly unsupported: readonly { readonly name: string; readonly count: number }[];
 }
 
