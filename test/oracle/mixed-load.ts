@@ -1,6 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
 const CLIENTS = 3;
+/** So that what else is going on gets its turn, too. */
+const THINK_MS = 3;
 const CHORE_EVERY = 100;
 
 /** Tables with an index of each kind, small enough to be read whole a few times. */
@@ -87,6 +90,7 @@ export class MixedLoad {
         const n = this.#serial;
         const text = transactions[n % transactions.length]?.(n) ?? '';
         await client.query(text).catch((error) => rollBack(client, error));
+        await sleep(THINK_MS);
         if (index === 0) await client.query(chores[n % CHORE_EVERY] ?? 'select 1');
       }
     } finally {

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use offshoot_layout::page::{self, set_checksum, set_pd_lsn};
-use offshoot_layout::{BLCKSZ, Lsn, Page};
+use offshoot_layout::{BLCKSZ, Lsn, Page, RelFile};
 use tempfile::TempDir;
 
-use super::{SameArguments, compare_directories};
+use super::{SameArguments, SameReport, compare_directories, compare_pages};
 
 const HEAP: &str = "base/5/16384";
 
@@ -111,4 +111,21 @@ fn transaction_status_and_relation_maps_count() {
     assert_eq!(differing(changed), ["pg_xact"]);
     let map = |ours: &Path| write(ours, "global/pg_filenode.map", b"mop");
     assert_eq!(differing(map), ["relation map"]);
+}
+
+#[test]
+fn only_the_flag_that_redo_of_gist_delete_sets_in_postgres_alone_does_not_count() {
+    let gist = |flags: u8| {
+        let mut made = [0; BLCKSZ];
+        page::init(&mut made, 16);
+        made[BLCKSZ - 4] = flags;
+        made[BLCKSZ - 2..].copy_from_slice(&[0x81, 0xFF]);
+        made
+    };
+    for (ours, theirs, expected) in [(1, 5, 0), (5, 1, 1), (1, 7, 1)] {
+        let file = RelFile::parse(HEAP.as_bytes(), 15).unwrap();
+        let mut report = SameReport::new(1);
+        compare_pages(&mut report, file, &gist(ours), &gist(theirs));
+        assert_eq!(report.differing(), expected, "{ours} {theirs}");
+    }
 }
