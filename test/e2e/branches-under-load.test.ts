@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DaemonProcess } from '../fixture/daemon-process.js';
+import { ddlFaults } from '../fixture/ddl-faults.js';
+import { mixedDdlTables } from '../fixture/ddl-steps.js';
 import { killProduction } from '../fixture/kill-production.js';
-import { ddlFaults, MixedDdl, mixedDdlTables } from '../fixture/mixed-ddl.js';
+import { MixedDdl } from '../fixture/mixed-ddl.js';
 import { postgresUnder } from '../fixture/processes.js';
 import { query, value, withDatabase } from '../fixture/query.js';
 import { structureFaults } from '../fixture/structure-faults.js';
@@ -108,7 +110,7 @@ async function databaseFaults(url: string, { databases, dropped }: Promised): Pr
   const [newest] = databases.slice(-1);
   if (newest !== undefined) {
     const inside = withDatabase(url, newest);
-    await query(inside, 'create extension amcheck');
+    await query(inside, 'create extension if not exists amcheck');
     found.push(...(await structureFaults(inside)).map((fault) => `database ${newest}: ${fault}`));
   }
   return found;
@@ -205,13 +207,6 @@ async function makeBranches(): Promise<number> {
     }
     const name = `branch-${made}`;
     const promised = await branch(name);
-    console.error(
-      name,
-      Date.now() - began,
-      load.transactions,
-      ddl.steps,
-      JSON.stringify([...load.faults, ...ddl.faults, ...faults]).slice(0, 1500),
-    );
     const keep = made % 4 === 1 && kept.size < KEPT_MAX;
     made += 1;
     const life: Promise<void> = cycle(name, promised, keep).finally(() => running.delete(life));
