@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DaemonProcess } from '../fixture/daemon-process.js';
-import { ddlFaults, MixedDdl, mixedDdlTables } from '../fixture/mixed-ddl.js';
+import { ddlFaults } from '../fixture/ddl-faults.js';
+import { mixedDdlTables } from '../fixture/ddl-steps.js';
+import { killProduction } from '../fixture/kill-production.js';
+import { MixedDdl } from '../fixture/mixed-ddl.js';
 import { postgresUnder } from '../fixture/processes.js';
 import { query, value, withDatabase } from '../fixture/query.js';
 import { structureFaults } from '../fixture/structure-faults.js';
@@ -14,6 +15,7 @@ import { World } from '../fixture/world.js';
 
 /** Longer by hand: OFFSHOOT_SOAK_SECONDS=180. */
 const seconds = Number(process.env.OFFSHOOT_SOAK_SECONDS ?? 25);
+const timeout = 240_000 + seconds * 4000;
 const CYCLE_MS = 3000;
 const KEPT_MAX = 6;
 const AT_ONCE_MAX = 2;
@@ -30,6 +32,15 @@ const load = new TpcbLoad(4);
 const ddl = new MixedDdl(2);
 const faults: string[] = [];
 const kept = new Map<string, Promised>();
+
+/** At rest, this is the same in production and in a branch of it. */
+const CONTENT = `select (select string_agg(name || ':' || state, ',' order by name) from side) as side,
+  (select md5(string_agg(aid || ':' || balance, ',' order by aid)) from accounts) as accounts,
+  (select md5(string_agg(h::text, ',' order by client, n)) from history h) as history,
+  (select md5(string_agg(d::text, ',' order by id)) from docs d) as docs,
+  (select string_agg(relname || ':' || relkind::text, ',' order by relname) from pg_class where relpersistence = 'p' and oid > 16383) as relations,
+  (select string_agg(datname, ',' order by datname) from pg_database) as databases`;
+
 let world: World;
 let checked = 0;
 let writtenTo = 0;
@@ -49,7 +60,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([load.stop(), ddl.stop()]);
   // Whoever looks for a fault's cause needs what it was found in.
-  if (faults.length > 0 && process.env.OFFSHOOT_SOAK_KEEP !== undefined) await world.daemon.end('SIGTERM');
+  if (process.env.OFFSHOOT_SOAK_KEEP !== undefined) await world.daemon.end('SIGTERM');
   else await world?.[Symbol.asyncDispose]();
 });
 
@@ -99,7 +110,7 @@ async function databaseFaults(url: string, { databases, dropped }: Promised): Pr
   const [newest] = databases.slice(-1);
   if (newest !== undefined) {
     const inside = withDatabase(url, newest);
-    await query(inside, 'create extension amcheck');
+    await query(inside, 'create extension if not exists amcheck');
     found.push(...(await structureFaults(inside)).map((fault) => `database ${newest}: ${fault}`));
   }
   return found;
@@ -172,69 +183,68 @@ async function killDaemon(): Promise<void> {
   await cycle('bystander', { ...promised, acknowledged: own.acknowledged }, false);
 }
 
-async function killProduction(): Promise<void> {
-  const pid = Number(
-    readFileSync(join(world.production.dataDirectory, 'postmaster.pid'), 'utf8').split('\n')[0],
-  );
-  process.kill(pid, 'SIGKILL');
-  await Promise.all([load.stop(), ddl.stop()]);
-  // Its processes may take a moment to see that they are alone.
-  await world.production.stop('immediate');
-  await waitUntil('production is back', () =>
-    world.production.startAgain().then(
-      () => true,
-      () => false,
-    ),
-  );
+async function killAndResume(): Promise<void> {
+  await killProduction(world.production, async () => {
+    await Promise.all([load.stop(), ddl.stop()]);
+  });
   start();
 }
 
-test(
-  `${seconds} s of TPC-B and DDL on production: every branch made meanwhile is right`,
-  async () => {
-    start();
-    await waitUntil('there are commits', () => load.transactions > 100 && ddl.steps > 10, 60_000);
-    const deadline = Date.now() + seconds * 1000;
-    const kills = [
-      { at: deadline - seconds * 650, kill: killDaemon },
-      { at: deadline - seconds * 350, kill: killProduction },
-    ];
-    const running = new Set<Promise<void>>();
-    let made = 0;
-    while (Date.now() < deadline || kills.length > 0) {
-      const began = Date.now();
-      if (began >= (kills[0]?.at ?? Number.POSITIVE_INFINITY)) {
-        await Promise.all(running);
-        await kills.shift()?.kill();
-      }
-      const name = `branch-${made}`;
-      const promised = await branch(name);
-      const keep = made % 4 === 1 && kept.size < KEPT_MAX;
-      made += 1;
-      const life: Promise<void> = cycle(name, promised, keep).finally(() => running.delete(life));
-      running.add(life);
-      if (running.size >= AT_ONCE_MAX) await Promise.race(running);
-      await sleep(Math.max(0, CYCLE_MS - (Date.now() - began)));
+/** A branch every few seconds until the deadline, the kills in between; answers how many. */
+async function makeBranches(): Promise<number> {
+  const deadline = Date.now() + seconds * 1000;
+  const kills = [
+    { at: deadline - seconds * 650, kill: killDaemon },
+    { at: deadline - seconds * 350, kill: killAndResume },
+  ];
+  const running = new Set<Promise<void>>();
+  let made = 0;
+  while (Date.now() < deadline || kills.length > 0) {
+    const began = Date.now();
+    if (began >= (kills[0]?.at ?? Number.POSITIVE_INFINITY)) {
+      await Promise.all(running);
+      await kills.shift()?.kill();
     }
-    await Promise.all(running);
-    await Promise.all([load.stop(), ddl.stop()]);
-    await world.daemon.end('SIGKILL');
-    await waitUntil('no Postgres outlives its daemon', () => postgresUnder(world.data).length === 0);
-    world.daemon = await DaemonProcess.start(world.data);
-    for (const [name, promised] of kept) {
-      await world.client.startCompute(name);
-      await cycle(name, promised, false);
-    }
-    // At rest, a branch is exactly what production is.
-    await cycle('last', await branch('last'), true);
-    process.stdout.write(`${summary(made)}\n`);
-    expect([...load.faults, ...ddl.faults, ...faults]).toEqual([]);
-    expect(kept.size).toBeGreaterThan(0);
-  },
-  300_000 + seconds * 4000,
-);
+    const name = `branch-${made}`;
+    const promised = await branch(name);
+    const keep = made % 4 === 1 && kept.size < KEPT_MAX;
+    made += 1;
+    const life: Promise<void> = cycle(name, promised, keep).finally(() => running.delete(life));
+    running.add(life);
+    if (running.size >= AT_ONCE_MAX) await Promise.race(running);
+    await sleep(Math.max(0, CYCLE_MS - (Date.now() - began)));
+  }
+  await Promise.all(running);
+  return made;
+}
 
-function summary(made: number): string {
+test(`${seconds} s of TPC-B and DDL: every branch made meanwhile is right`, { timeout }, async () => {
+  start();
+  await waitUntil('there are commits', () => load.transactions > 100 && ddl.steps > 10, 60_000);
+  const made = await makeBranches();
+  await Promise.all([load.stop(), ddl.stop()]);
+  await world.daemon.end('SIGKILL');
+  await waitUntil('no Postgres outlives its daemon', () => postgresUnder(world.data).length === 0);
+  world.daemon = await DaemonProcess.start(world.data);
+  const again = [...kept];
+  for (const [name, promised] of again) {
+    await world.client.startCompute(name);
+    await cycle(name, promised, false);
+  }
+  const promised = await branch('last');
+  const [now, then] = await Promise.all([
+    query(world.production.url(), CONTENT),
+    query(await world.url('last'), CONTENT),
+  ]);
+  await cycle('last', promised, false);
+  process.stdout.write(`${summary(made, again.length)}\n`);
+  expect([...load.faults, ...ddl.faults, ...faults]).toEqual([]);
+  expect(then).toEqual(now);
+  expect(again.length).toBeGreaterThan(0);
+});
+
+function summary(made: number, rechecked: number): string {
   const counts = [...ddl.counts].map(([name, n]) => `${name} ${n}`).join(', ');
-  return `${made + 2} branches, ${load.transactions} transactions on production, ${writtenTo} on branches, ${ddl.steps} DDL steps (${counts})`;
+  return `${made + 2} branches (${rechecked} checked again after a restart), ${load.transactions} transactions on production,
+    ${writtenTo} on branches, ${ddl.steps} steps of DDL (${counts})`;
 }
