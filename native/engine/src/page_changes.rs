@@ -124,17 +124,16 @@ impl PageChanges {
         }
     }
 
-    /// Whether the page became void after `after` and not after `until`.
-    pub(crate) fn is_cut(&self, key: &BlockKey, after: Lsn, until: Lsn) -> bool {
+    /// Where the page became void last, after `after` and not after `until`.
+    pub(crate) fn last_cut(&self, key: &BlockKey, after: Lsn, until: Lsn) -> Option<Lsn> {
         if self.cuts.is_empty() {
-            return false;
+            return None;
         }
         let (rel, block) = sized_rel(key);
-        let cuts = self.cuts.get(&rel);
-        cuts.is_some_and(|cuts| {
-            cuts.iter()
-                .any(|cut| after < cut.lsn && cut.lsn <= until && block >= cut.to)
-        })
+        let cuts = self.cuts.get(&rel)?.iter().rev();
+        cuts.filter(|cut| block >= cut.to)
+            .map(|cut| cut.lsn)
+            .find(|lsn| after < *lsn && *lsn <= until)
     }
 
     /// Forgets all, and keeps the memory.

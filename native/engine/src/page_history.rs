@@ -2,7 +2,7 @@
 //! share an entry, and past a bounded number of them stands an image.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{Bound, Range, RangeBounds};
 
 use offshoot_layout::{BLCKSZ, BlockKey, Lsn, Page, RelKey};
 use offshoot_redo::{PageBase, RedoContext};
@@ -61,19 +61,19 @@ impl PendingExtents {
         self.0.clear();
     }
 
-    /// The newest one after `after` and not after `until` that holds the page.
+    /// The newest one at these LSNs that holds the page.
     fn image_of<'b>(
         &self,
         bytes: &'b [u8],
         key: &BlockKey,
-        (after, until): (Lsn, Lsn),
+        filed: (Bound<Lsn>, Bound<Lsn>),
     ) -> Result<Option<Image<'b>>, EngineError> {
         if self.0.is_empty() {
             return Ok(None);
         }
         let extents = self.0.get(&(key.rel, key.block / EXTENT_BLOCKS));
         for (lsn, value) in extents.into_iter().flatten().rev() {
-            if after < *lsn && *lsn <= until {
+            if filed.contains(lsn) {
                 let value = bytes.get(value.clone()).unwrap_or_default();
                 if let Some(image) = image_in_extent(value, key.block)? {
                     return Ok(Some(image));
@@ -157,10 +157,14 @@ impl<'b> HistoryBuilder<'b> {
         };
         let mut before = Lsn::INVALID;
         for (at, change) in run.iter().enumerate() {
-            if self.batch.changes.is_cut(&change.key, before, change.lsn()) {
+            let cut = self.batch.changes;
+            let cut = cut.last_cut(&change.key, before, change.lsn());
+            if cut.is_some() {
                 self.begin_anew(run, &mut progress, at, Made::Zeros)?;
             }
-            self.take_extent(run, &mut progress, at, before)?;
+            // A database is cleared and then copied by one record: extents at a cut's LSN are behind it.
+            let since = cut.map_or(Bound::Excluded(before), Bound::Included);
+            self.take_extent(run, &mut progress, at, since)?;
             before = change.lsn();
             match change.what {
                 What::Image(lsn) => self.image(run, &mut progress, at, lsn)?,
@@ -191,11 +195,11 @@ impl<'b> HistoryBuilder<'b> {
         run: &[PageChange],
         progress: &mut Progress,
         at: usize,
-        before: Lsn,
+        since: Bound<Lsn>,
     ) -> Result<(), EngineError> {
         let Batch { extents, bytes, .. } = self.batch;
         let (key, lsn) = (&run[at].key, run[at].lsn());
-        if let Some(image) = extents.image_of(bytes, key, (before, lsn))? {
+        if let Some(image) = extents.image_of(bytes, key, (since, Bound::Included(lsn)))? {
             self.begin_anew(run, progress, at, Made::Page)?;
             image.decode(&mut self.page)?;
         }

@@ -116,6 +116,30 @@ fn images_are_written_past_a_number_of_records() {
     }
 }
 
+/// A copy of a database, whose map is then cut off: what the copy held is void for what comes after.
+#[test]
+fn an_image_is_not_made_of_an_extent_that_was_cut_off_in_its_batch() {
+    let tenant = tenant(Checksums::Off);
+    let mut writer = tenant.writer(1).unwrap();
+    writer.write_images(CONTEXT, 2);
+    let map = block(rel(HEAP, Fork::Vm), 0);
+    let full = [0xFF; BLCKSZ];
+    writer.extent(&map, Lsn(10), [Some(&full)].into_iter());
+    writer.extend(&map.rel, Lsn(10), 1).unwrap();
+    writer.truncate(&map.rel, Lsn(15), 0).unwrap();
+    writer.extend(&map.rel, Lsn(20), 1).unwrap();
+    let record = heap_delete(block(rel(HEAP, Fork::Main), 5));
+    for end in [20, 30, 40, 50, 60] {
+        let at = at_lsn(end - 8, end, IMPLICIT_BLOCK, PageBase::Previous);
+        writer.record(&map, at, &record);
+    }
+    writer.commit(Durability::Later).unwrap();
+    for lsn in [20, 40, 60] {
+        let made = at(&tenant, lsn, (Fork::Vm, 0)).unwrap();
+        assert!(made == [0; BLCKSZ], "at {lsn}");
+    }
+}
+
 #[test]
 fn a_heap_record_clears_bits_of_the_map_it_does_not_name() {
     let tenant = tenant(Checksums::Off);
