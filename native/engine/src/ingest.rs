@@ -55,6 +55,8 @@ pub struct Ingest {
     context: RedoContext,
     /// What the last commit reached.
     committed: Lsn,
+    /// What the commit reaches that is under way.
+    committing: Option<Lsn>,
     records: u64,
     commits: CommitLog,
     /// Progress of the replication origins that moved.
@@ -102,6 +104,7 @@ impl Ingest {
             filed: None,
             context,
             committed: start,
+            committing: None,
             records: 0,
             commits,
             origins: HashMap::new(),
@@ -155,7 +158,8 @@ impl Ingest {
         self.copies = Some(Copies::default());
     }
 
-    /// Takes the next bytes of the WAL. Commits when a batch is full.
+    /// Takes the next bytes of the WAL. Full batches are committed while the next one is collected:
+    /// `committed` says how far that has come.
     ///
     /// # Errors
     /// `Wal`, `Redo`: the WAL makes no sense. `Store`. In either case this ingest is at its end; what
@@ -166,7 +170,7 @@ impl Ingest {
         while self.decoder.next_into(&mut record)? {
             self.take(&record)?;
             if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
-                self.commit()?;
+                self.commit_behind()?;
             }
         }
         self.record = record;
@@ -178,6 +182,7 @@ impl Ingest {
     /// # Errors
     /// `Store`.
     pub fn commit(&mut self) -> Result<(), EngineError> {
+        self.settle()?;
         let end = self.decoder.position();
         if end > self.committed {
             self.file_state(self.state, end);
@@ -185,6 +190,26 @@ impl Ingest {
         self.commit_batch()?;
         self.committed = end;
         self.writer.timeline().advance_last_record_lsn(end);
+        Ok(())
+    }
+
+    /// Lets what was taken in become visible soon, after what was before.
+    fn commit_behind(&mut self) -> Result<(), EngineError> {
+        self.settle()?;
+        let end = self.decoder.position();
+        self.file_state(self.state, end);
+        self.commits.file(&mut self.writer);
+        self.writer.commit_behind(self.durability, end)?;
+        self.committing = Some(end);
+        Ok(())
+    }
+
+    /// Waits for the commit that is under way.
+    fn settle(&mut self) -> Result<(), EngineError> {
+        self.writer.settle()?;
+        if let Some(end) = self.committing.take() {
+            self.committed = end;
+        }
         Ok(())
     }
 
@@ -465,6 +490,7 @@ impl Ingest {
 
     /// What is filed so far, however far the record at hand has come.
     fn commit_batch(&mut self) -> Result<(), EngineError> {
+        self.settle()?;
         self.commits.file(&mut self.writer);
         self.writer.commit(self.durability)
     }

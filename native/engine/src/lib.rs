@@ -4,6 +4,7 @@
 pub mod base_backup;
 mod checkpoint_state;
 mod cluster;
+mod commit_behind;
 pub mod commit_times;
 mod error;
 pub mod extent;
@@ -18,6 +19,7 @@ mod page_changes;
 mod page_history;
 mod page_writer;
 mod pages;
+mod pending_batch;
 mod read_page;
 pub mod record_group;
 mod redo_record;

@@ -85,6 +85,7 @@ impl PendingExtents {
 }
 
 /// How pages are made at commit.
+#[derive(Clone, Copy)]
 pub(crate) struct ImagePolicy {
     pub(crate) context: RedoContext,
     /// The longest run of records without an image.

@@ -1,11 +1,11 @@
 //! Collects what a stretch of WAL (or a base backup) means, and commits it as one batch.
 
+use crate::commit_behind::CommitBehind;
 use crate::extent::encode_extent;
-use crate::keys::{
-    FileKey, extent_key, file_key, size_key, slru_page_key, slru_segment_rel, version_key,
-};
-use crate::page_changes::{PageChanges, RecordAt};
-use crate::page_history::{Batch, Entries, HistoryBuilder, ImagePolicy, PendingExtents};
+use crate::keys::{FileKey, file_key, size_key, slru_page_key, slru_segment_rel};
+use crate::page_changes::RecordAt;
+use crate::page_history::ImagePolicy;
+use crate::pending_batch::{Destination, PendingBatch};
 use crate::record_group::IMPLICIT_BLOCK;
 use crate::rel_map::RelMap;
 use crate::sizes::{Cut, SizeEntry, SizeHistory, add_cuts, newest_entry};
@@ -13,8 +13,7 @@ use crate::{EngineError, Timeline, View};
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BlockKey, Lsn, Page, RelKey, SlruKind};
 use offshoot_redo::{PageBase, RedoContext};
-use offshoot_store::{Durability, Store, StoreError, Table};
-use std::ops::Range;
+use offshoot_store::{Durability, Store, Table};
 use std::sync::Arc;
 
 /// Relations whose size a writer remembers from one batch to the next.
@@ -27,26 +26,14 @@ const KNOWN_RELATIONS_MAX: usize = 100_000;
 pub struct PageWriter {
     store: Arc<Store>,
     timeline: Arc<Timeline>,
-    pending: Vec<Pending>,
-    /// Keys and values of `pending`, back to back.
-    bytes: Vec<u8>,
-    changes: PageChanges,
-    extents: PendingExtents,
-    /// What the changes become at commit; kept, since fresh memory costs more than filling it.
-    entries: Entries,
+    batch: PendingBatch,
+    behind: CommitBehind,
     policy: Option<ImagePolicy>,
-    /// By relation, the number in `sizes`.
+    /// By relation, the number in `sizes`. It has every relation that a batch under way is about.
     known: RelMap<usize>,
     sizes: Vec<Known>,
     /// What was asked for last: the next record is often about the same.
     last: Option<(RelKey, usize)>,
-}
-
-struct Pending {
-    table: Table,
-    key_start: usize,
-    value_start: usize,
-    value_end: usize,
 }
 
 /// The end of one fork's size history.
@@ -63,11 +50,8 @@ impl PageWriter {
         PageWriter {
             store,
             timeline,
-            pending: Vec::new(),
-            bytes: Vec::new(),
-            changes: PageChanges::default(),
-            extents: PendingExtents::default(),
-            entries: Entries::default(),
+            batch: PendingBatch::default(),
+            behind: CommitBehind::default(),
             policy: None,
             known: RelMap::default(),
             sizes: Vec::new(),
@@ -83,7 +67,7 @@ impl PageWriter {
     /// Memory that the batch takes so far.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.bytes.len() + self.pending.len() * size_of::<Pending>() + self.changes.bytes()
+        self.batch.bytes()
     }
 
     /// From now on no page has more than `chain_records_max` records since its last image, as far as they
@@ -97,7 +81,7 @@ impl PageWriter {
 
     /// A whole page as it is at `lsn`. Its size is the caller's business: see `extend`.
     pub fn image(&mut self, key: &BlockKey, lsn: Lsn, page: &Page) {
-        self.changes.image(key, lsn, page);
+        self.batch.changes.image(key, lsn, page);
     }
 
     /// Whole pages as they are at `lsn`, of the extent that `first` begins; `None`: it is not among them.
@@ -108,16 +92,14 @@ impl PageWriter {
         lsn: Lsn,
         pages: impl ExactSizeIterator<Item = Option<&'p Page>>,
     ) {
-        let key = extent_key(self.timeline.index(), first, lsn);
-        let value = self.put_with(Table::Extents, &key, |out| encode_extent(pages, out));
-        if let Some(value) = value {
-            self.extents.add(first, lsn, value);
-        }
+        let index = self.timeline.index();
+        self.batch
+            .put_extent(index, first, lsn, |out| encode_extent(pages, out));
     }
 
     /// A WAL record that changes the page.
     pub fn record(&mut self, key: &BlockKey, at: RecordAt, bytes: &[u8]) {
-        self.changes.record(key, at, bytes);
+        self.batch.changes.record(key, at, bytes);
     }
 
     /// A whole page of an SLRU; its segment reaches at least so far.
@@ -174,7 +156,8 @@ impl PageWriter {
     pub fn file(&mut self, file: &FileKey, lsn: Lsn, content: Option<&[u8]>) {
         let key = file_key(self.timeline.index(), file, lsn);
         let value = crate::files::encode(content);
-        self.put_with(Table::Files, &key, |out| out.extend_from_slice(&value));
+        self.batch
+            .put_with(Table::Files, &key, |out| out.extend_from_slice(&value));
     }
 
     /// Blocks of the fork after everything written so far; `None` when it does not exist.
@@ -209,7 +192,7 @@ impl PageWriter {
             let cut = Cut { lsn, to: blocks };
             known.blocks = Some(blocks);
             known.cut(cut);
-            self.changes.cut(rel, cut);
+            self.batch.changes.cut(rel, cut);
             self.put_size(rel, lsn);
         }
         Ok(())
@@ -224,7 +207,7 @@ impl PageWriter {
         if known.blocks.take().is_some() {
             let cut = Cut { lsn, to: 0 };
             known.cut(cut);
-            self.changes.cut(rel, cut);
+            self.batch.changes.cut(rel, cut);
             self.put_size(rel, lsn);
         }
         Ok(())
@@ -250,96 +233,58 @@ impl PageWriter {
         lsn: Lsn,
         extents: impl Iterator<Item = (&'i BlockKey, &'i [u8])> + Clone,
     ) -> Result<(), EngineError> {
-        self.sort();
-        self.build_entries()?;
-        let (pending, bytes, index) = (&self.pending, &self.bytes, self.timeline.index());
-        let entries = &self.entries;
-        let mut any_extents = pending.iter().any(|put| put.table == Table::Extents);
-        self.store.write::<(), StoreError>(durability, |txn| {
-            for put in pending {
-                let (key, value) = (put.key(bytes), &bytes[put.value_start..put.value_end]);
-                txn.put(put.table, key, value)?;
-            }
-            for entry in &entries.list {
-                let key = version_key(index, &entry.key, entry.lsn);
-                txn.put(Table::Versions, &key, entries.value(entry))?;
-            }
-            for (first, value) in extents.clone() {
-                any_extents = true;
-                txn.put(Table::Extents, &extent_key(index, first, lsn), value)?;
-            }
-            Ok(())
-        })?;
-        if any_extents {
-            self.timeline.set_owns_extents();
+        self.behind.settle()?;
+        let to = self.destination(durability);
+        self.batch.commit(&to, lsn, extents)?;
+        self.forget_relations_if_many();
+        Ok(())
+    }
+
+    /// Begins to make the batch visible, and answers when the one before it is; when it has come so far,
+    /// the timeline's last record ends at `reaches`. What is collected from now on is the next batch.
+    ///
+    /// # Errors
+    /// As `commit`, of this batch or of the one before. What failed is tried again by the next commit.
+    pub fn commit_behind(
+        &mut self,
+        durability: Durability,
+        reaches: Lsn,
+    ) -> Result<(), EngineError> {
+        self.behind.settle()?;
+        let to = self.destination(durability);
+        let batch = std::mem::take(&mut self.batch);
+        self.batch = self.behind.begin(batch, to, reaches)?;
+        if self.known.len() > KNOWN_RELATIONS_MAX {
+            self.behind.settle()?;
+            self.forget_relations_if_many();
         }
-        if any_extents || !pending.is_empty() || !self.changes.is_empty() {
-            self.timeline.set_owns_data();
+        Ok(())
+    }
+
+    /// Waits for what `commit_behind` began.
+    ///
+    /// # Errors
+    /// As `commit_behind`.
+    pub fn settle(&mut self) -> Result<(), EngineError> {
+        self.behind.settle()
+    }
+
+    fn destination(&self, durability: Durability) -> Destination {
+        Destination {
+            store: Arc::clone(&self.store),
+            timeline: Arc::clone(&self.timeline),
+            policy: self.policy,
+            durability,
         }
-        self.pending.clear();
-        self.bytes.clear();
-        self.changes.clear();
-        self.extents.clear();
-        self.entries.clear();
+    }
+
+    /// Only when all is in the store that is known of them.
+    fn forget_relations_if_many(&mut self) {
         if self.known.len() > KNOWN_RELATIONS_MAX {
             self.known.clear();
             self.sizes.clear();
             self.last = None;
         }
-        Ok(())
-    }
-
-    fn build_entries(&mut self) -> Result<(), EngineError> {
-        self.entries.clear();
-        if self.changes.is_empty() {
-            return Ok(());
-        }
-        self.changes.sort();
-        let view = View::new(self.store.read()?, &self.timeline, Lsn::MAX);
-        let batch = Batch {
-            changes: &self.changes,
-            extents: &self.extents,
-            bytes: &self.bytes,
-            view: &view,
-            policy: self.policy.as_ref(),
-        };
-        let mut builder = HistoryBuilder::new(batch, &mut self.entries);
-        for run in self.changes.pages() {
-            builder.add(run)?;
-        }
-        Ok(())
-    }
-
-    /// Key order makes neighbours in the store of neighbours in the batch. The last of several
-    /// values for one key wins; sorting is stable.
-    fn sort(&mut self) {
-        let bytes = &self.bytes;
-        self.pending
-            .sort_by_key(|put| (put.table as u8, put.key(bytes)));
-    }
-
-    /// No value is empty: a closure that appends nothing puts nothing. Answers where the value is.
-    fn put_with(
-        &mut self,
-        table: Table,
-        key: &[u8],
-        value: impl FnOnce(&mut Vec<u8>),
-    ) -> Option<Range<usize>> {
-        let key_start = self.bytes.len();
-        self.bytes.extend_from_slice(key);
-        let value_start = self.bytes.len();
-        value(&mut self.bytes);
-        if self.bytes.len() == value_start {
-            self.bytes.truncate(key_start);
-            return None;
-        }
-        self.pending.push(Pending {
-            table,
-            key_start,
-            value_start,
-            value_end: self.bytes.len(),
-        });
-        Some(value_start..self.bytes.len())
     }
 
     fn extend_slru(&mut self, kind: SlruKind, page: u32, lsn: Lsn) -> Result<(), EngineError> {
@@ -355,7 +300,7 @@ impl PageWriter {
         known.lsn = lsn;
         let entry = known.entry();
         let key = size_key(self.timeline.index(), rel, lsn);
-        self.put_with(Table::Sizes, &key, |out| {
+        self.batch.put_with(Table::Sizes, &key, |out| {
             out.extend_from_slice(&entry.encode());
         });
     }
@@ -425,11 +370,5 @@ impl Known {
             cut_to: own.map(|cut| cut.to),
             previous_cut: older.last().map_or(Lsn::INVALID, |cut| cut.lsn),
         }
-    }
-}
-
-impl Pending {
-    fn key<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
-        &bytes[self.key_start..self.value_start]
     }
 }
