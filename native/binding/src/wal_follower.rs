@@ -60,7 +60,24 @@ type EndFunction =
 #[napi]
 pub struct WalFollower {
     follower: Arc<Follower>,
-    receiver: Arc<Mutex<Option<Receiver>>>,
+    receiving: Arc<Mutex<Receiving>>,
+}
+
+/// The lock is never held while something is waited for.
+#[derive(Default)]
+struct Receiving {
+    receiver: Option<Receiver>,
+    /// Counts starts and stops: a receiver that connected while it was stopped is not wanted any more.
+    turn: u64,
+}
+
+impl Receiving {
+    /// Ends the receiver that there is, if any.
+    fn end(&mut self) -> u64 {
+        self.receiver = None;
+        self.turn += 1;
+        self.turn
+    }
 }
 
 /// Opens a log; `on_progress` hears of every commit, and once more when indexing ends for good.
@@ -83,7 +100,7 @@ pub fn follow(
         let follower = Follower::open(&tenant, &options, tell(progress))?;
         Ok(WalFollower {
             follower: Arc::new(follower),
-            receiver: Arc::default(),
+            receiving: Arc::default(),
         })
     }))
 }
@@ -182,7 +199,7 @@ impl WalFollower {
             .callee_handled::<false>()
             .weak::<true>()
             .build_callback(|context| Ok(FnArgs::from(end_of(context.value))))?;
-        let (follower, running) = (Arc::clone(&self.follower), Arc::clone(&self.receiver));
+        let (follower, receiving) = (Arc::clone(&self.follower), Arc::clone(&self.receiving));
         Ok(promise(move || {
             let options = ReceiverOptions {
                 socket: PathBuf::from(options.socket_path),
@@ -195,10 +212,12 @@ impl WalFollower {
             let on_end = move |reached| {
                 end.call(reached, ThreadsafeFunctionCallMode::NonBlocking);
             };
-            let mut running = running.lock();
-            // The one before, if there is any, ends.
-            *running = None;
-            *running = Some(Receiver::start(follower, options, on_end)?);
+            let turn = receiving.lock().end();
+            let receiver = Receiver::start(follower, options, on_end)?;
+            let mut receiving = receiving.lock();
+            if receiving.turn == turn {
+                receiving.receiver = Some(receiver);
+            }
             Ok(())
         }))
     }
@@ -206,17 +225,15 @@ impl WalFollower {
     /// Ends receiving soon; `onEnd` hears of it.
     #[napi]
     pub fn stop_receiving(&self) {
-        if let Some(receiver) = &*self.receiver.lock() {
-            receiver.stop();
-        }
+        self.receiving.lock().end();
     }
 
     /// Commits what is indexed and ends. What is in the log is indexed when it is opened again.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self) -> AsyncTask<Work<()>> {
-        let (follower, receiver) = (Arc::clone(&self.follower), Arc::clone(&self.receiver));
+        let (follower, receiving) = (Arc::clone(&self.follower), Arc::clone(&self.receiving));
         promise(move || {
-            drop(receiver.lock().take());
+            receiving.lock().end();
             follower.close();
             Ok(())
         })
@@ -259,6 +276,7 @@ impl From<&FollowError> for Failure {
             FollowError::Refused(_) => "source_refused",
             FollowError::Connection(_) => "source_connection",
             FollowError::Closed => "closed",
+            FollowError::Panicked(_) => "internal",
         };
         Failure::new(code, error.to_string())
     }

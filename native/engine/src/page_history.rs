@@ -10,7 +10,7 @@ use offshoot_redo::{PageBase, RedoContext};
 use crate::extent::{EXTENT_BLOCKS, image_in_extent};
 use crate::page_changes::{PageChange, PageChanges, RecordAt, What};
 use crate::record_group::GroupWriter;
-use crate::redo_record::redo_stored;
+use crate::redo_record::StoredRedo;
 use crate::value::{Image, Version, encode_image, parse_version};
 use crate::{EngineError, View};
 
@@ -97,6 +97,7 @@ pub(crate) struct HistoryBuilder<'b> {
     batch: Batch<'b>,
     entries: &'b mut Entries,
     page: Box<Page>,
+    redo: StoredRedo,
 }
 
 /// What entries are made of.
@@ -142,6 +143,7 @@ impl<'b> HistoryBuilder<'b> {
             batch,
             entries,
             page: Box::new([0; BLCKSZ]),
+            redo: StoredRedo::default(),
         }
     }
 
@@ -328,7 +330,9 @@ impl<'b> HistoryBuilder<'b> {
             What::Image(_) => false,
             What::Record(at) => {
                 let stored = self.batch.changes.stored(change, at);
-                redo_stored(&stored, &change.key, &mut self.page, context).is_ok()
+                let redo = &mut self.redo;
+                redo.apply(&stored, &change.key, &mut self.page, context)
+                    .is_ok()
             }
         })
     }

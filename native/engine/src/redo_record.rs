@@ -66,16 +66,27 @@ impl RecordChain {
     }
 }
 
-/// Applies one record to the page before it.
-pub(crate) fn redo_stored(
-    stored: &StoredRecord<'_>,
-    key: &BlockKey,
-    page: &mut Page,
-    context: &RedoContext,
-) -> Result<(), EngineError> {
-    let record = Record::parse(stored.bytes, stored.start, stored.end, context.major)?;
-    redo(&record, target(stored.block_id, key), page, context)?;
-    Ok(())
+/// Applies records one by one; keeps the memory of one record for the next.
+#[derive(Default)]
+pub(crate) struct StoredRedo {
+    record: Record,
+}
+
+impl StoredRedo {
+    /// Applies one record to the page before it.
+    pub(crate) fn apply(
+        &mut self,
+        stored: &StoredRecord<'_>,
+        key: &BlockKey,
+        page: &mut Page,
+        context: &RedoContext,
+    ) -> Result<(), EngineError> {
+        let StoredRecord { start, end, .. } = *stored;
+        self.record
+            .parse_into(stored.bytes, start, end, context.major)?;
+        redo(&self.record, target(stored.block_id, key), page, context)?;
+        Ok(())
+    }
 }
 
 fn target(block_id: u8, key: &BlockKey) -> Target {

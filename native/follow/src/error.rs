@@ -34,6 +34,9 @@ pub enum FollowError {
     /// A new WAL would make the log forget what is in it.
     #[error("the log holds WAL up to {end} that is indexed only up to {indexed}")]
     Unindexed { indexed: Lsn, end: Lsn },
+    /// A bug: the thread that indexes broke off.
+    #[error("indexing broke off: {0}")]
+    Panicked(String),
     #[error("following was closed")]
     Closed,
 }

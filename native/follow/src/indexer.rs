@@ -1,5 +1,7 @@
 //! The thread that turns a timeline's log into versions of pages.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +10,7 @@ use offshoot_layout::Lsn;
 use parking_lot::{Condvar, Mutex};
 
 use crate::log_writer::LogPosition;
-use crate::{FollowError, LogDir};
+use crate::{Content, FollowError, LogDir};
 
 /// Taken from the log at once.
 const READ_BYTES: usize = 1 << 20;
@@ -143,7 +145,9 @@ impl Indexer {
 
     /// Until it is stopped, or cannot go on.
     pub(crate) fn run(mut self) {
-        if let Err(error) = self.index() {
+        // Nothing of `self` is used after a panic, and what is shared stays behind a lock that does not poison.
+        let done = catch_unwind(AssertUnwindSafe(|| self.index()));
+        if let Err(error) = done.unwrap_or_else(|panic| Err(panicked(&*panic))) {
             self.shared.failed(error);
         }
     }
@@ -231,12 +235,25 @@ impl Indexer {
         self.make_ready()
     }
 
-    /// Segments that are indexed go; one is ready for what comes. After a segment switch, what is indexed
-    /// is ahead of what has come.
+    /// Segments that are indexed go, and one of them is used again; after a segment switch, what is indexed
+    /// is ahead of what has come. Once the index has caught up and the segment at hand is half full, one of
+    /// zeros is made for what comes.
     fn make_ready(&self) -> Result<(), FollowError> {
-        let next = self.dir.number(self.shared.log.flushed()) + 1;
+        let flushed = self.shared.log.flushed();
+        let next = self.dir.number(flushed) + 1;
         let oldest_needed = self.dir.number(self.ingest.committed().min(self.fed));
         self.dir.retire_before(oldest_needed, next)?;
-        self.dir.make_segment(next)
+        let in_segment = flushed.0 % self.dir.segment_bytes();
+        if self.fed >= flushed && in_segment >= self.dir.segment_bytes() / 2 {
+            self.dir.make_segment(next, Content::Zeros)?;
+        }
+        Ok(())
     }
+}
+
+/// What a panic said.
+fn panicked(payload: &(dyn Any + Send)) -> FollowError {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    FollowError::Panicked(text.unwrap_or("without a message").to_owned())
 }

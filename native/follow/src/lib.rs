@@ -11,6 +11,6 @@ pub mod walsender;
 pub use error::FollowError;
 pub use follower::{FollowOptions, Follower};
 pub use indexer::{OnProgress, Progress};
-pub use log_dir::LogDir;
+pub use log_dir::{Content, LogDir};
 pub use log_writer::{LogPosition, LogWriter};
 pub use receiver::{Receiver, ReceiverEnd, ReceiverOptions};

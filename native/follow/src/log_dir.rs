@@ -19,6 +19,16 @@ const ZEROS_BYTES: usize = 1 << 20;
 /// Decoded at once when the end is looked for.
 const SCAN_BYTES: usize = 1 << 20;
 
+/// What a new segment is made of. It reads as zeros in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Its blocks are on disk, so that a flush of what is written into it later changes nothing but content:
+    /// for one small commit after the other.
+    Zeros,
+    /// Made at once: for WAL that comes in bulk.
+    Hole,
+}
+
 /// One timeline's log directory.
 #[derive(Clone)]
 pub struct LogDir {
@@ -191,30 +201,30 @@ impl LogDir {
         self.dir.join(wal_segment::file_name(tli, start, seg_size))
     }
 
-    /// Opens a segment to be written; made of zeros if it is not there, so that writing into it later
-    /// changes nothing but its content.
+    /// Opens a segment to be written. If it is not there it is made with a hole: who comes before the
+    /// indexer has made one of zeros writes so much that zeros would be written twice.
     ///
     /// # Errors
     /// `Io`.
     pub fn open_segment(&self, number: u64) -> Result<File, FollowError> {
         let path = self.path(number);
-        self.make_segment(number)?;
+        self.make_segment(number, Content::Hole)?;
         let file = OpenOptions::new().read(true).write(true).open(&path);
         file.map_err(FollowError::io("open", &path))
     }
 
-    /// Makes a segment of zeros, unless it is there.
+    /// Makes a segment, unless it is there.
     ///
     /// # Errors
     /// `Io`; nothing is left of it then.
-    pub fn make_segment(&self, number: u64) -> Result<(), FollowError> {
+    pub fn make_segment(&self, number: u64, content: Content) -> Result<(), FollowError> {
         let path = self.path(number);
         let _files = self.files.lock();
         if path.exists() {
             return Ok(());
         }
         let temporary = self.dir.join(TEMPORARY_FILE);
-        let made = self.fill(&temporary);
+        let made = self.fill(&temporary, content);
         let made = made.and_then(|()| fs::rename(&temporary, &path));
         let made = made.map_err(FollowError::io("make", &path));
         let made = made.and_then(|()| self.sync());
@@ -225,11 +235,16 @@ impl LogDir {
         made
     }
 
-    fn fill(&self, path: &Path) -> io::Result<()> {
+    fn fill(&self, path: &Path, content: Content) -> io::Result<()> {
         let mut file = create(path)?;
-        let zeros = vec![0; ZEROS_BYTES.min(self.params.seg_size as usize)];
-        for _ in 0..self.segment_bytes() / zeros.len() as u64 {
-            file.write_all(&zeros)?;
+        match content {
+            Content::Hole => file.set_len(self.segment_bytes())?,
+            Content::Zeros => {
+                let zeros = vec![0; ZEROS_BYTES.min(self.params.seg_size as usize)];
+                for _ in 0..self.segment_bytes() / zeros.len() as u64 {
+                    file.write_all(&zeros)?;
+                }
+            }
         }
         file.sync_all()
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use log::{Log, SEGMENT_BYTES, failure, noop, settle, write_until};
-use offshoot_follow::{FollowError, FollowOptions, LogDir, LogWriter};
+use offshoot_follow::{Content, FollowError, FollowOptions, LogDir, LogWriter};
 use offshoot_layout::{Lsn, wal_segment};
 use source::{PARAMS, START};
 use tempfile::TempDir;
@@ -31,7 +31,7 @@ fn making_segments_does_no_harm_to_who_writes_in_them() {
                 for number in 11..14 {
                     log.retire_before(10, number).unwrap();
                     log.retire_before(number - 10, number).unwrap();
-                    log.make_segment(number).unwrap();
+                    log.make_segment(number, Content::Zeros).unwrap();
                 }
             });
             for number in 0..4 {
@@ -53,10 +53,10 @@ fn making_segments_does_no_harm_to_who_writes_in_them() {
 fn what_was_being_made_is_removed_and_other_files_stay() {
     let dir = TempDir::new().unwrap();
     let log = LogDir::open(dir.path(), PARAMS).unwrap();
-    log.make_segment(3).unwrap();
+    log.make_segment(3, Content::Zeros).unwrap();
     log.start_anew(Lsn(0x28)).unwrap();
     assert!(!log.path(3).exists());
-    log.make_segment(4).unwrap();
+    log.make_segment(4, Content::Hole).unwrap();
     for name in ["tmp", "tmp.5", "notes"] {
         std::fs::write(dir.path().join(name), b"?").unwrap();
     }

@@ -48,9 +48,23 @@ impl Record {
     /// [`WalError::InvalidRecord`]: wrong length, CRC or structure.
     pub fn parse(bytes: &[u8], start: Lsn, end: Lsn, major: u32) -> Result<Record, WalError> {
         let mut record = Record::default();
-        record.refill(bytes);
-        record.take_apart(start, end, major)?;
+        record.parse_into(bytes, start, end, major)?;
         Ok(record)
+    }
+
+    /// As [`Record::parse`], into a record whose memory is used again.
+    ///
+    /// # Errors
+    /// As [`Record::parse`]; the record then holds anything.
+    pub fn parse_into(
+        &mut self,
+        bytes: &[u8],
+        start: Lsn,
+        end: Lsn,
+        major: u32,
+    ) -> Result<(), WalError> {
+        self.refill(bytes);
+        self.take_apart(start, end, major)
     }
 
     /// Replaces the record's bytes, which are then still to be taken apart.
