@@ -16,7 +16,8 @@ use offshoot_layout::{BLCKSZ, BlockKey, ControlFile, Fork, Lsn, Page, RelKey, Sl
 use offshoot_redo::opcode::{ImplicitRedo, Opcode};
 use offshoot_redo::rmgr_table::OPCODES;
 use offshoot_redo::{
-    Effect, OriginAdvance, PageBase, RedoContext, RedoError, SlruTruncation, Target, record_name,
+    Effect, OriginAdvance, PageBase, RedoContext, RedoError, SlruTruncation, StateChange, Target,
+    apply_checkpoint_state, record_name,
 };
 use offshoot_store::{Durability, Store};
 use offshoot_wal::{Record, WalDecoder, WalParams};
@@ -52,6 +53,8 @@ pub struct Ingest {
     state: CheckPointState,
     /// What the state that was filed last says.
     filed: Option<ControlFile>,
+    /// Whether the state may be another one since it was last compared with what is filed.
+    state_moved: bool,
     context: RedoContext,
     /// What the last commit reached.
     committed: Lsn,
@@ -102,6 +105,7 @@ impl Ingest {
             durability,
             state,
             filed: None,
+            state_moved: true,
             context,
             committed: start,
             committing: None,
@@ -227,9 +231,11 @@ impl Ingest {
         }
         self.state.last_record_start = record.start;
         self.records += 1;
-        let covering = self.state.covering_next_xids();
-        if self.filed != Some(covering.control) && self.filed != Some(self.state.control) {
-            self.file_state(covering, record.end);
+        if std::mem::take(&mut self.state_moved) {
+            let covering = self.state.covering_next_xids();
+            if self.filed != Some(covering.control) && self.filed != Some(self.state.control) {
+                self.file_state(covering, record.end);
+            }
         }
         Ok(())
     }
@@ -246,7 +252,8 @@ impl Ingest {
         match effect {
             Effect::CheckPoint => {
                 let check_point = &mut self.state.control.check_point_copy;
-                offshoot_redo::apply_checkpoint_state(check_point, record, &self.context)?;
+                let change = apply_checkpoint_state(check_point, record, &self.context)?;
+                self.state_moved |= change == StateChange::Changed;
             }
             Effect::Page {
                 block_id,
@@ -346,6 +353,7 @@ impl Ingest {
                 // What is pending was written under the old settings.
                 self.commit_batch()?;
                 self.state.set_parameters(&change);
+                self.state_moved = true;
                 self.context.wal_log_hints = self.state.control.wal_log_hints;
                 self.context.track_commit_timestamp = self.state.control.track_commit_timestamp;
                 self.writer.write_images(self.context, CHAIN_RECORDS_MAX);

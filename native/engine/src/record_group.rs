@@ -22,8 +22,10 @@ const GROUP_HEADER_BYTES: usize = 3;
 const CHAIN_AT: usize = 1;
 const RECORD_HEADER_BYTES: usize = 13;
 const PACKED_LENGTH_BYTES: usize = size_of::<u32>();
-/// Fewer bytes of records are not worth the time to compress them.
+/// Fewer bytes of records are never compressed.
 const PACKED_BYTES_MIN: usize = 256;
+/// Fewer are not worth the time: a page that is changed now and then has such groups.
+const WORTH_PACKING_BYTES: usize = 512;
 /// More are left as they are, so that whoever reads them needs no more room than this.
 const PACKED_BYTES_MAX: usize = 1 << 20;
 
@@ -204,7 +206,7 @@ impl GroupWriter<'_> {
 fn pack(out: &mut Vec<u8>, began: usize) {
     let (records, end) = (began + GROUP_HEADER_BYTES, out.len());
     let bytes = end - records;
-    if !(PACKED_BYTES_MIN..=PACKED_BYTES_MAX).contains(&bytes) {
+    if !(WORTH_PACKING_BYTES..=PACKED_BYTES_MAX).contains(&bytes) {
         return;
     }
     out.resize(end + lz4_flex::block::get_maximum_output_size(bytes), 0);
