@@ -126,7 +126,8 @@ function authenticate(token: string) {
 
 /** Clients send `content-type: application/json` with nothing behind it; that is an absent body. */
 function acceptEmptyJson(app: FastifyInstance): void {
-  app.removeContentTypeParser('application/json');
+  // Text that claims to be nothing else is none either.
+  app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     if (body === '') return done(null, undefined);
     try {
