@@ -30,6 +30,8 @@ let followers: FakeFollower[];
 let reasons: Reason[];
 let dropped: number;
 let logged: string[];
+/** As the engine does after a commit, and when indexing has failed. */
+let progressed: () => void;
 
 afterEach(async () => {
   await receiver?.stop();
@@ -57,7 +59,8 @@ async function make(
     },
     slot: SLOT,
     url: async () => source.url,
-    openFollower: async () => {
+    openFollower: async (onProgress) => {
+      progressed = () => onProgress({ indexed: START, settled: START });
       followers[opened] ??= new FakeFollower(followers[opened - 1]?.received ?? START);
       return (followers[opened++] as FakeFollower).follower;
     },
@@ -302,6 +305,38 @@ describe('a receiver of production', () => {
     expect(followers.map(({ closed }) => closed)).toEqual([true, false]);
     expect(logged[0]).toContain(what === 'writing' ? 'no room' : 'a record that nobody knows');
     expect(logged[1]).toContain('followed again');
+  });
+
+  it('shows and tells that indexing fails, and tries again for ever', async () => {
+    const follower = await start({ START_REPLICATION: new FakeWalsender().answer() });
+    await state().toBe('streaming');
+    const failure = baseError('internal', 'a record that nobody knows');
+    // Nothing is written meanwhile.
+    for (let n = 1; n <= 8; n += 1) {
+      followers[n] = new FakeFollower(START);
+      Object.assign(followers[n] as FakeFollower, { failed: failure });
+    }
+    follower.failed = failure;
+    progressed();
+    await state().toBe('waiting');
+    expect(receiver.view().reason).toEqual({ code: 'internal', message: 'a record that nobody knows' });
+    await expect.poll(() => followers.filter(({ closed }) => closed).length).toBeGreaterThan(5);
+    expect(receiver.view().reason?.message).toBe('a record that nobody knows');
+    expect(logged).toEqual([expect.stringContaining('cannot be followed at present')]);
+    await state().toBe('streaming');
+    expect(receiver.view()).toMatchObject({ reason: undefined });
+    expect(logged).toEqual([expect.anything(), expect.stringContaining('followed again')]);
+  });
+
+  it('tells that indexing fails when it does not follow any more', async () => {
+    const follower = await make({});
+    receiver.startGivenUp({ code: 'replication_slot_lost', message: 'gone' }, 'dropped');
+    await expect.poll(() => receiver.view().receivedLsn).toBe(START);
+    follower.failed = baseError('internal', 'a record that nobody knows');
+    progressed();
+    expect(logged.filter((line) => line.includes('indexing the WAL log has failed'))).toEqual([
+      expect.stringContaining('a record that nobody knows'),
+    ]);
   });
 
   it('holds the source back while the disk is slow', async () => {

@@ -288,10 +288,15 @@ export class ProductionReceiver {
     await follower?.close().catch((error: unknown) => this.#logFailure('closing the WAL log', error));
   }
 
+  /** The end of an attempt tells of a failure, and the next opens the log anew; without one it is told here. */
   #progressed(): void {
     const failure = this.#follower?.failure();
-    if (failure !== undefined) {
-      this.#attemptAbort.abort(failure);
+    if (failure === undefined) {
+      return;
+    }
+    this.#attemptAbort.abort(failure);
+    if (this.#state === 'waiting' || this.#state === 'source_changed' || this.#state === 'needs_reimport') {
+      this.#logFailure('indexing the WAL log has failed', failure);
     }
   }
 
