@@ -18,6 +18,7 @@ import { branchPointView } from './branch-point-view.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';
+import { computeMetrics, Metrics, receiverMetrics, storeMetrics } from './metrics/index.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
 import { receiverStatus, receiverView } from './receiver-view.js';
@@ -42,6 +43,8 @@ export interface ControlPlaneOptions {
 
 /** Tenants, branches and computes as the management API shows them. */
 export class ControlPlane {
+  /** Of all that the control plane knows; others add theirs. */
+  readonly metrics = new Metrics();
   readonly #pageServer: PageServer;
   readonly #facts: DaemonFacts;
   readonly #computes: ComputeBook;
@@ -55,6 +58,9 @@ export class ControlPlane {
     this.#driver = options.driver;
     this.#computes = new ComputeBook(options.driver, options.onComputeCrash);
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
+    this.metrics.add(receiverMetrics(this.#pageServer));
+    this.metrics.add(storeMetrics(this.#pageServer));
+    this.metrics.add(computeMetrics(this.#computes, this.#pageServer));
   }
 
   get #catalog() {
@@ -213,6 +219,7 @@ export class ControlPlane {
       computes_running: this.#computes.list().filter(({ state }) => state === 'running').length,
       stored_bytes: [...stats.values()].reduce((sum, { usedBytes }) => sum + usedBytes, 0),
       receivers: this.#receivers(),
+      unavailable: this.#unavailable(),
       page_service: this.#facts.pageService(),
     };
   }
@@ -224,9 +231,16 @@ export class ControlPlane {
   }
 
   #receivers(): Status['receivers'] {
-    return this.#catalog.tenants().flatMap(({ id, name }) => {
+    return this.#catalog.tenants().flatMap(({ id, name, needsReimport }) => {
       const seen = this.#pageServer.receiverOf(id);
-      return seen === undefined ? [] : [receiverStatus(name, seen)];
+      return seen === undefined ? [] : [receiverStatus(name, seen, needsReimport?.slot)];
+    });
+  }
+
+  #unavailable(): Status['unavailable'] {
+    return this.#catalog.tenants().flatMap(({ id, name }) => {
+      const error = this.#pageServer.unavailable(id);
+      return error === undefined ? [] : [{ tenant: name, code: error.code, message: error.message }];
     });
   }
 
@@ -279,10 +293,11 @@ export class ControlPlane {
     const root = this.#catalog.rootTimeline(record);
     const receiver = this.#pageServer.receiverOf(record.id);
     const { needsReimport } = record;
+    const unavailable = record.state === 'active' ? this.#pageServer.unavailable(record.id) : undefined;
     return {
       id: record.id,
       name: record.name,
-      state: record.state,
+      state: unavailable === undefined ? record.state : 'unavailable',
       created_at: record.createdAt,
       source_url: record.source.url,
       system_identifier: record.source.systemIdentifier,
@@ -305,8 +320,12 @@ export class ControlPlane {
               since: needsReimport.since,
               code: needsReimport.code,
               message: needsReimport.message,
+              slot: needsReimport.slot,
             },
           }),
+      ...(unavailable === undefined
+        ? {}
+        : { unavailable: { code: unavailable.code, message: unavailable.message } }),
       ...(stats === undefined ? {} : { stored_bytes: stats.usedBytes }),
     };
   }

@@ -53,6 +53,7 @@ async function problemOf(response: Response) {
 describe('without the token', () => {
   test.each([
     ['GET', '/v1/status'],
+    ['GET', '/metrics'],
     ['POST', '/v1/tenants'],
     ['DELETE', '/v1/branches/shop'],
     ['GET', '/nowhere'],

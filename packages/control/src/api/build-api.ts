@@ -54,6 +54,11 @@ export function buildApi(control: ControlPlane, options: ApiOptions): FastifyIns
   addTenantRoutes(app, control);
   addBranchRoutes(app, control);
   app.get('/v1/status', () => control.status());
+  app.get('/metrics', async (request, reply) => {
+    const { method, url } = request;
+    const text = await control.metrics.text((error) => onFailure(error, { method, url }));
+    return reply.type(control.metrics.contentType).send(text);
+  });
   return app;
 }
 

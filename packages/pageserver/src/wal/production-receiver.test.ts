@@ -106,7 +106,11 @@ describe('a receiver of production', () => {
     expect(receiver.view()).toMatchObject({
       state: 'streaming',
       reason: undefined,
+      arrivedLsn: end,
       receivedLsn: end,
+      indexedLsn: end,
+      streamsBegun: 1,
+      attemptsEnded: 0,
       sourceLsn: START + 200n,
       lagBytes: 193,
       slotName: SLOT.name,
@@ -137,6 +141,7 @@ describe('a receiver of production', () => {
       [0, 1, 2, 3, 4, 5, 6].map((bytes) => `0/${(Number(START) + bytes).toString(16).toUpperCase()}`),
     );
     expect(openMax).toBe(1);
+    expect(receiver.view()).toMatchObject({ streamsBegun: 7, attemptsEnded: 6 });
     expect(followers).toHaveLength(1);
   });
 
@@ -322,16 +327,17 @@ describe('a receiver of production', () => {
     expect(receiver.view().reason).toEqual({ code: 'internal', message: 'a record that nobody knows' });
     await expect.poll(() => followers.filter(({ closed }) => closed).length).toBeGreaterThan(5);
     expect(receiver.view().reason?.message).toBe('a record that nobody knows');
+    expect(receiver.view().streamsBegun).toBe(1);
     expect(logged).toEqual([expect.stringContaining('cannot be followed at present')]);
     await state().toBe('streaming');
-    expect(receiver.view()).toMatchObject({ reason: undefined });
+    expect(receiver.view()).toMatchObject({ reason: undefined, streamsBegun: 2 });
     expect(logged).toEqual([expect.anything(), expect.stringContaining('followed again')]);
   });
 
   it('tells that indexing fails when it does not follow any more', async () => {
     const follower = await make({});
     receiver.startGivenUp({ code: 'replication_slot_lost', message: 'gone' }, 'dropped');
-    await expect.poll(() => receiver.view().receivedLsn).toBe(START);
+    await expect.poll(() => receiver.view().indexedLsn).toBe(START);
     follower.failed = baseError('internal', 'a record that nobody knows');
     progressed();
     expect(logged.filter((line) => line.includes('indexing the WAL log has failed'))).toEqual([
