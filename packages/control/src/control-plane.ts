@@ -15,6 +15,7 @@ import { type BranchRecord, catalogError, type PageServer, type TenantRecord } f
 import { type BranchName, formatLsn, parseBranchName, parseTenantName, type TenantId } from '@offshoot/types';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
+import { BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';
@@ -48,6 +49,7 @@ export class ControlPlane {
   readonly #pageServer: PageServer;
   readonly #facts: DaemonFacts;
   readonly #computes: ComputeBook;
+  readonly #branches: BranchViews;
   readonly #operations: OperationBook;
   readonly #driver: ComputeDriver;
   #closing: Promise<void> | undefined;
@@ -57,6 +59,10 @@ export class ControlPlane {
     this.#facts = options.facts;
     this.#driver = options.driver;
     this.#computes = new ComputeBook(options.driver, options.onComputeCrash);
+    this.#branches = new BranchViews(
+      () => this.#catalog,
+      (branch) => this.#computes.state(branch),
+    );
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
     this.metrics.add(receiverMetrics(this.#pageServer));
     this.metrics.add(storeMetrics(this.#pageServer));
@@ -148,22 +154,22 @@ export class ControlPlane {
     const settled = performance.now();
     const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, request.durability);
     const timings = { settle: settled - began, catalog: performance.now() - settled };
-    return { branch: this.#branchView(branch), at: branchPointView(asked, point), timings_ms: timings };
+    return { branch: this.#branches.one(branch), at: branchPointView(asked, point), timings_ms: timings };
   }
 
   /** For computes that start from then on. */
   async updateBranch(name: string, { durability }: UpdateBranchRequest): Promise<Branch> {
     this.#expectOpen();
     const { id } = this.#catalog.branchNamed(parseBranchName(name));
-    return this.#branchView(await this.#catalog.setDurability(id, durability));
+    return this.#branches.one(await this.#catalog.setDurability(id, durability));
   }
 
   branches(): Branch[] {
-    return this.#catalog.branches().map((record) => this.#branchView(record));
+    return this.#branches.all();
   }
 
   branch(name: string): Branch {
-    return this.#branchView(this.#catalog.branchNamed(parseBranchName(name)));
+    return this.#branches.one(this.#catalog.branchNamed(parseBranchName(name)));
   }
 
   /** The catalog decides first: a branch that others start from keeps its compute, one that is gone ends with it. */
@@ -171,7 +177,7 @@ export class ControlPlane {
     this.#expectOpen();
     const branch = this.#catalog.branchNamed(parseBranchName(name));
     this.#catalog.refuseUndeletable(branch);
-    const view = this.#branchView(branch);
+    const view = this.#branches.one(branch);
     await this.#computes.retire(branch, async () => {
       this.#expectStillThere(branch);
       await this.#pageServer.deleteBranch(branch.name);
@@ -327,22 +333,6 @@ export class ControlPlane {
         ? {}
         : { unavailable: { code: unavailable.code, message: unavailable.message } }),
       ...(stats === undefined ? {} : { stored_bytes: stats.usedBytes }),
-    };
-  }
-
-  #branchView(record: BranchRecord): Branch {
-    const timeline = this.#catalog.timeline(record.timeline);
-    const parent = record.parent === undefined ? undefined : this.#catalog.findBranch(record.parent);
-    return {
-      id: record.id,
-      name: record.name,
-      tenant: this.#catalog.tenant(record.tenant).name,
-      timeline: record.timeline,
-      base_lsn: formatLsn(timeline.parent?.ancestorLsn ?? timeline.readableFrom),
-      created_at: record.createdAt,
-      durability: record.durability ?? 'sync',
-      compute: this.#computes.state(record.id),
-      ...(parent === undefined ? {} : { parent: parent.name }),
     };
   }
 }
