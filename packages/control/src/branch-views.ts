@@ -4,8 +4,9 @@ import { formatLsn, type TimelineId } from '@offshoot/types';
 
 /** Branches as the management API shows them. */
 export class BranchViews {
-  /** Where timelines start, which never changes, of all that were in the last list. */
-  #baseLsns: ReadonlyMap<TimelineId, string> = new Map();
+  /** As of `#version` of the catalog, but for the states of computes. */
+  #listed: readonly Branch[] = [];
+  #version: number | undefined;
 
   constructor(
     private readonly catalog: () => Catalog,
@@ -17,8 +18,17 @@ export class BranchViews {
     return this.#view(record, this.catalog().tenant(record.tenant).name, parent?.name);
   }
 
-  /** Decodes each record once: there may be ten thousand. */
+  /** There may be ten thousand: they are decoded once for each change of the catalog. */
   all(): Branch[] {
+    const version = this.catalog().version();
+    if (version !== this.#version) {
+      this.#listed = this.#list();
+      this.#version = version;
+    }
+    return this.#listed.map((view) => ({ ...view, compute: this.computeState(view.id as BranchId) }));
+  }
+
+  #list(): readonly Branch[] {
     const records = this.catalog().branches();
     const names = new Map(records.map(({ id, name }) => [id, name]));
     const tenants = new Map(
@@ -26,21 +36,22 @@ export class BranchViews {
         .tenants()
         .map(({ id, name }) => [id, name]),
     );
-    const views = records.map((record) => {
+    const known = new Map(this.#listed.map(({ timeline, base_lsn }) => [timeline, base_lsn]));
+    return records.map((record) => {
       const tenant = tenants.get(record.tenant) ?? this.catalog().tenant(record.tenant).name;
-      return this.#view(record, tenant, record.parent && names.get(record.parent));
+      // Where a timeline starts never changes.
+      const baseLsn = known.get(record.timeline);
+      return this.#view(record, tenant, record.parent && names.get(record.parent), baseLsn);
     });
-    this.#baseLsns = new Map(records.map(({ timeline }, n) => [timeline, (views[n] as Branch).base_lsn]));
-    return views;
   }
 
-  #view(record: BranchRecord, tenant: string, parent: string | undefined): Branch {
+  #view(record: BranchRecord, tenant: string, parent: string | undefined, baseLsn?: string): Branch {
     return {
       id: record.id,
       name: record.name,
       tenant,
       timeline: record.timeline,
-      base_lsn: this.#baseLsns.get(record.timeline) ?? this.#readBaseLsn(record.timeline),
+      base_lsn: baseLsn ?? this.#readBaseLsn(record.timeline),
       created_at: record.createdAt,
       durability: record.durability ?? 'sync',
       compute: this.computeState(record.id),
