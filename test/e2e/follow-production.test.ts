@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Receiver, Tenant } from '@offshoot/client';
@@ -427,4 +427,26 @@ test('a promotion is another history: nothing of it is taken, and it can be impo
   for (const digest of digests) {
     expect(await query(url, digest)).toEqual(await query(production.url(), digest));
   }
+});
+
+test('a tenant whose store cannot be opened is shown as unavailable, with the reason, until it can', async () => {
+  const { id } = await daemon.client().tenant('promoted');
+  const [directory, aside] = [join(dataDirectory, 'tenants', id), join(scratch.path, 'aside')];
+  await daemon.end('SIGTERM');
+  renameSync(directory, aside);
+  writeFileSync(directory, 'not a directory');
+  daemon = await startDaemon();
+  expect((await ctl(dataDirectory, 'tenant', 'list')).stdout).toMatch(/^promoted +unavailable /m);
+  expect((await ctl(dataDirectory, 'tenant', 'list')).stdout).toMatch(/^again +active /m);
+  const shown = (await ctl(dataDirectory, 'tenant', 'show', 'promoted')).stdout;
+  expect(shown).toMatch(/^state +unavailable: .+ \(storage_io\)$/m);
+  expect((await ctl(dataDirectory, 'status')).stdout).toMatch(/^unavailable +promoted: ./m);
+  expect((await metrics()).get('offshoot_tenant_available{tenant="promoted"}')).toBe(0);
+  expect((await metrics()).get('offshoot_tenant_available{tenant="again"}')).toBe(1);
+  await daemon.end('SIGTERM');
+  rmSync(directory);
+  renameSync(aside, directory);
+  daemon = await startDaemon();
+  expect((await daemon.client().tenant('promoted')).state).toBe('active');
+  await daemon.client().startCompute('of-promoted');
 });
