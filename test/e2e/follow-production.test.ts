@@ -200,7 +200,8 @@ test('metrics tell how production is followed', async () => {
   expect(lag).toBe(0);
   expect(of('receiver_lag_bytes')).toBeLessThan(1024 * 1024);
   expect(of('receiver_lag_seconds')).toBeLessThan(30);
-  expect(of('slot_retained_bytes')).toBeGreaterThan(0);
+  // Nothing, when the last word to production was of its last byte.
+  expect(of('slot_retained_bytes')).toBeGreaterThanOrEqual(0);
   expect(of('slot_retained_bytes_max')).toBe(settings.follow.slotRetainedBytesMax);
   expect(of('tenant_needs_reimport')).toBe(0);
   expect(of('slot_dropped')).toBe(0);
