@@ -16,7 +16,7 @@ const families = {
   offshoot_compute_crashes_total: { kind: 'counter', help: 'Computes that ended without being asked to' },
   offshoot_compute_wal_receivers: {
     kind: 'gauge',
-    help: 'Receivers of computes’ WAL by state',
+    help: "Receivers of computes' WAL by state",
     labels: ['state'],
   },
   offshoot_compute_wal_reconnects_total: {

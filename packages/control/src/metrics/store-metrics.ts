@@ -4,8 +4,8 @@ import type { Family, MetricGroup, Sample } from './metrics.js';
 const STATES: readonly TenantRecord['state'][] = ['importing', 'active', 'deleting', 'failed'];
 
 const families = {
-  offshoot_store_used_bytes: { kind: 'gauge', help: 'Bytes of a tenant’s store in use', labels: ['tenant'] },
-  offshoot_store_map_bytes: { kind: 'gauge', help: 'Bytes of the store’s map', labels: ['tenant'] },
+  offshoot_store_used_bytes: { kind: 'gauge', help: "Bytes of a tenant's store in use", labels: ['tenant'] },
+  offshoot_store_map_bytes: { kind: 'gauge', help: "Bytes of the store's map", labels: ['tenant'] },
   offshoot_store_page_versions: {
     kind: 'gauge',
     help: 'Page versions stored one by one',
