@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Receiver, Tenant } from '@offshoot/client';
@@ -105,6 +105,20 @@ async function receiver(): Promise<Receiver> {
   return seen;
 }
 
+/** Every metric's value now, under its name with its labels. */
+async function metrics(): Promise<Map<string, number>> {
+  const headers = { authorization: `Bearer ${daemon.token}` };
+  const response = await fetch(`${daemon.facts.api_url}/metrics`, { headers });
+  expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+  const lines = (await response.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const end = line.lastIndexOf(' ');
+      return [line.slice(0, end), Number(line.slice(end + 1))];
+    }),
+  );
+}
+
 /** Everything that production has by now can be read here. */
 async function caughtUp(timeoutMs = 60_000): Promise<void> {
   const flushed = parseLsn(String(await value(production.url(), 'select pg_current_wal_flush_lsn()')));
@@ -167,6 +181,59 @@ test('a branch shows what production wrote after the import, and earlier branche
   expect(shown).toMatch(/following +streaming from the source, .* behind/);
   expect(shown).toMatch(/slot +offshoot_[0-9a-f]{16} keeps .* \(reserved\)/);
   expect((await ctl(dataDirectory, 'status')).stdout).toMatch(/following +prod: streaming/);
+});
+
+test('metrics tell how production is followed', async () => {
+  await work();
+  await caughtUp();
+  const { received_lsn: received, lag_bytes: lag } = await receiver();
+  const seen = await metrics();
+  const of = (name: string) => seen.get(`offshoot_${name}{tenant="prod"}`);
+  expect(seen.get('offshoot_receiver_state{tenant="prod",state="streaming"}')).toBe(1);
+  expect(seen.get('offshoot_receiver_state{tenant="prod",state="waiting"}')).toBe(0);
+  // Production may write a little by itself in between.
+  const flushed = Number(parseLsn(String(received)));
+  expect(of('receiver_flushed_lsn_bytes')).toBeGreaterThanOrEqual(flushed);
+  expect(of('receiver_received_lsn_bytes')).toBeGreaterThanOrEqual(flushed);
+  expect(of('receiver_source_lsn_bytes')).toBeGreaterThanOrEqual(flushed);
+  expect(Number(of('receiver_indexed_lsn_bytes'))).toBeGreaterThan(flushed - 1024 * 1024);
+  expect(lag).toBe(0);
+  expect(of('receiver_lag_bytes')).toBeLessThan(1024 * 1024);
+  expect(of('receiver_lag_seconds')).toBeLessThan(30);
+  // Nothing, when the last word to production was of its last byte.
+  expect(of('slot_retained_bytes')).toBeGreaterThanOrEqual(0);
+  expect(of('slot_retained_bytes_max')).toBe(settings.follow.slotRetainedBytesMax);
+  expect(of('tenant_needs_reimport')).toBe(0);
+  expect(of('slot_dropped')).toBe(0);
+  expect(of('tenant_available')).toBe(1);
+  expect(of('store_used_bytes')).toBeGreaterThan(1024 * 1024);
+
+  const client = daemon.client();
+  await client.createBranch({ name: 'watched', from: 'prod' });
+  await client.startCompute('watched');
+  const before = await metrics();
+  expect(before.get('offshoot_computes{state="running"}')).toBe(1);
+  expect(before.get('offshoot_compute_wal_receivers{state="streaming"}')).toBe(1);
+  const { url } = await client.connectionString('watched');
+  await query(url, 'select count(*) from entry');
+  const pages = 'offshoot_page_service_requests_total{request="get_page"}';
+  expect(Number((await metrics()).get(pages))).toBeGreaterThan(Number(before.get(pages)));
+  await client.deleteBranch('watched');
+  const after = await metrics();
+  expect(after.get('offshoot_compute_wal_receivers{state="streaming"}')).toBe(0);
+  expect([...after.keys()].join()).not.toContain('watched');
+
+  const reconnects = Number(of('receiver_reconnects_total'));
+  network.cut();
+  await waitUntil(
+    'the metric says that it waits',
+    async () => (await metrics()).get('offshoot_receiver_state{tenant="prod",state="waiting"}') === 1,
+  );
+  network.mend();
+  await caughtUp();
+  const mended = await metrics();
+  expect(mended.get('offshoot_receiver_reconnects_total{tenant="prod"}')).toBe(reconnects + 1);
+  expect(mended.get('offshoot_receiver_attempts_ended_total{tenant="prod"}')).toBeGreaterThan(0);
 });
 
 test('prepared transactions, truncates and databases come along', async () => {
@@ -264,6 +331,26 @@ test('a deleted tenant leaves no slot, or says how to drop it', async () => {
   expect(await slots()).toBe(before);
 });
 
+/** In metrics, `status`, `tenant show` and the API. */
+async function saysThatSlotIsDropped(): Promise<void> {
+  const gauge = async (name: string) => (await metrics()).get(name);
+  await waitUntil(
+    'the metric says that the slot is dropped',
+    async () => (await gauge('offshoot_slot_dropped{tenant="prod"}')) === 1,
+  );
+  expect(await gauge('offshoot_tenant_needs_reimport{tenant="prod"}')).toBe(1);
+  expect(await gauge('offshoot_receiver_state{tenant="prod",state="needs_reimport"}')).toBe(1);
+  expect(await gauge('offshoot_receiver_state{tenant="prod",state="streaming"}')).toBe(0);
+  expect((await tenant()).needs_reimport).toMatchObject({ slot: 'dropped' });
+  const shown = (await ctl(dataDirectory, 'tenant', 'show', 'prod')).stdout;
+  expect(shown).toMatch(/following +needs re-import/);
+  expect(shown).toMatch(/the source kept \d+ bytes/);
+  expect(shown).toMatch(/slot +offshoot_[0-9a-f]{16} is dropped/);
+  expect((await ctl(dataDirectory, 'status')).stdout).toMatch(
+    /prod: needs re-import.*, the slot is dropped: the source kept \d+ bytes/,
+  );
+}
+
 test('gives its slot up past the cap; what is there stays, over restarts too', async () => {
   await caughtUp();
   await daemon.end('SIGTERM');
@@ -284,6 +371,7 @@ test('gives its slot up past the cap; what is there stays, over restarts too', a
     /prod: needs re-import.*: the source kept \d+ bytes/,
   );
   expect(daemon.log).toContain('a tenant needs to be imported again');
+  await saysThatSlotIsDropped();
 
   const rows = async () => {
     const name = `kept-${Date.now()}`;
@@ -301,6 +389,7 @@ test('gives its slot up past the cap; what is there stays, over restarts too', a
     needs_reimport: { code: 'replication_slot_lost' },
     receiver: { state: 'needs_reimport' },
   });
+  await saysThatSlotIsDropped();
   expect(await rows()).toBe(there);
 });
 
@@ -339,4 +428,26 @@ test('a promotion is another history: nothing of it is taken, and it can be impo
   for (const digest of digests) {
     expect(await query(url, digest)).toEqual(await query(production.url(), digest));
   }
+});
+
+test('a tenant whose store cannot be opened is shown as unavailable, with the reason, until it can', async () => {
+  const { id } = await daemon.client().tenant('promoted');
+  const [directory, aside] = [join(dataDirectory, 'tenants', id), join(scratch.path, 'aside')];
+  await daemon.end('SIGTERM');
+  renameSync(directory, aside);
+  writeFileSync(directory, 'not a directory');
+  daemon = await startDaemon();
+  expect((await ctl(dataDirectory, 'tenant', 'list')).stdout).toMatch(/^promoted +unavailable /m);
+  expect((await ctl(dataDirectory, 'tenant', 'list')).stdout).toMatch(/^again +active /m);
+  const shown = (await ctl(dataDirectory, 'tenant', 'show', 'promoted')).stdout;
+  expect(shown).toMatch(/^state +unavailable: .+ \(storage_io\)$/m);
+  expect((await ctl(dataDirectory, 'status')).stdout).toMatch(/^unavailable +promoted: ./m);
+  expect((await metrics()).get('offshoot_tenant_available{tenant="promoted"}')).toBe(0);
+  expect((await metrics()).get('offshoot_tenant_available{tenant="again"}')).toBe(1);
+  await daemon.end('SIGTERM');
+  rmSync(directory);
+  renameSync(aside, directory);
+  daemon = await startDaemon();
+  expect((await daemon.client().tenant('promoted')).state).toBe('active');
+  await daemon.client().startCompute('of-promoted');
 });

@@ -46,6 +46,9 @@ export const receiver = z.object({
 });
 export type Receiver = z.infer<typeof receiver>;
 
+/** What has become of the slot of a tenant that needs to be imported again. */
+export const slotLeft = z.enum(['to_be_dropped', 'dropped']);
+
 /** What has to be removed from a source by hand. */
 export const leftOnSource = z.object({ slot: z.string(), sql: z.string(), reason: z.string() });
 export type LeftOnSource = z.infer<typeof leftOnSource>;
@@ -54,7 +57,8 @@ export type LeftOnSource = z.infer<typeof leftOnSource>;
 export const tenant = z.object({
   id,
   name,
-  state: z.enum(['importing', 'active', 'deleting', 'failed']),
+  /** `unavailable`: its store could not be opened when the page server started; see `unavailable`. */
+  state: z.enum(['importing', 'active', 'unavailable', 'deleting', 'failed']),
   created_at: time,
   /** The connection string that it was imported from, without its password. */
   source_url: z.string(),
@@ -76,7 +80,17 @@ export const tenant = z.object({
   /** Absent while importing, and for tenants of versions that did not follow their source. */
   receiver: receiver.optional(),
   /** Set when the source cannot be followed any further and has to be imported again. */
-  needs_reimport: z.object({ since: time, code: z.string(), message: z.string() }).optional(),
+  needs_reimport: z
+    .object({
+      since: time,
+      code: z.string(),
+      message: z.string(),
+      /** Whether the source may still have the slot. It is tried until it is gone. */
+      slot: slotLeft,
+    })
+    .optional(),
+  /** Why it is unavailable: an error's code and message. */
+  unavailable: z.object({ code: z.string(), message: z.string() }).optional(),
   /** In the answer to a deletion: the replication slot that could not be dropped. */
   left_on_source: leftOnSource.optional(),
 });
@@ -188,8 +202,12 @@ export const status = z.object({
       lag_bytes: bytes.optional(),
       lag_seconds: z.number().nonnegative().optional(),
       reason: z.string().optional(),
+      /** Of a tenant that needs to be imported again. */
+      slot: slotLeft.optional(),
     }),
   ),
+  /** Tenants whose store could not be opened. */
+  unavailable: z.array(z.object({ tenant: name, code: z.string(), message: z.string() })),
   page_service: z.object({
     addresses: z.array(z.string()),
     connections: z.number().int(),

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parentOf } from './process-table.js';
 
 /** What Postgres writes into `postmaster.pid`, line by line (miscadmin.h). */
 export interface PostmasterPid {
@@ -28,11 +29,25 @@ export function parsePostmasterPid(text: string): PostmasterPid | undefined {
     : { pid, status, sharedMemory: { key: Number(memory[1]), id: Number(memory[2]) } };
 }
 
-/** Undefined when there is none, or none that makes sense. */
+/** Undefined when there is none, or none that makes sense. It may be of a Postgres that was killed long ago. */
 export async function readPostmasterPid(dataDirectory: string): Promise<PostmasterPid | undefined> {
   try {
     return parsePostmasterPid(await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8'));
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The same of a Postgres that is `process`, or that the shell `process` started. A file that another left, whose process
+ * id may be anybody's by now, is as good as none.
+ */
+export async function readOwnPostmasterPid(
+  dataDirectory: string,
+  process: { readonly pid: number },
+): Promise<PostmasterPid | undefined> {
+  const found = await readPostmasterPid(dataDirectory);
+  const isOwn =
+    found !== undefined && (found.pid === process.pid || (await parentOf(found.pid)) === process.pid);
+  return isOwn ? found : undefined;
 }

@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -22,6 +22,13 @@ async function isPostgresUnder(pid: number, directory: string): Promise<boolean>
   }
   const program = await linkTarget(`/proc/${pid}/exe`);
   return program !== undefined && basename(program) === 'postgres';
+}
+
+/** Undefined when there is no such process. */
+export async function parentOf(pid: number): Promise<number | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const [, parent] = /^PPid:\s+(\d+)$/m.exec(status) ?? [];
+  return parent === undefined ? undefined : Number(parent);
 }
 
 /** Linux marks the name of what was removed. */

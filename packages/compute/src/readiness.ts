@@ -5,7 +5,7 @@ import { computeError } from './compute-errors.js';
 import { logTail } from './log-file.js';
 import { type SocketAddress, withOwnSession } from './own-session.js';
 import { formatExit, type PostgresProcess } from './postgres-process.js';
-import { readPostmasterPid } from './postmaster-pid.js';
+import { readOwnPostmasterPid } from './postmaster-pid.js';
 
 export interface ReadinessOptions extends SocketAddress {
   readonly process: PostgresProcess;
@@ -62,15 +62,18 @@ export async function awaitReady(options: ReadinessOptions): Promise<Readiness> 
 }
 
 async function awaitAnswer(options: ReadinessOptions, signal: AbortSignal): Promise<Readiness> {
-  await awaitReadyStatus(options.dataDirectory, signal);
+  await awaitReadyStatus(options, signal);
   const readyAtMs = performance.now();
   options.further?.begin();
   return { readyAtMs, ...(await askFirstQuery(options, signal)) };
 }
 
-async function awaitReadyStatus(dataDirectory: string, signal: AbortSignal): Promise<void> {
+async function awaitReadyStatus(
+  { dataDirectory, process }: ReadinessOptions,
+  signal: AbortSignal,
+): Promise<void> {
   for (let look = 0; ; look += 1) {
-    const status = (await readPostmasterPid(dataDirectory))?.status;
+    const status = (await readOwnPostmasterPid(dataDirectory, process))?.status;
     if (status === 'ready' || status === 'standby') {
       return;
     }

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstat } from 'node:fs/promises';
+import { lstat, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { queryOnce, type RealPostgres, realPostgres } from './fixture/real-postgres.js';
+import { spawnAs } from './os-user.js';
+import { readPostmasterPid } from './postmaster-pid.js';
 import { postgresProcessesUnder } from './process-table.js';
 
 describe('a scratch Postgres', () => {
@@ -52,6 +54,46 @@ describe('a scratch Postgres', () => {
     const replication = { ...scratch.connection(), replication: 'true' };
     expect(await queryOnce(replication, 'IDENTIFY_SYSTEM')).toHaveLength(1);
     await scratch.stop();
+  });
+
+  test('starts after a kill of its Postgres, whatever process has its id by now', async () => {
+    const scratch = await real.create();
+    await scratch.start();
+    await queryOnce(scratch.connection(), 'CREATE TABLE kept AS SELECT 1 AS one');
+    const file = join(scratch.dataDirectory, 'postmaster.pid');
+    const { pid } = (await readPostmasterPid(scratch.dataDirectory)) ?? {};
+    process.kill(Number(pid), 'SIGKILL');
+    for (let look = 0; look < 250 && (await postgresProcessesUnder(scratch.dataDirectory)).length > 0; ) {
+      await sleep(20);
+      look += 1;
+    }
+    const stranger = spawn('sleep', ['600'], { ...spawnAs(scratch.osUser), cwd: '/' });
+    try {
+      await once(stranger, 'spawn');
+      const left = await readFile(file, 'utf8');
+      expect(left).toMatch(/ready/);
+      await writeFile(file, left.replace(String(pid), String(stranger.pid)));
+      await scratch.start();
+      expect(await queryOnce(scratch.connection(), 'SELECT one FROM kept')).toEqual([{ one: 1 }]);
+      await scratch.stop('immediate');
+      expect(stranger).toMatchObject({ exitCode: null, signalCode: null });
+    } finally {
+      stranger.kill('SIGKILL');
+    }
+  });
+
+  test('a start that fails signals no stranger', async () => {
+    const scratch = await real.create({ parameters: { shared_buffers: 'nonsense' } });
+    const stranger = spawn('sleep', ['600'], { cwd: '/' });
+    try {
+      await once(stranger, 'spawn');
+      const text = [stranger.pid, scratch.dataDirectory, 1, 5432, '', '', '1 1', 'ready', ''].join('\n');
+      await writeFile(join(scratch.dataDirectory, 'postmaster.pid'), text);
+      await expect(scratch.start()).rejects.toThrow('invalid value for parameter "shared_buffers"');
+      expect(stranger).toMatchObject({ exitCode: null, signalCode: null });
+    } finally {
+      stranger.kill('SIGKILL');
+    }
   });
 
   test('says why it does not start', async () => {

@@ -12,7 +12,7 @@ import { endProcesses } from './end-processes.js';
 import { type OsUser, resolveOsUser, spawnAs } from './os-user.js';
 import type { PostgresInstallation } from './postgres-installation.js';
 import { PostgresProcess } from './postgres-process.js';
-import { readPostmasterPid } from './postmaster-pid.js';
+import { readOwnPostmasterPid } from './postmaster-pid.js';
 import { sendSignal } from './process-table.js';
 import { assertEnterable } from './reachability.js';
 import { awaitReady } from './readiness.js';
@@ -133,6 +133,7 @@ export class ScratchPostgres {
     if (this.#process !== undefined && this.#process.exit === undefined) {
       return;
     }
+    await this.#clearKilled();
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.#startOnce();
@@ -150,7 +151,7 @@ export class ScratchPostgres {
   async stop(mode: StopMode = 'fast'): Promise<void> {
     const guard = this.#process;
     if (guard !== undefined && guard.exit === undefined) {
-      const postmaster = await readPostmasterPid(this.dataDirectory);
+      const postmaster = await readOwnPostmasterPid(this.dataDirectory, guard);
       if (postmaster === undefined) {
         guard.closeInput();
       } else {
@@ -197,6 +198,15 @@ export class ScratchPostgres {
       file,
       formatParameters({ timezone: 'UTC', log_timezone: 'UTC', ...this.options.parameters }),
     );
+  }
+
+  /**
+   * What a Postgres that was killed left. Postgres does not start beside a process of it, nor when the id in its file is
+   * another process' by now.
+   */
+  async #clearKilled(): Promise<void> {
+    await endProcesses(this.dataDirectory, this.osUser);
+    await rm(join(this.dataDirectory, 'postmaster.pid'), { force: true });
   }
 
   async #startOnce(): Promise<void> {

@@ -35,6 +35,7 @@ export class ComputeBook {
   readonly #entries = new Map<BranchId, Entry>();
   readonly #starting = new Map<BranchId, AbortController>();
   readonly #queue = new OneAtATime();
+  readonly #counters = { starts: { succeeded: 0, failed: 0 }, crashes: 0 };
 
   constructor(
     private readonly driver: ComputeDriver,
@@ -55,7 +56,16 @@ export class ComputeBook {
       this.#starting.set(branch.id, abort);
       try {
         const spec = await specOf();
-        return this.#keep(branch, await this.driver.start(spec, abort.signal), spec.durability ?? 'sync');
+        const compute = this.#keep(
+          branch,
+          await this.driver.start(spec, abort.signal),
+          spec.durability ?? 'sync',
+        );
+        this.#counters.starts.succeeded += 1;
+        return compute;
+      } catch (thrown) {
+        this.#counters.starts.failed += 1;
+        throw thrown;
       } finally {
         this.#starting.delete(branch.id);
       }
@@ -84,6 +94,20 @@ export class ComputeBook {
       this.#entries.delete(branch.id);
       return result;
     });
+  }
+
+  /** What happened since the start of the daemon. */
+  get counters(): { readonly starts: { succeeded: number; failed: number }; readonly crashes: number } {
+    return this.#counters;
+  }
+
+  /** How many branches have a compute in each state; one that never had any is in none. */
+  countsByState(): Record<Compute['state'], number> {
+    const counts = { starting: 0, running: 0, stopping: 0, stopped: 0, crashed: 0 };
+    for (const branch of new Set([...this.#entries.keys(), ...this.#starting.keys()])) {
+      counts[this.state(branch)] += 1;
+    }
+    return counts;
   }
 
   state(branch: BranchId): Compute['state'] {
@@ -155,7 +179,10 @@ export class ComputeBook {
       ...(end.state === 'crashed' ? { reason: end.reason } : {}),
     };
     entry.running = undefined;
-    if (end.state === 'crashed') this.onCrash(branch, end);
+    if (end.state === 'crashed') {
+      this.#counters.crashes += 1;
+      this.onCrash(branch, end);
+    }
   }
 }
 

@@ -14,6 +14,18 @@ export const controlError = defineErrors({
     httpStatus: 404,
     action: 'check the method and the path',
   },
+  request_too_large: {
+    kind: 'fix',
+    sqlState: '54000',
+    httpStatus: 413,
+    action: 'send a shorter body',
+  },
+  media_type_unsupported: {
+    kind: 'fix',
+    sqlState: '0A000',
+    httpStatus: 415,
+    action: 'send the body as JSON, with "Content-Type: application/json"',
+  },
   operation_not_found: {
     kind: 'fix',
     sqlState: '42704',

@@ -1,3 +1,4 @@
+import { tenant as tenantSchema } from '@offshoot/client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ControlPlane } from './control-plane.js';
 import { ControlFixture, type FakeDriver } from './testing/control-fixture.js';
@@ -256,4 +257,23 @@ describe('durability', () => {
     await control.createBranch({ name: 'b', from: 'a' });
     expect(control.branch('a').compute).toBe('crashed');
   });
+});
+
+test('a tenant whose store cannot be opened says so, with the reason', async () => {
+  await using fixture = await ControlFixture.open(['shop'], ['broken']);
+  const { control } = fixture;
+  const reason = { code: 'storage_io', message: expect.stringMatching(/./) };
+  const tenants = await control.tenants();
+  expect(tenants.map(({ name, state }) => `${name} ${state}`).sort()).toEqual([
+    'broken unavailable',
+    'shop active',
+  ]);
+  expect(tenantSchema.parse(await control.tenant('broken'))).toMatchObject({
+    state: 'unavailable',
+    unavailable: reason,
+  });
+  expect((await control.tenant('shop')).unavailable).toBeUndefined();
+  expect((await control.status()).unavailable).toEqual([{ tenant: 'broken', ...reason }]);
+  expect((await control.deleteTenant('broken')).state).toBe('deleting');
+  expect((await control.status()).unavailable).toEqual([]);
 });

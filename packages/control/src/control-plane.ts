@@ -15,9 +15,11 @@ import { type BranchRecord, catalogError, type PageServer, type TenantRecord } f
 import { type BranchName, formatLsn, parseBranchName, parseTenantName, type TenantId } from '@offshoot/types';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
+import { BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';
+import { computeMetrics, Metrics, receiverMetrics, storeMetrics } from './metrics/index.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
 import { receiverStatus, receiverView } from './receiver-view.js';
@@ -42,9 +44,12 @@ export interface ControlPlaneOptions {
 
 /** Tenants, branches and computes as the management API shows them. */
 export class ControlPlane {
+  /** Of all that the control plane knows; others add theirs. */
+  readonly metrics = new Metrics();
   readonly #pageServer: PageServer;
   readonly #facts: DaemonFacts;
   readonly #computes: ComputeBook;
+  readonly #branches: BranchViews;
   readonly #operations: OperationBook;
   readonly #driver: ComputeDriver;
   #closing: Promise<void> | undefined;
@@ -54,7 +59,14 @@ export class ControlPlane {
     this.#facts = options.facts;
     this.#driver = options.driver;
     this.#computes = new ComputeBook(options.driver, options.onComputeCrash);
+    this.#branches = new BranchViews(
+      () => this.#catalog,
+      (branch) => this.#computes.state(branch),
+    );
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
+    this.metrics.add(receiverMetrics(this.#pageServer));
+    this.metrics.add(storeMetrics(this.#pageServer));
+    this.metrics.add(computeMetrics(this.#computes, this.#pageServer));
   }
 
   get #catalog() {
@@ -142,22 +154,22 @@ export class ControlPlane {
     const settled = performance.now();
     const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, request.durability);
     const timings = { settle: settled - began, catalog: performance.now() - settled };
-    return { branch: this.#branchView(branch), at: branchPointView(asked, point), timings_ms: timings };
+    return { branch: this.#branches.one(branch), at: branchPointView(asked, point), timings_ms: timings };
   }
 
   /** For computes that start from then on. */
   async updateBranch(name: string, { durability }: UpdateBranchRequest): Promise<Branch> {
     this.#expectOpen();
     const { id } = this.#catalog.branchNamed(parseBranchName(name));
-    return this.#branchView(await this.#catalog.setDurability(id, durability));
+    return this.#branches.one(await this.#catalog.setDurability(id, durability));
   }
 
   branches(): Branch[] {
-    return this.#catalog.branches().map((record) => this.#branchView(record));
+    return this.#branches.all();
   }
 
   branch(name: string): Branch {
-    return this.#branchView(this.#catalog.branchNamed(parseBranchName(name)));
+    return this.#branches.one(this.#catalog.branchNamed(parseBranchName(name)));
   }
 
   /** The catalog decides first: a branch that others start from keeps its compute, one that is gone ends with it. */
@@ -165,7 +177,7 @@ export class ControlPlane {
     this.#expectOpen();
     const branch = this.#catalog.branchNamed(parseBranchName(name));
     this.#catalog.refuseUndeletable(branch);
-    const view = this.#branchView(branch);
+    const view = this.#branches.one(branch);
     await this.#computes.retire(branch, async () => {
       this.#expectStillThere(branch);
       await this.#pageServer.deleteBranch(branch.name);
@@ -213,6 +225,7 @@ export class ControlPlane {
       computes_running: this.#computes.list().filter(({ state }) => state === 'running').length,
       stored_bytes: [...stats.values()].reduce((sum, { usedBytes }) => sum + usedBytes, 0),
       receivers: this.#receivers(),
+      unavailable: this.#unavailable(),
       page_service: this.#facts.pageService(),
     };
   }
@@ -224,9 +237,16 @@ export class ControlPlane {
   }
 
   #receivers(): Status['receivers'] {
-    return this.#catalog.tenants().flatMap(({ id, name }) => {
+    return this.#catalog.tenants().flatMap(({ id, name, needsReimport }) => {
       const seen = this.#pageServer.receiverOf(id);
-      return seen === undefined ? [] : [receiverStatus(name, seen)];
+      return seen === undefined ? [] : [receiverStatus(name, seen, needsReimport?.slot)];
+    });
+  }
+
+  #unavailable(): Status['unavailable'] {
+    return this.#catalog.tenants().flatMap(({ id, name }) => {
+      const error = this.#pageServer.unavailable(id);
+      return error === undefined ? [] : [{ tenant: name, code: error.code, message: error.message }];
     });
   }
 
@@ -279,10 +299,11 @@ export class ControlPlane {
     const root = this.#catalog.rootTimeline(record);
     const receiver = this.#pageServer.receiverOf(record.id);
     const { needsReimport } = record;
+    const unavailable = record.state === 'active' ? this.#pageServer.unavailable(record.id) : undefined;
     return {
       id: record.id,
       name: record.name,
-      state: record.state,
+      state: unavailable === undefined ? record.state : 'unavailable',
       created_at: record.createdAt,
       source_url: record.source.url,
       system_identifier: record.source.systemIdentifier,
@@ -305,25 +326,13 @@ export class ControlPlane {
               since: needsReimport.since,
               code: needsReimport.code,
               message: needsReimport.message,
+              slot: needsReimport.slot,
             },
           }),
+      ...(unavailable === undefined
+        ? {}
+        : { unavailable: { code: unavailable.code, message: unavailable.message } }),
       ...(stats === undefined ? {} : { stored_bytes: stats.usedBytes }),
-    };
-  }
-
-  #branchView(record: BranchRecord): Branch {
-    const timeline = this.#catalog.timeline(record.timeline);
-    const parent = record.parent === undefined ? undefined : this.#catalog.findBranch(record.parent);
-    return {
-      id: record.id,
-      name: record.name,
-      tenant: this.#catalog.tenant(record.tenant).name,
-      timeline: record.timeline,
-      base_lsn: formatLsn(timeline.parent?.ancestorLsn ?? timeline.readableFrom),
-      created_at: record.createdAt,
-      durability: record.durability ?? 'sync',
-      compute: this.#computes.state(record.id),
-      ...(parent === undefined ? {} : { parent: parent.name }),
     };
   }
 }

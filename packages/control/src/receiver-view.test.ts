@@ -5,7 +5,14 @@ import { expect, test } from 'vitest';
 import { receiverStatus, receiverView } from './receiver-view.js';
 
 const since = new Date('2026-01-02T03:04:05Z');
-const bare: ReceiverView = { state: 'connecting', since, slotName: 'offshoot_1' };
+const bare: ReceiverView = {
+  state: 'connecting',
+  since,
+  slotName: 'offshoot_1',
+  slotRetainedBytesMax: 1,
+  streamsBegun: 0,
+  attemptsEnded: 0,
+};
 
 test('a receiver that knows nothing yet shows nothing else', () => {
   const shown = { state: 'connecting', since: since.toISOString(), slot: { name: 'offshoot_1' } };

@@ -24,13 +24,18 @@ export function receiverView(seen: ReceiverView): Receiver {
 }
 
 /** The same in short, for the page server's status. */
-export function receiverStatus(tenant: string, seen: ReceiverView): Status['receivers'][number] {
+export function receiverStatus(
+  tenant: string,
+  seen: ReceiverView,
+  slot?: Status['receivers'][number]['slot'],
+): Status['receivers'][number] {
   return withoutUndefined({
     tenant,
     state: seen.state,
     lag_bytes: seen.lagBytes,
     lag_seconds: seen.lagSeconds,
     reason: seen.reason?.message,
+    slot,
   });
 }
 

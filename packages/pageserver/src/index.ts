@@ -3,6 +3,7 @@ export * from './compute-wal/index.js';
 export * from './import/index.js';
 export type { OpenTimeline } from './open-timeline.js';
 export {
+  type ComputeWalStats,
   PageServer,
   type PageServerLog,
   type PageServerOptions,

@@ -14,7 +14,7 @@ import {
 import { type BranchWithTimeline, Catalog, type CatalogSurroundings } from './catalog/catalog.js';
 import { catalogError } from './catalog/catalog-errors.js';
 import type { BranchRecord, Durability, TenantRecord } from './catalog/records.js';
-import type { TimelineWal } from './compute-wal/timeline-wal.js';
+import type { ComputeWalState, TimelineWal } from './compute-wal/timeline-wal.js';
 import { WalBook } from './compute-wal/wal-book.js';
 import { followError } from './import/follow-errors.js';
 import {
@@ -51,6 +51,11 @@ export interface PageServerStats {
   readonly catalogBytes: number;
   /** Of tenants that are open. */
   readonly tenants: ReadonlyMap<TenantId, TenantStoreStats>;
+}
+
+export interface ComputeWalStats {
+  readonly logs: Readonly<Record<ComputeWalState, number>>;
+  readonly reconnects: number;
 }
 
 /** The storage node: tenants, their timelines and branches, and the pages in them. Page service and API sit on it. */
@@ -132,6 +137,11 @@ export class PageServer implements PageSource {
       throw followError('production_not_followed', 'production has never been followed for this tenant');
     }
     return await receiver.catchUp(AbortSignal.timeout(timeoutMs));
+  }
+
+  /** How WAL of computes comes in: logs by state, and connections that were made anew. */
+  computeWal(): ComputeWalStats {
+    return { logs: this.#wals.counts(), reconnects: this.#wals.reconnects };
   }
 
   /** Up to where a tenant's source can be read here; undefined for one that is not open. */

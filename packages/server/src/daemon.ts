@@ -8,7 +8,7 @@ import {
   resolveOsUser,
   resolvePostgres,
 } from '@offshoot/compute';
-import { buildApi, ControlPlane } from '@offshoot/control';
+import { buildApi, ControlPlane, pageServiceMetrics } from '@offshoot/control';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
@@ -136,6 +136,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     facts: { version, pid: process.pid, dataDirectory, startedAt, pageService: () => factsOf(pageService) },
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });
+  control.metrics.add(pageServiceMetrics(pageService));
   const token = await openTokenFile(join(dataDirectory, 'token'));
   const api = buildApi(control, {
     token,

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { baseError } from '@offshoot/types';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { controlError } from '../control-errors.js';
 import { toProblem } from '../problem.js';
 
 /** Told of every failure that is not the caller's doing. */
@@ -40,10 +41,18 @@ const brokenRequests: Readonly<Record<string, readonly [number, string, string]>
   HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large', 'the headers are too large'],
 };
 
+const ownRefusals: Readonly<Record<number, readonly [Parameters<typeof controlError>[0], string]>> = {
+  413: ['request_too_large', 'the body of the request is too large'],
+  415: ['media_type_unsupported', 'the body of the request is not said to be application/json'],
+};
+
 /** Fastify's own refusals (body too large, wrong media type, bad URL) are the caller's to mend. */
 function refusalOfFramework(error: unknown): unknown {
   if (!(error instanceof Error) || !('statusCode' in error)) return error;
-  const { statusCode } = error;
-  const callers = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500;
-  return callers ? baseError('invalid_argument', error.message, { cause: error }) : error;
+  const { statusCode, message } = error;
+  if (typeof statusCode !== 'number' || statusCode < 400 || statusCode >= 500) return error;
+  const own = ownRefusals[statusCode];
+  return own === undefined
+    ? baseError('invalid_argument', message, { cause: error })
+    : controlError(...own, { cause: error });
 }

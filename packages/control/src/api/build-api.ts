@@ -54,6 +54,11 @@ export function buildApi(control: ControlPlane, options: ApiOptions): FastifyIns
   addTenantRoutes(app, control);
   addBranchRoutes(app, control);
   app.get('/v1/status', () => control.status());
+  app.get('/metrics', async (request, reply) => {
+    const { method, url } = request;
+    const text = await control.metrics.text((error) => onFailure(error, { method, url }));
+    return reply.type(control.metrics.contentType).send(text);
+  });
   return app;
 }
 
@@ -126,7 +131,8 @@ function authenticate(token: string) {
 
 /** Clients send `content-type: application/json` with nothing behind it; that is an absent body. */
 function acceptEmptyJson(app: FastifyInstance): void {
-  app.removeContentTypeParser('application/json');
+  // Text that claims to be nothing else is none either.
+  app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     if (body === '') return done(null, undefined);
     try {

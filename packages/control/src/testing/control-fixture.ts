@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, RunningCompute } from '@offshoot/compute';
@@ -92,9 +92,13 @@ export class ControlFixture implements AsyncDisposable {
     readonly crashes: readonly string[],
   ) {}
 
-  static async open(tenants: readonly string[] = ['shop']): Promise<ControlFixture> {
+  /** The stores of `broken` tenants cannot be opened. */
+  static async open(
+    tenants: readonly string[] = ['shop'],
+    broken: readonly string[] = [],
+  ): Promise<ControlFixture> {
     const dataDir = mkdtempSync(join(tmpdir(), 'offshoot-control-'));
-    await addTenants(dataDir, tenants);
+    await addTenants(dataDir, [...tenants, ...broken], broken);
     const pageServer = await PageServer.open({
       dataDir,
       settings: {
@@ -127,7 +131,12 @@ export class ControlFixture implements AsyncDisposable {
   }
 }
 
-async function addTenants(dataDir: string, names: readonly string[]): Promise<void> {
+async function addTenants(
+  dataDir: string,
+  names: readonly string[],
+  broken: readonly string[],
+): Promise<void> {
+  mkdirSync(join(dataDir, 'tenants'));
   const catalog = Catalog.open(join(dataDir, 'catalog'));
   for (const name of names) {
     const { id } = await catalog.reserveTenant({
@@ -143,6 +152,7 @@ async function addTenants(dataDir: string, names: readonly string[]): Promise<vo
       defaultDatabase: 'postgres',
       databases: [],
     });
+    if (broken.includes(name)) writeFileSync(join(dataDir, 'tenants', id), 'not a directory');
     await catalog.activateTenant(id, {
       readableFrom: IMPORTED,
       lastRecordLsn: IMPORTED,

@@ -26,7 +26,7 @@ export function followingInShort({ receiver, needs_reimport }: Tenant): string {
 /** Lines of the description of a tenant. */
 export function following({ receiver, needs_reimport, state }: Tenant): string[] {
   if (receiver === undefined) {
-    return state === 'active'
+    return state === 'active' || state === 'unavailable'
       ? ['following       no: import it again under another name to have it followed']
       : [];
   }
@@ -36,8 +36,15 @@ export function following({ receiver, needs_reimport, state }: Tenant): string[]
   if (needs_reimport !== undefined) {
     lines.push(`                since ${needs_reimport.since}; what is there stays readable`);
   }
-  lines.push(`slot            ${slot(receiver)}`);
+  const left =
+    needs_reimport === undefined ? slot(receiver) : `${receiver.slot.name} ${slotLeft(needs_reimport.slot)}`;
+  lines.push(`slot            ${left}`);
   return lines;
+}
+
+/** What has become of a slot that was given up. */
+export function slotLeft(left: 'to_be_dropped' | 'dropped'): string {
+  return left === 'dropped' ? 'is dropped' : 'may still be on the source; dropping it is tried again';
 }
 
 function behind({ lag_bytes: bytes, lag_seconds: seconds }: Receiver): string {

@@ -2,7 +2,7 @@ import type { Status } from '@offshoot/client';
 import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes } from '../table.js';
-import { shortState } from './following.js';
+import { shortState, slotLeft } from './following.js';
 
 /** `status` and `connection-string`. */
 export function addStatusCommands(program: Command, context: () => Context): void {
@@ -24,10 +24,11 @@ export function addStatusCommands(program: Command, context: () => Context): voi
     });
 }
 
-function receiver({ tenant, state, lag_bytes: bytes, reason }: Status['receivers'][number]): string {
+function receiver({ tenant, state, lag_bytes: bytes, reason, slot }: Status['receivers'][number]): string {
   const behind = bytes === undefined ? '' : `, ${prettyBytes(bytes)} behind`;
   const why = reason === undefined ? '' : `: ${reason}`;
-  return `following     ${tenant}: ${shortState(state)}${behind}${why}`;
+  const left = slot === undefined ? '' : `, the slot ${slotLeft(slot)}`;
+  return `following     ${tenant}: ${shortState(state)}${behind}${left}${why}`;
 }
 
 function describe(status: Status): string {
@@ -36,6 +37,7 @@ function describe(status: Status): string {
     `page server   ${status.version}, pid ${status.pid}, since ${status.started_at}`,
     `data          ${status.data_directory} (${prettyBytes(status.stored_bytes)} stored)`,
     `holds         ${status.tenants} tenants, ${status.branches} branches, ${status.computes_running} computes running`,
+    ...status.unavailable.map(({ tenant, message }) => `unavailable   ${tenant}: ${message}`),
     ...status.receivers.map(receiver),
     `page service  ${service.addresses.join(', ')}: ${service.connections} connections, ` +
       `${service.pages_served} pages served, ${prettyBytes(service.bytes_sent)} sent`,

@@ -73,12 +73,13 @@ function list(tenants: Tenant[]): string {
 
 function describe(tenant: Tenant): string {
   const warning = warningOfUnsupported(tenant);
+  const { unavailable } = tenant;
   const readable = tenant.readable_from_lsn
     ? `${tenant.readable_from_lsn} to ${tenant.last_record_lsn}`
     : 'nothing yet';
   return [
     `tenant          ${tenant.name} (${tenant.id})`,
-    `state           ${tenant.state}`,
+    `state           ${tenant.state}${unavailable === undefined ? '' : `: ${unavailable.message} (${unavailable.code})`}`,
     `source          ${tenant.source_url} (system identifier ${tenant.system_identifier})`,
     `Postgres        ${tenant.server_version}, WAL segments of ${prettyBytes(tenant.wal_segment_bytes)}, ` +
       `page checksums ${tenant.data_checksums ? 'on' : 'off'}`,

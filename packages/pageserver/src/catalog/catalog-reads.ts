@@ -28,6 +28,14 @@ export class CatalogReads {
     return [...this.tables.branches.getRange()].map(({ value }) => value);
   }
 
+  /** Grows with each commit. What is read after it was asked for is of that commit or a later one. */
+  version(): number {
+    const { lastTxnId } = this.tables.root.getStats() as Record<string, number>;
+    // The snapshot that this turn of the event loop reads from may be older.
+    this.tables.root.resetReadTxn();
+    return lastTxnId ?? 0;
+  }
+
   /** How many branches there are in all; looks at none of them. */
   branchCount(): number {
     const { entryCount } = this.tables.branches.getStats() as Record<string, number>;

@@ -75,7 +75,10 @@ async function streaming() {
 describe("a compute's WAL", () => {
   test('is taken in to its end when the compute has ended, then its log is closed', async () => {
     const wal = await streaming();
-    await Promise.all([wal.finish(), wal.finish()]);
+    const finishing = Promise.all([wal.finish(), wal.finish()]);
+    expect(book.counts()).toEqual({ connecting: 0, streaming: 0, reconnecting: 0, finishing: 1, failed: 0 });
+    await finishing;
+    expect(book.counts().finishing).toBe(0);
     expect(follower.calls).toEqual(['connect', 'stop', 'settle', 'close']);
     expect(recovered).toBe(1);
     await book.recover(timeline);
@@ -83,13 +86,17 @@ describe("a compute's WAL", () => {
   });
 
   test('is received again after each end of a connection', async () => {
-    const wal = await streaming();
+    await streaming();
     for (let n = 1; n <= 5; n += 1) {
       await expect.poll(() => follower.ends.length).toBe(n);
       follower.ends.at(-1)?.(n % 2 === 0 ? { reason: 'ended' } : { reason: 'failed' });
     }
     await expect.poll(() => follower.ends.length).toBe(6);
-    await wal.finish();
+    expect(book.counts()).toMatchObject({ streaming: 1, reconnecting: 0 });
+    expect(book.reconnects).toBe(5);
+    follower.connect = () => new Promise(() => {});
+    follower.ends.at(-1)?.({ reason: 'ended' });
+    await expect.poll(() => book.counts().reconnecting).toBe(1);
   });
 
   test('is given up when no connection can be had for long', async () => {
@@ -131,6 +138,7 @@ describe("a compute's WAL", () => {
     follower.ends[0]?.(end());
     await expect(wal.failed).resolves.toEqual(coded(code));
     expect(follower.calls).toEqual(['connect']);
+    expect(book.counts().failed).toBe(1);
     await wal.finish();
   });
 

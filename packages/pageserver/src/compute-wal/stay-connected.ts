@@ -28,7 +28,7 @@ export async function beginReceiving(
 
 /**
  * Makes a connection that ended anew, until `signal` aborts. Resolves then with undefined, or with why WAL cannot be
- * received any more. Meanwhile the source's commits wait.
+ * received any more. While the connection is gone the source's commits wait.
  */
 export async function stayConnected(
   receiver: Receiver,
@@ -36,8 +36,10 @@ export async function stayConnected(
   first: Promise<ReceiveEnd>,
   settings: ComputeWalSettings,
   signal: AbortSignal,
+  onConnection: (connection: 'there' | 'gone') => void = () => {},
 ): Promise<OffshootError | undefined> {
   let end = await first;
+  onConnection('gone');
   let goneSince = performance.now();
   let pauseMs = settings.retryMsMin;
   while (!signal.aborted) {
@@ -56,7 +58,9 @@ export async function stayConnected(
       const receiving = await beginReceiving(receiver, source);
       // It may have been stopped before there was anything to stop.
       if (signal.aborted) receiver.stopReceiving();
+      onConnection('there');
       end = await receiving.end;
+      onConnection('gone');
       goneSince = performance.now();
       pauseMs = settings.retryMsMin;
     } catch (thrown) {

@@ -4,12 +4,21 @@ import { computeWalError } from './compute-wal-errors.js';
 import type { ComputeWalSettings } from './compute-wal-settings.js';
 import { beginReceiving, stayConnected } from './stay-connected.js';
 
+export const COMPUTE_WAL_STATES = ['connecting', 'streaming', 'reconnecting', 'finishing', 'failed'] as const;
+/**
+ * How WAL of a compute comes in. `reconnecting`: the connection broke and commits wait. `finishing`: the compute is gone,
+ * what it sent last is being taken in. `failed`: no more can be taken in, and the compute is being stopped.
+ */
+export type ComputeWalState = (typeof COMPUTE_WAL_STATES)[number];
+
 /** What a timeline's WAL asks of the book that it is in. */
 export interface TimelineWalHome {
   /** Opens the log; throws when the timeline has a source of WAL already. */
   open(wal: TimelineWal, walStart: Lsn): Promise<WalFollower>;
   /** The log is closed; `all` when all that is in it can be read. */
   closed(wal: TimelineWal, all: boolean): void;
+  /** A connection that broke was made anew. */
+  reconnected(): void;
 }
 
 /** One compute's WAL on its way into its timeline, from the start of the compute to its end. */
@@ -17,6 +26,7 @@ export class TimelineWal {
   /** Settles, never rejects, when no more WAL can be taken in. */
   readonly failed: Promise<OffshootError>;
   #fail: (failure: OffshootError) => void = () => undefined;
+  #state: ComputeWalState = 'connecting';
   #follower: WalFollower | undefined;
   #connected: Promise<unknown> = Promise.resolve();
   #finishing: Promise<void> | undefined;
@@ -31,6 +41,10 @@ export class TimelineWal {
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
+  }
+
+  get state(): ComputeWalState {
+    return this.#finishing === undefined ? this.#state : 'finishing';
   }
 
   /** Once, before Postgres starts. `walStart` is its first record. */
@@ -52,8 +66,13 @@ export class TimelineWal {
       follower.stopReceiving();
       throw over();
     }
-    this.#connected = stayConnected(follower, source, end, this.settings, signal).then((failure) => {
-      if (failure !== undefined) this.#fail(failure);
+    this.#state = 'streaming';
+    const onConnection = (connection: 'there' | 'gone') => this.#connection(connection);
+    const ended = stayConnected(follower, source, end, this.settings, signal, onConnection);
+    this.#connected = ended.then((failure) => {
+      if (failure === undefined) return;
+      this.#state = 'failed';
+      this.#fail(failure);
     });
   }
 
@@ -73,6 +92,11 @@ export class TimelineWal {
     this.#abandoned.abort();
     this.#finishing ??= this.#close('none');
     return this.#finishing.catch(() => undefined);
+  }
+
+  #connection(connection: 'there' | 'gone'): void {
+    this.#state = connection === 'there' ? 'streaming' : 'reconnecting';
+    if (connection === 'there') this.home.reconnected();
   }
 
   async #close(take: 'all' | 'none'): Promise<void> {

@@ -3,7 +3,7 @@ import { asOffshootError, type Lsn, type OffshootError, type TimelineId } from '
 import type { TimelineRecord } from '../catalog/records.js';
 import { computeWalError } from './compute-wal-errors.js';
 import type { ComputeWalSettings } from './compute-wal-settings.js';
-import { TimelineWal } from './timeline-wal.js';
+import { COMPUTE_WAL_STATES, type ComputeWalState, TimelineWal } from './timeline-wal.js';
 
 export interface WalBookOptions {
   readonly settings: ComputeWalSettings;
@@ -24,13 +24,32 @@ export class WalBook {
   /** The last work on each timeline's log: one after the other. */
   readonly #turns = new Map<TimelineId, Promise<unknown>>();
 
+  #reconnects = 0;
+
   constructor(private readonly options: WalBookOptions) {}
+
+  /** How many logs that computes write to are in each state. */
+  counts(): Readonly<Record<ComputeWalState, number>> {
+    const counts = Object.fromEntries(COMPUTE_WAL_STATES.map((state) => [state, 0]));
+    for (const { state } of this.#open.values()) {
+      counts[state] = (counts[state] ?? 0) + 1;
+    }
+    return counts as Record<ComputeWalState, number>;
+  }
+
+  /** How often a broken connection to a compute was made anew. */
+  get reconnects(): number {
+    return this.#reconnects;
+  }
 
   /** WAL of a compute that is about to start on the timeline. */
   ofCompute(timeline: TimelineRecord): TimelineWal {
     const home = {
       open: (wal: TimelineWal, walStart: Lsn) => this.#openFor(wal, timeline, walStart),
       closed: (wal: TimelineWal, all: boolean) => this.#closed(wal, timeline.id, all),
+      reconnected: () => {
+        this.#reconnects += 1;
+      },
     };
     return new TimelineWal(home, this.options.settings);
   }

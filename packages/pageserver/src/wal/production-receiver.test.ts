@@ -30,6 +30,8 @@ let followers: FakeFollower[];
 let reasons: Reason[];
 let dropped: number;
 let logged: string[];
+/** As the engine does after a commit, and when indexing has failed. */
+let progressed: () => void;
 
 afterEach(async () => {
   await receiver?.stop();
@@ -57,7 +59,8 @@ async function make(
     },
     slot: SLOT,
     url: async () => source.url,
-    openFollower: async () => {
+    openFollower: async (onProgress) => {
+      progressed = () => onProgress({ indexed: START, settled: START });
       followers[opened] ??= new FakeFollower(followers[opened - 1]?.received ?? START);
       return (followers[opened++] as FakeFollower).follower;
     },
@@ -103,7 +106,11 @@ describe('a receiver of production', () => {
     expect(receiver.view()).toMatchObject({
       state: 'streaming',
       reason: undefined,
+      arrivedLsn: end,
       receivedLsn: end,
+      indexedLsn: end,
+      streamsBegun: 1,
+      attemptsEnded: 0,
       sourceLsn: START + 200n,
       lagBytes: 193,
       slotName: SLOT.name,
@@ -134,6 +141,7 @@ describe('a receiver of production', () => {
       [0, 1, 2, 3, 4, 5, 6].map((bytes) => `0/${(Number(START) + bytes).toString(16).toUpperCase()}`),
     );
     expect(openMax).toBe(1);
+    expect(receiver.view()).toMatchObject({ streamsBegun: 7, attemptsEnded: 6 });
     expect(followers).toHaveLength(1);
   });
 
@@ -302,6 +310,39 @@ describe('a receiver of production', () => {
     expect(followers.map(({ closed }) => closed)).toEqual([true, false]);
     expect(logged[0]).toContain(what === 'writing' ? 'no room' : 'a record that nobody knows');
     expect(logged[1]).toContain('followed again');
+  });
+
+  it('shows and tells that indexing fails, and tries again for ever', async () => {
+    const follower = await start({ START_REPLICATION: new FakeWalsender().answer() });
+    await state().toBe('streaming');
+    const failure = baseError('internal', 'a record that nobody knows');
+    // Nothing is written meanwhile.
+    for (let n = 1; n <= 8; n += 1) {
+      followers[n] = new FakeFollower(START);
+      Object.assign(followers[n] as FakeFollower, { failed: failure });
+    }
+    follower.failed = failure;
+    progressed();
+    await state().toBe('waiting');
+    expect(receiver.view().reason).toEqual({ code: 'internal', message: 'a record that nobody knows' });
+    await expect.poll(() => followers.filter(({ closed }) => closed).length).toBeGreaterThan(5);
+    expect(receiver.view().reason?.message).toBe('a record that nobody knows');
+    expect(receiver.view().streamsBegun).toBe(1);
+    expect(logged).toEqual([expect.stringContaining('cannot be followed at present')]);
+    await state().toBe('streaming');
+    expect(receiver.view()).toMatchObject({ reason: undefined, streamsBegun: 2 });
+    expect(logged).toEqual([expect.anything(), expect.stringContaining('followed again')]);
+  });
+
+  it('tells that indexing fails when it does not follow any more', async () => {
+    const follower = await make({});
+    receiver.startGivenUp({ code: 'replication_slot_lost', message: 'gone' }, 'dropped');
+    await expect.poll(() => receiver.view().indexedLsn).toBe(START);
+    follower.failed = baseError('internal', 'a record that nobody knows');
+    progressed();
+    expect(logged.filter((line) => line.includes('indexing the WAL log has failed'))).toEqual([
+      expect.stringContaining('a record that nobody knows'),
+    ]);
   });
 
   it('holds the source back while the disk is slow', async () => {

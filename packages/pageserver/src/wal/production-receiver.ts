@@ -52,6 +52,9 @@ export class ProductionReceiver {
   #retryAt: Date | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #failures = 0;
+  #streamsBegun = 0;
+  #attemptsEnded = 0;
+  #arrived: Lsn | undefined;
   /** The reason that the log has last told of. */
   #logged: string | undefined;
   #follower: WalFollower | undefined;
@@ -112,10 +115,15 @@ export class ProductionReceiver {
       since: this.#since,
       reason: this.#reason,
       retryAt: this.#retryAt,
+      arrivedLsn: this.#arrivedLsn(),
       receivedLsn: this.#receivedLsn(),
+      indexedLsn: this.#follower?.progress.indexed,
       sourceLsn: this.#lag.sourceLsn,
       ...lag,
+      streamsBegun: this.#streamsBegun,
+      attemptsEnded: this.#attemptsEnded,
       slotName: this.#options.slot.name,
+      slotRetainedBytesMax: this.#options.settings.slotRetainedBytesMax,
       slot: this.#look,
     };
   }
@@ -215,9 +223,13 @@ export class ProductionReceiver {
           streamingSince = performance.now();
           this.#streams();
         },
+        onArrived: (lsn) => {
+          this.#arrived = lsn;
+        },
         onSourceLsn: (lsn) => this.#sourceAt(lsn),
       });
     } catch (thrown) {
+      this.#attemptsEnded += 1;
       const steady = streamingSince !== undefined && performance.now() - streamingSince >= STEADY_MS;
       this.#failures = steady ? 1 : this.#failures + 1;
       this.#attemptEnded(this.#follower?.failure() ?? asOffshootError(thrown), abort.signal);
@@ -238,6 +250,7 @@ export class ProductionReceiver {
 
   #streams(): void {
     this.#dispatch('streaming');
+    this.#streamsBegun += 1;
     this.#reason = undefined;
     if (this.#logged !== undefined) {
       this.#logged = undefined;
@@ -288,11 +301,24 @@ export class ProductionReceiver {
     await follower?.close().catch((error: unknown) => this.#logFailure('closing the WAL log', error));
   }
 
+  /** The end of an attempt tells of a failure, and the next opens the log anew; without one it is told here. */
   #progressed(): void {
     const failure = this.#follower?.failure();
-    if (failure !== undefined) {
-      this.#attemptAbort.abort(failure);
+    if (failure === undefined) {
+      return;
     }
+    this.#attemptAbort.abort(failure);
+    if (this.#state === 'waiting' || this.#state === 'source_changed' || this.#state === 'needs_reimport') {
+      this.#logFailure('indexing the WAL log has failed', failure);
+    }
+  }
+
+  /** What a connection that broke had sent and was not on disk comes again. */
+  #arrivedLsn(): Lsn | undefined {
+    const received = this.#receivedLsn();
+    return this.#state === 'streaming' && this.#arrived !== undefined && this.#arrived > (received ?? 0n)
+      ? this.#arrived
+      : received;
   }
 
   #receivedLsn(): Lsn | undefined {

@@ -17,14 +17,23 @@ export interface ReceiverView {
   readonly reason?: Reason | undefined;
   /** When the next attempt is due. */
   readonly retryAt?: Date | undefined;
+  /** The end of what the source has sent. */
+  readonly arrivedLsn?: Lsn | undefined;
   /** All WAL before it is on our disk. */
   readonly receivedLsn?: Lsn | undefined;
+  /** End of the last record that can be read here. */
+  readonly indexedLsn?: Lsn | undefined;
   /** Where the source's WAL ends, as far as it has told. */
   readonly sourceLsn?: Lsn | undefined;
   /** From what can be read here to the source's end. */
   readonly lagBytes?: number | undefined;
   readonly lagSeconds?: number | undefined;
+  /** Since the daemon started: how often streaming began, and how often an attempt at it ended. */
+  readonly streamsBegun: number;
+  readonly attemptsEnded: number;
   readonly slotName: string;
+  /** When the slot keeps more it is given up. */
+  readonly slotRetainedBytesMax: number;
   /** The last look at the slot. */
   readonly slot?: SlotLook | undefined;
 }

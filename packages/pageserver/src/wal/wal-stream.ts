@@ -6,6 +6,7 @@ import {
   ReplicationTag,
   readKeepalive,
   readXLogDataHeader,
+  XLOG_DATA_HEADER_BYTES,
 } from '@offshoot/wire';
 import { followError } from '../import/follow-errors.js';
 import { importError } from '../import/import-errors.js';
@@ -31,6 +32,8 @@ export interface WalStreamOptions {
   readonly signal: AbortSignal;
   /** The source has begun to stream. */
   onStreaming(): void;
+  /** WAL up to there has come, and is not on disk yet. */
+  onArrived(lsn: Lsn): void;
   /** The source said where its WAL ends. */
   onSourceLsn(lsn: Lsn): void;
   readonly nowMs?: (() => number) | undefined;
@@ -134,7 +137,9 @@ class WalStream {
 
   #message(body: Buffer): void {
     if (body[0] === ReplicationTag.XLogData) {
-      this.#options.onSourceLsn(readXLogDataHeader(body).serverEnd);
+      const { start, serverEnd } = readXLogDataHeader(body);
+      this.#options.onArrived((start + BigInt(body.length - XLOG_DATA_HEADER_BYTES)) as Lsn);
+      this.#options.onSourceLsn(serverEnd);
       this.#pump.push(body);
     } else if (body[0] === ReplicationTag.Keepalive) {
       const { serverEnd, reply } = readKeepalive(body);

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { ControlFixture } from '../testing/control-fixture.js';
+import { type MetricGroup, Metrics } from './metrics.js';
+
+const noFailure = (error: unknown) => {
+  throw error;
+};
+
+const counts = (read: MetricGroup<'a_total' | 'b'>['read']): MetricGroup<'a_total' | 'b'> => ({
+  name: 'counts',
+  families: {
+    a_total: { kind: 'counter', help: 'how often', labels: ['of'] },
+    b: { kind: 'gauge', help: 'how many' },
+  },
+  read,
+});
+
+describe('metrics', () => {
+  test('are read anew each time, and what is gone is gone', async () => {
+    const metrics = new Metrics();
+    const seen = new Map([['x"y', 3]]);
+    metrics.add(
+      counts(async () => ({
+        a_total: [...seen].map(([of, value]) => ({ labels: { of }, value })),
+        b: [{ value: seen.size }],
+      })),
+    );
+    const text = await metrics.text(noFailure);
+    expect(text).toContain('# TYPE a_total counter\na_total{of="x\\"y"} 3\n');
+    expect(text).toContain('\nb 1\n');
+    expect(text).toMatch(/^process_resident_memory_bytes \d+/m);
+    seen.clear();
+    const next = await metrics.text(noFailure);
+    expect(next).not.toContain('a_total{');
+    expect(next).toContain('\nb 0\n');
+  });
+
+  test('one group that cannot be read leaves the others, and is counted', async () => {
+    const metrics = new Metrics();
+    metrics.add(counts(() => Promise.reject(new Error('the store is gone'))));
+    metrics.add({
+      name: 'other',
+      families: { other: { kind: 'gauge', help: 'is there' } },
+      read: () => ({ other: [{ value: 7 }] }),
+    });
+    const failures: unknown[] = [];
+    const text = await metrics.text((error) => failures.push(error));
+    expect(text).toContain('\nother 7\n');
+    expect(text).not.toMatch(/^b /m);
+    expect(text).toContain('offshoot_metrics_failures_total{group="counts"} 1');
+    expect(text).toContain('offshoot_metrics_failures_total{group="other"} 0');
+    expect(failures).toEqual([new Error('the store is gone')]);
+  });
+
+  test('a name that is there already is refused', () => {
+    const metrics = new Metrics();
+    metrics.add(counts(() => ({ a_total: [], b: [] })));
+    expect(() => metrics.add(counts(() => ({ a_total: [], b: [] })))).toThrow(/already/);
+  });
+});
+
+test('a control plane tells of its tenants and computes, never of a single branch', async () => {
+  await using fixture = await ControlFixture.open(['shop'], ['broken']);
+  const { control, driver } = fixture;
+  await control.createBranch({ name: 'try-1', from: 'shop' });
+  await control.createBranch({ name: 'try-2', from: 'shop' });
+  await control.startCompute('try-1');
+  await control.startCompute('try-2');
+  driver.crash('c2', 'out of memory');
+  await expect.poll(() => fixture.crashes).toHaveLength(1);
+  const text = await control.metrics.text(noFailure);
+  for (const line of [
+    'offshoot_tenant_available{tenant="shop"} 1',
+    'offshoot_tenant_available{tenant="broken"} 0',
+    'offshoot_tenants{state="active"} 2',
+    'offshoot_branches 4',
+    'offshoot_computes{state="running"} 1',
+    'offshoot_computes{state="crashed"} 1',
+    'offshoot_compute_starts_total{outcome="succeeded"} 2',
+    'offshoot_compute_starts_total{outcome="failed"} 0',
+    'offshoot_compute_crashes_total 1',
+    'offshoot_compute_wal_receivers{state="streaming"} 0',
+  ]) {
+    expect(text).toContain(`\n${line}\n`);
+  }
+  expect(text).toMatch(/^offshoot_store_used_bytes\{tenant="shop"\} [1-9]\d+$/m);
+  expect(text).not.toContain('try-1');
+});

@@ -1,0 +1,87 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+
+/** What a metric is. The values of its labels are few: a tenant, a state, an error's code; never a branch. */
+export interface Family {
+  readonly kind: 'gauge' | 'counter';
+  readonly help: string;
+  readonly labels?: readonly string[];
+}
+
+export interface Sample {
+  readonly value: number;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Metrics that are read together, by their names. What has no sample is not shown. */
+export interface MetricGroup<Name extends string = string> {
+  readonly name: string;
+  readonly families: Readonly<Record<Name, Family>>;
+  read(): Readonly<Record<Name, readonly Sample[]>> | Promise<Readonly<Record<Name, readonly Sample[]>>>;
+}
+
+interface Kept {
+  readonly group: MetricGroup;
+  readonly metrics: ReadonlyMap<string, Gauge | Counter>;
+}
+
+/** Everything that Prometheus can be told of the daemon. Each part adds its group; it is read when somebody asks. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #groups: Kept[] = [];
+  readonly #failures: Counter<'group'>;
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+    this.#failures = new Counter({
+      name: 'offshoot_metrics_failures_total',
+      help: 'Groups of metrics that could not be read, and so are missing',
+      labelNames: ['group'],
+      registers: [this.#registry],
+    });
+  }
+
+  /** A name that is there already is a mistake and throws. */
+  add<Name extends string>(group: MetricGroup<Name>): void {
+    const metrics = new Map<string, Gauge | Counter>();
+    for (const [name, { kind, help, labels = [] }] of Object.entries<Family>(group.families)) {
+      const configuration = { name, help, labelNames: labels, registers: [this.#registry] };
+      metrics.set(name, kind === 'gauge' ? new Gauge(configuration) : new Counter(configuration));
+    }
+    this.#failures.inc({ group: group.name }, 0);
+    this.#groups.push({ group, metrics });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** In Prometheus' text format. A group that cannot be read is left out, and `onFailure` hears why. */
+  async text(onFailure: (error: unknown) => void): Promise<string> {
+    await Promise.all(this.#groups.map((kept) => this.#refresh(kept, onFailure)));
+    return await this.#registry.metrics();
+  }
+
+  async #refresh({ group, metrics }: Kept, onFailure: (error: unknown) => void): Promise<void> {
+    let samples: Readonly<Record<string, readonly Sample[]>> = {};
+    try {
+      samples = await group.read();
+    } catch (error) {
+      this.#failures.inc({ group: group.name });
+      onFailure(error);
+    }
+    for (const [name, metric] of metrics) {
+      // Tenants that are gone go from here too. Counters are kept by who counts, and shown as they are.
+      metric.reset();
+      // It would be 0, which nobody has said.
+      metric.remove({});
+      for (const { labels = {}, value } of samples[name] ?? []) {
+        metric.inc(labels, value);
+      }
+    }
+  }
+}
+
+/** A sample for each count, under a label. */
+export function samplesBy(label: string, counts: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
+}
