@@ -69,9 +69,6 @@ export class WalFollower {
   readonly #waiters = new Set<Waiter>();
   #progress: FollowProgress;
   #closing: Promise<void> | undefined;
-  /** Calls of the addon that make a connection. */
-  #connecting = 0;
-  #stopWanted = false;
 
   private constructor(native: NativeWalFollower, onProgress: (progress: FollowProgress) => void) {
     this.#native = native;
@@ -127,35 +124,14 @@ export class WalFollower {
 
   /** Resolves when streaming has begun; `onEnd` is called once, whenever it ends after that. */
   async startReceiving(options: ReceiveOptions, onEnd: (end: ReceiveEnd) => void): Promise<void> {
-    this.#connecting += 1;
-    try {
-      await awaiting(() =>
-        this.#native.startReceiving(options, (reason, failure) =>
-          onEnd({ reason, failure: failure == null ? undefined : fromNative(failure) }),
-        ),
-      );
-    } finally {
-      this.#connecting -= 1;
-      if (this.#connecting === 0 && this.#stopWanted) {
-        this.#stopNow();
-      }
-    }
+    await awaiting(() =>
+      this.#native.startReceiving(options, (reason, failure) =>
+        onEnd({ reason, failure: failure == null ? undefined : fromNative(failure) }),
+      ),
+    );
   }
 
-  /**
-   * Does not wait. A connection that is being made ends as soon as it is there: until then, for up to 10 s, the addon
-   * holds a lock that a call of its own would wait for, and the event loop with it.
-   */
   stopReceiving(): void {
-    if (this.#connecting > 0) {
-      this.#stopWanted = true;
-    } else {
-      this.#stopNow();
-    }
-  }
-
-  #stopNow(): void {
-    this.#stopWanted = false;
     calling(() => this.#native.stopReceiving());
   }
 
