@@ -1,5 +1,6 @@
 //! What can go wrong while WAL is followed.
 
+use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -34,8 +35,8 @@ pub enum FollowError {
     /// A new WAL would make the log forget what is in it.
     #[error("the log holds WAL up to {end} that is indexed only up to {indexed}")]
     Unindexed { indexed: Lsn, end: Lsn },
-    /// A bug: the thread that indexes broke off.
-    #[error("indexing broke off: {0}")]
+    /// A bug: a thread that follows broke off.
+    #[error("following broke off: {0}")]
     Panicked(String),
     #[error("following was closed")]
     Closed,
@@ -49,6 +50,13 @@ impl FollowError {
             path,
             source,
         }
+    }
+
+    /// What a panic said.
+    pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> FollowError {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        FollowError::Panicked(text.unwrap_or("without a message").to_owned())
     }
 
     /// Whether the disk has no room; then it is worth another try later.

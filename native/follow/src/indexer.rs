@@ -1,6 +1,5 @@
 //! The thread that turns a timeline's log into versions of pages.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -147,7 +146,7 @@ impl Indexer {
     pub(crate) fn run(mut self) {
         // Nothing of `self` is used after a panic, and what is shared stays behind a lock that does not poison.
         let done = catch_unwind(AssertUnwindSafe(|| self.index()));
-        if let Err(error) = done.unwrap_or_else(|panic| Err(panicked(&*panic))) {
+        if let Err(error) = done.unwrap_or_else(|panic| Err(FollowError::of_panic(&*panic))) {
             self.shared.failed(error);
         }
     }
@@ -249,11 +248,4 @@ impl Indexer {
         }
         Ok(())
     }
-}
-
-/// What a panic said.
-fn panicked(payload: &(dyn Any + Send)) -> FollowError {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    FollowError::Panicked(text.unwrap_or("without a message").to_owned())
 }

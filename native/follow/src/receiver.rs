@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,7 +81,10 @@ impl Receiver {
         let thread = std::thread::Builder::new().name("wal receiver".to_owned());
         thread
             .spawn(move || {
-                let end = session.run();
+                // Whoever waits for its end hears of a panic too; nothing of the session is used after it.
+                let end = catch_unwind(AssertUnwindSafe(|| session.run()));
+                let end =
+                    end.unwrap_or_else(|panic| ReceiverEnd::Failed(FollowError::of_panic(&*panic)));
                 // Whoever is told may open the log anew.
                 drop(session);
                 on_end(end);
