@@ -6,6 +6,7 @@
 
 use offshoot_layout::{ControlFile, Lsn};
 use offshoot_redo::ParameterChange;
+use offshoot_redo::xid::FIRST_NORMAL_TRANSACTION_ID;
 
 use crate::{EngineError, FileKey, FileKind};
 
@@ -38,7 +39,12 @@ impl CheckPointState {
     #[must_use]
     pub(crate) fn covering_next_xids(mut self) -> CheckPointState {
         let next_xid = &mut self.control.check_point_copy.next_xid;
-        *next_xid = next_xid.next_multiple_of(NEXT_XID_STEP);
+        let covering = next_xid.checked_next_multiple_of(NEXT_XID_STEP);
+        *next_xid = match covering.unwrap_or(*next_xid) {
+            // Where the circle begins anew, the first ids are no ordinary transaction's.
+            epoch if epoch as u32 == 0 => epoch | u64::from(FIRST_NORMAL_TRANSACTION_ID),
+            next => next,
+        };
         self
     }
 
@@ -73,5 +79,34 @@ impl CheckPointState {
             control: ControlFile::parse(control).map_err(|error| damaged(error.to_string()))?,
             last_record_start: Lsn(u64::from_be_bytes(*start)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTROL: &[u8] = include_bytes!("../../layout/tests/data/pg_control");
+
+    #[test]
+    fn the_xids_that_a_state_covers_are_ordinary_ones() {
+        let cases = [
+            (3, 1024),
+            (1024, 1024),
+            (1025, 2048),
+            (7 << 32 | 0xFFFF_FC00, 7 << 32 | 0xFFFF_FC00),
+            (7 << 32 | 0xFFFF_FC01, 8 << 32 | 3),
+            (u64::MAX, u64::MAX),
+        ];
+        let control = ControlFile::parse(CONTROL).unwrap();
+        for (next_xid, expected) in cases {
+            let mut state = CheckPointState {
+                control,
+                last_record_start: Lsn(8),
+            };
+            state.control.check_point_copy.next_xid = next_xid;
+            let covering = state.covering_next_xids();
+            assert_eq!(covering.control.check_point_copy.next_xid, expected);
+        }
     }
 }

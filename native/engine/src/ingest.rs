@@ -56,6 +56,8 @@ pub struct Ingest {
     /// Whether the state may be another one since it was last compared with what is filed.
     state_moved: bool,
     context: RedoContext,
+    /// End of the last record that was taken in whole.
+    taken: Lsn,
     /// What the last commit reached.
     committed: Lsn,
     /// What the commit reaches that is under way.
@@ -107,6 +109,7 @@ impl Ingest {
             filed: None,
             state_moved: true,
             context,
+            taken: start,
             committed: start,
             committing: None,
             records: 0,
@@ -187,7 +190,7 @@ impl Ingest {
     /// `Store`.
     pub fn commit(&mut self) -> Result<(), EngineError> {
         self.settle()?;
-        let end = self.decoder.position();
+        let end = self.taken;
         if end > self.committed {
             self.file_state(self.state, end);
         }
@@ -200,7 +203,7 @@ impl Ingest {
     /// Lets what was taken in become visible soon, after what was before.
     fn commit_behind(&mut self) -> Result<(), EngineError> {
         self.settle()?;
-        let end = self.decoder.position();
+        let end = self.taken;
         self.file_state(self.state, end);
         self.commits.file(&mut self.writer);
         self.writer.commit_behind(self.durability, end)?;
@@ -220,6 +223,9 @@ impl Ingest {
     fn take(&mut self, record: &Record) -> Result<(), EngineError> {
         let mut effects = std::mem::take(&mut self.effects);
         offshoot_redo::effects_into(record, &self.context, &mut effects)?;
+        if effects.iter().any(needs_what_was_before) {
+            self.commit()?;
+        }
         for effect in effects.drain(..) {
             self.file(record, effect)?;
         }
@@ -230,6 +236,7 @@ impl Ingest {
                 .add(&Commit { start, end, time }, &mut self.writer);
         }
         self.state.last_record_start = record.start;
+        self.taken = record.end;
         self.records += 1;
         if std::mem::take(&mut self.state_moved) {
             let covering = self.state.covering_next_xids();
@@ -350,8 +357,6 @@ impl Ingest {
                         format!("wal_level became minimal at {end}; WAL has gaps from there");
                     return Err(EngineError::UnsupportedSource(text));
                 }
-                // What is pending was written under the old settings.
-                self.commit_batch()?;
                 self.state.set_parameters(&change);
                 self.state_moved = true;
                 self.context.wal_log_hints = self.state.control.wal_log_hints;
@@ -496,12 +501,26 @@ impl Ingest {
         Ok(())
     }
 
-    /// What is filed so far, however far the record at hand has come.
+    /// What is filed so far, however far the record at hand has come. It is filed again when this record is taken
+    /// in again, and nothing before it is: see `needs_what_was_before`.
     fn commit_batch(&mut self) -> Result<(), EngineError> {
         self.settle()?;
         self.commits.file(&mut self.writer);
         self.writer.commit(self.durability)
     }
+}
+
+/// Whether the effect looks at the store, or changes what pending records mean: all before it is committed
+/// first, as whole records. So a record that is committed in parts is the first that may be taken in again;
+/// if others before it were, they would meet their own future in the store.
+fn needs_what_was_before(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::DatabaseCopy { .. }
+            | Effect::DatabaseDrop { .. }
+            | Effect::SlruTruncate(_)
+            | Effect::Parameters(_)
+    )
 }
 
 fn record_at(record: &Record, block_id: u8, base: PageBase) -> RecordAt {

@@ -34,6 +34,11 @@ pub struct PageWriter {
     sizes: Vec<Known>,
     /// What was asked for last: the next record is often about the same.
     last: Option<(RelKey, usize)>,
+    /// Up to here the store is what this batch follows on. What may be behind is of an earlier attempt that
+    /// came further and is taken in again: the future, of which this batch must know nothing.
+    follows: Lsn,
+    /// The newest LSN that something was filed at.
+    newest: Lsn,
 }
 
 /// The end of one fork's size history.
@@ -47,6 +52,7 @@ struct Known {
 
 impl PageWriter {
     pub(crate) fn new(store: Arc<Store>, timeline: Arc<Timeline>) -> PageWriter {
+        let follows = timeline.last_record_lsn();
         PageWriter {
             store,
             timeline,
@@ -56,6 +62,8 @@ impl PageWriter {
             known: RelMap::default(),
             sizes: Vec::new(),
             last: None,
+            follows,
+            newest: follows,
         }
     }
 
@@ -81,6 +89,7 @@ impl PageWriter {
 
     /// A whole page as it is at `lsn`. Its size is the caller's business: see `extend`.
     pub fn image(&mut self, key: &BlockKey, lsn: Lsn, page: &Page) {
+        self.reach(lsn);
         self.batch.changes.image(key, lsn, page);
     }
 
@@ -92,6 +101,7 @@ impl PageWriter {
         lsn: Lsn,
         pages: impl ExactSizeIterator<Item = Option<&'p Page>>,
     ) {
+        self.reach(lsn);
         let index = self.timeline.index();
         self.batch
             .put_extent(index, first, lsn, |out| encode_extent(pages, out));
@@ -99,6 +109,7 @@ impl PageWriter {
 
     /// A WAL record that changes the page.
     pub fn record(&mut self, key: &BlockKey, at: RecordAt, bytes: &[u8]) {
+        self.reach(at.end);
         self.batch.changes.record(key, at, bytes);
     }
 
@@ -236,6 +247,7 @@ impl PageWriter {
         self.behind.settle()?;
         let to = self.destination(durability);
         self.batch.commit(&to, lsn, extents)?;
+        self.follows = self.newest.max(lsn);
         self.forget_relations_if_many();
         Ok(())
     }
@@ -253,6 +265,7 @@ impl PageWriter {
         self.behind.settle()?;
         let to = self.destination(durability);
         let batch = std::mem::take(&mut self.batch);
+        self.follows = self.newest;
         self.batch = self.behind.begin(batch, to, reaches)?;
         if self.known.len() > KNOWN_RELATIONS_MAX {
             self.behind.settle()?;
@@ -275,7 +288,12 @@ impl PageWriter {
             timeline: Arc::clone(&self.timeline),
             policy: self.policy,
             durability,
+            follows: self.follows,
         }
+    }
+
+    fn reach(&mut self, lsn: Lsn) {
+        self.newest = self.newest.max(lsn);
     }
 
     /// Only when all is in the store that is known of them.
@@ -297,6 +315,7 @@ impl PageWriter {
         let Some(known) = place.and_then(|place| self.sizes.get_mut(*place)) else {
             return;
         };
+        self.newest = self.newest.max(lsn);
         known.lsn = lsn;
         let entry = known.entry();
         let key = size_key(self.timeline.index(), rel, lsn);
@@ -330,12 +349,12 @@ impl PageWriter {
         let index = self.timeline.index();
         let mut own = SizeHistory::default();
         let mut lsn = Lsn::INVALID;
-        if let Some(newest) = newest_entry(&snapshot, index, rel, Lsn::MAX)? {
+        if let Some(newest) = newest_entry(&snapshot, index, rel, self.follows)? {
             lsn = newest.0;
             own.blocks = newest.1.blocks;
             add_cuts(&snapshot, index, rel, newest, &mut own)?;
         } else {
-            let view = View::new(snapshot, &self.timeline, Lsn::MAX);
+            let view = View::new(snapshot, &self.timeline, self.follows);
             own.blocks = view.size_history(rel)?.blocks;
         }
         own.cuts.reverse();

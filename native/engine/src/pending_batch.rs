@@ -38,6 +38,8 @@ pub(crate) struct Destination {
     pub(crate) timeline: Arc<Timeline>,
     pub(crate) policy: Option<ImagePolicy>,
     pub(crate) durability: Durability,
+    /// The page before the batch is the page as of this LSN.
+    pub(crate) follows: Lsn,
 }
 
 impl PendingBatch {
@@ -128,7 +130,7 @@ impl PendingBatch {
             return Ok(());
         }
         self.changes.sort();
-        let view = View::new(to.store.read()?, &to.timeline, Lsn::MAX);
+        let view = View::new(to.store.read()?, &to.timeline, to.follows);
         let batch = Batch {
             changes: &self.changes,
             extents: &self.extents,

@@ -54,6 +54,8 @@ enum Step {
     Record(usize, Vec<(u8, Change)>),
     /// Makes what was written visible.
     Commit(usize),
+    /// The same, while more is written.
+    CommitBehind(usize),
     /// A writer that knows nothing.
     NewWriter(usize),
     /// A child at some LSN that the parent had.
@@ -93,6 +95,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => (timeline.clone(), changes).prop_map(|(on, changes)| Step::Record(on, changes)),
         3 => timeline.clone().prop_map(Step::Commit),
+        3 => timeline.clone().prop_map(Step::CommitBehind),
         1 => timeline.clone().prop_map(Step::NewWriter),
         1 => (timeline, any::<prop::sample::Index>()).prop_map(|(of, at)| Step::Branch(of, at)),
         1 => Just(Step::Reopen),
@@ -281,7 +284,10 @@ impl Run {
     }
 
     fn commit(&mut self, on: usize) {
-        self.writer(on).commit(Durability::Later).unwrap();
+        let lsn = Lsn(self.lsn);
+        let writer = self.writer(on);
+        writer.commit(Durability::Later).unwrap();
+        writer.timeline().advance_last_record_lsn(lsn);
     }
 
     fn step(&mut self, step: &Step) {
@@ -290,6 +296,11 @@ impl Run {
             Step::Record(on, changes) if is_possible(changes) => self.record(on % count, changes),
             Step::Record(..) => {}
             Step::Commit(on) => self.commit(on % count),
+            Step::CommitBehind(on) => {
+                let lsn = Lsn(self.lsn);
+                let writer = self.writer(on % count);
+                writer.commit_behind(Durability::Later, lsn).unwrap();
+            }
             Step::NewWriter(on) => {
                 self.commit(on % count);
                 self.writers[on % count] = None;
@@ -343,7 +354,12 @@ impl Run {
         self.writers.iter_mut().for_each(|writer| *writer = None);
         self.tenant = self.tenant.take().map(TestTenant::reopened);
         for history in &self.histories {
-            self.tenant().attach(&history.spec).unwrap();
+            // All of it was committed.
+            let spec = TimelineSpec {
+                last_record_lsn: Lsn(self.lsn),
+                ..history.spec
+            };
+            self.tenant().attach(&spec).unwrap();
         }
     }
 

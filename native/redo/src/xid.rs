@@ -28,7 +28,7 @@ pub fn precedes(a: u32, b: u32) -> bool {
 /// `next` (epoch in the high word), moved past `xid` if that is not yet before it.
 #[must_use]
 pub fn next_past(next: u64, xid: u32) -> u64 {
-    let next_low = next as u32;
+    let next_low = (next as u32).max(FIRST_NORMAL_TRANSACTION_ID);
     if !is_normal(xid) || precedes(xid, next_low) {
         return next;
     }
@@ -55,6 +55,8 @@ mod tests {
             (epoch(4, u32::MAX - 1), 7, epoch(5, 8)),
             // From before the wraparound: already past.
             (epoch(5, 10), u32::MAX, epoch(5, 10)),
+            // A next id that is none counts as the first that can be one.
+            (epoch(1, 0), 0xFFFF_FFF0, epoch(1, 0)),
             (epoch(0xFFFF_FFFF, u32::MAX), u32::MAX, epoch(0, 3)),
         ];
         for (next, xid, expected) in cases {
