@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(async () => world[Symbol.asyncDispose]());
 
 test('postgres.js: typed rows, a transaction, a cursor, COPY', async () => {
-  const { host, port, user, database } = await world.client.connectionString('served');
+  const { host, port, user, database } = await world.client.connectionString('served', { via: 'socket' });
   const sql = postgres({ host, port, user, database, max: 2 });
   try {
     const [row] = await sql`select count(*)::int as n from child where parent < ${11}`;
@@ -65,7 +65,7 @@ test.skipIf(program('pg_dump') === undefined)('pg_dump gives the same dump as pr
 
 test.skipIf(program('pg_amcheck') === undefined)('pg_amcheck is clean on a clone', async () => {
   await world.fork('checked');
-  const { host, port, user, database } = await world.client.connectionString('checked');
+  const { host, port, user, database } = await world.client.connectionString('checked', { via: 'socket' });
   const flags = [
     '--heapallindexed',
     '--parent-check',

@@ -14,3 +14,21 @@ export function connectionUrl({ socketDirectory, port, user, database }: Connect
   const path = `${encodeURIComponent(user)}@/${encodeURIComponent(database)}`;
   return `postgresql://${path}?host=${encodeURIComponent(socketDirectory)}&port=${port}`;
 }
+
+/** Where the gateway listens, and whom to name there. */
+export interface GatewayTarget {
+  host: string;
+  port: number;
+  user: string;
+  /** `name@branch`. */
+  database: string;
+}
+
+/**
+ * A URL of a branch by the gateway. The `@` stays as it is: all drivers take it behind the host, and some (node-postgres,
+ * SQLAlchemy) do not decode a `%40` there.
+ */
+export function gatewayUrl({ host, port, user, database }: GatewayTarget): string {
+  const authority = `${encodeURIComponent(user)}@${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `postgresql://${authority}/${encodeURIComponent(database).replaceAll('%40', '@')}`;
+}
