@@ -48,6 +48,7 @@ export class Gateway {
   readonly #perBranch = new Map<string, number>();
   readonly #alerted = new Map<string, number>();
   readonly #onAlert: (error: OffshootError) => void;
+  #address = { host: '', port: 0 };
   #refusing = 0;
   #closed: Promise<void> | undefined;
   #stopping = false;
@@ -89,10 +90,9 @@ export class Gateway {
     return gateway;
   }
 
-  /** Where it listens. */
-  get address(): { host: string; port: number } {
-    const { address, port } = this.#server.address() as AddressInfo;
-    return { host: address, port };
+  /** Where it listens, or did until it was retired. */
+  get address(): { readonly host: string; readonly port: number } {
+    return this.#address;
   }
 
   /** Sessions that can be cancelled. */
@@ -138,6 +138,8 @@ export class Gateway {
         this.#server.off('error', failed);
         // Accepting may fail when file descriptors run out; the next connection finds the listener still there.
         this.#server.on('error', () => {});
+        const { address, port } = this.#server.address() as AddressInfo;
+        this.#address = { host: address, port };
         resolve();
       });
     });
