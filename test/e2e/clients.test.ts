@@ -1,13 +1,8 @@
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommand } from '../fixture/command-line.js';
+import { postgresProgram as program } from '../fixture/postgres-program.js';
 import { World } from '../fixture/world.js';
-
-/** Where the programs may be besides PATH, as distributions place them. */
-const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/lib/postgresql/15/bin'];
-const program = (name: string) => places.map((place) => join(place, name)).find((path) => existsSync(path));
 
 let world: World;
 

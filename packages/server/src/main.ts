@@ -19,7 +19,7 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? done : wrongUsage;
     const known = asOffshootError(error);
-    const { action } = known.details;
+    const action = known.details.action ?? known.declaration.action;
     process.stderr.write(`error: ${known.message}\n${action === undefined ? '' : `  ${action}\n`}`);
     return known.code === 'invalid_argument' ? wrongUsage : failed;
   }
