@@ -217,7 +217,8 @@ describe('a query is cancelled', () => {
   });
 });
 
-test('two hundred sessions at once', async () => {
+test.each(['tcp', 'socket'] as const)('two hundred sessions at once, by %s', async (by) => {
+  host.by = by;
   const sessions = await Promise.all(Array.from({ length: 200 }, () => connected()));
   const answers = await Promise.all(sessions.map((client, n) => client.query('select $1::int as n', [n])));
   expect(answers.map(({ rows }) => rows[0].n)).toEqual(sessions.map((_, n) => n));

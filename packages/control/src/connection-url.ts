@@ -25,8 +25,8 @@ export interface GatewayTarget {
 }
 
 /**
- * A URL of a branch by the gateway. The `@` stays as it is: all drivers take it behind the host, and some (node-postgres,
- * SQLAlchemy) do not decode a `%40` there.
+ * A URL of a branch by the gateway. The `@` stays as it is: psql, psycopg, node-postgres, postgres.js, pgx and asyncpg take
+ * it behind the host. The gateway takes a `%40` too, from drivers that do not decode it.
  */
 export function gatewayUrl({ host, port, user, database }: GatewayTarget): string {
   const authority = `${encodeURIComponent(user)}@${host.includes(':') ? `[${host}]` : host}:${port}`;

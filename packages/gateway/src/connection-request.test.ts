@@ -21,6 +21,8 @@ describe('a branch is named', () => {
   test.each<[string, Parameters, string, Parameters]>([
     ['behind the database', [user, byDatabase], 'b', [user, ['database', 'db']]],
     ['behind the last @', [user, ['database', 'a@c@b']], 'b', [user, ['database', 'a@c']]],
+    ['behind an @ that was not decoded', [user, ['database', 'db%40b']], 'b', [user, ['database', 'db']]],
+    ['behind an @, not the other kind', [user, ['database', 'a%40c@b']], 'b', [user, ['database', 'a%40c']]],
     ['without a database', [user, ['database', '@b']], 'b', [user, ['database', '']]],
     ['in the options', [user, ['database', 'db'], byOptions], 'b', [user, ['database', 'db']]],
     ['in the options alone', [byOptions, user], 'b', [user]],

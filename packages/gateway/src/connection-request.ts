@@ -51,13 +51,17 @@ export function connectionRequest(message: StartupMessage, serverName: ServerNam
   return { branch, startup: startupMessage({ ...message, parameters }) };
 }
 
+/** From drivers that do not decode a URL's path (node-postgres, postgres.js). */
+const UNDECODED_AT = '%40';
+
 /** Only a database that is named names a branch: where it is left out, Postgres takes the user's name as it stands. */
 function takeFromDatabase(value: string, named: Named[]): string {
-  const at = value.lastIndexOf('@');
+  const mark = value.includes('@') ? '@' : UNDECODED_AT;
+  const at = value.lastIndexOf(mark);
   if (at < 0) {
     return value;
   }
-  named.push({ branch: value.slice(at + 1), where: `the database ${quote(value)}` });
+  named.push({ branch: value.slice(at + mark.length), where: `the database ${quote(value)}` });
   return value.slice(0, at);
 }
 
