@@ -4,7 +4,7 @@ import type { ComputeAddress } from './branch-host.js';
 import { gatewayError } from './gateway-errors.js';
 import type { GatewaySettings } from './gateway-settings.js';
 
-type ConnectSettings = Pick<
+export type ConnectSettings = Pick<
   GatewaySettings,
   'connectTimeoutMs' | 'connectPauseMs' | 'socketBufferBytes' | 'keepAliveIdleMs'
 >;

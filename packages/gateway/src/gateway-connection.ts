@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
 import type { TLSSocketOptions } from 'node:tls';
 import { asOffshootError, type OffshootError } from '@offshoot/types';
-import { backendKeyData, cancelRequest } from '@offshoot/wire';
+import { backendKeyData } from '@offshoot/wire';
 import type { BranchHost, ComputeAddress, OpenBranch } from './branch-host.js';
 import type { CancelKeys } from './cancel-keys.js';
 import { ClientHandshake, type HandshakeEffect } from './client-handshake.js';
 import { ClientSocket } from './client-socket.js';
 import { connectCompute } from './connect-compute.js';
 import { farewell } from './farewell.js';
+import { forwardCancel } from './forward-cancel.js';
 import type { GatewayCounters } from './gateway-counters.js';
 import { gatewayError } from './gateway-errors.js';
 import type { ConnectPhase, ConnectTimings, GatewayObserver } from './gateway-observer.js';
@@ -143,17 +144,8 @@ export class GatewayConnection {
       return;
     }
     counters.cancelsForwarded++;
-    const late = () => gatewayError('compute_unreachable', 'the compute did not take the cancel request');
     try {
-      await this.#within(settings.connectTimeoutMs, late, async () => {
-        const compute = await connectCompute(key.address, settings, this.#lifetime.signal);
-        compute.end(cancelRequest(key.processId, key.secret));
-        compute.resume();
-        // Postgres closes when the signal is sent: who waits for that knows.
-        await this.#unlessAborted(new Promise((resolve) => compute.once('close', resolve))).finally(() =>
-          compute.destroy(),
-        );
-      });
+      await forwardCancel(key, settings, this.#lifetime.signal);
     } catch {
       // The session is gone with its compute, or the client did not wait: there is nobody to tell.
     }

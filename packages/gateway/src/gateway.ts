@@ -63,7 +63,7 @@ export class Gateway {
       counters: this.counters,
       observer: { ...silent, ...options.observer },
       cancelKeys: new CancelKeys(options.randomBytes ?? randomBytes),
-      tls: { policy: options.tls.policy, options: tlsOptions(options.tls) },
+      tls: { policy: options.tls.policy, options: tlsOptions(options.tls, settings) },
       sniDomain: options.sniDomain,
       now: options.now ?? (() => performance.now()),
       enter: (branch) => this.#enter(branch),
@@ -206,13 +206,15 @@ function stopping(): OffshootError {
   return gatewayError('gateway_stopping', 'the page server is shutting down');
 }
 
-function tlsOptions(tls: GatewayTls): TLSSocketOptions {
+function tlsOptions(tls: GatewayTls, { socketBufferBytes }: GatewaySettings): TLSSocketOptions {
   if (tls.policy === 'off') {
     return {};
   }
   try {
     // Clients that begin TLS unasked must offer this protocol name.
-    return { secureContext: createSecureContext(tls), ALPNProtocols: ['postgresql'] };
+    const known = { secureContext: createSecureContext(tls), ALPNProtocols: ['postgresql'] };
+    // An option that the types of Node.js leave out.
+    return Object.assign(known, { highWaterMark: socketBufferBytes });
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw baseError('invalid_argument', `these are no certificate and key in PEM: ${message}`, { cause });
