@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -170,6 +170,28 @@ describe('a session', () => {
     expect(rows[0].x).toHaveLength(1_000_000);
     await expect(new pg.Client(config()).connect()).rejects.toMatchObject({ code: '28000' });
   });
+
+  test.skipIf(postgresProgram('psql') === undefined)(
+    'over TLS by psql, which checks who we are',
+    async () => {
+      const pem = await selfSignedCertificate(new Date(), undefined);
+      await start({ tls: { policy: 'require', ...pem } });
+      const root = join(scratch.path, 'gateway.crt');
+      writeFileSync(root, pem.cert);
+      const psql = (mode: string) => {
+        const args = [
+          `${url()}?sslmode=${mode}&sslrootcert=${encodeURIComponent(root)}`,
+          '-XAtc',
+          'select 1',
+        ];
+        return runCommand(postgresProgram('psql') ?? '', args);
+      };
+      expect(await psql('verify-full')).toEqual({ code: 0, stdout: '1\n', stderr: '' });
+      expect((await psql('disable')).stderr).toContain(
+        'FATAL:  this gateway takes encrypted connections only',
+      );
+    },
+  );
 
   test('by a Unix socket', async () => {
     host.by = 'socket';

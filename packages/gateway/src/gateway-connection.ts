@@ -11,8 +11,9 @@ import { farewell } from './farewell.js';
 import { forwardCancel } from './forward-cancel.js';
 import type { GatewayCounters } from './gateway-counters.js';
 import { gatewayError } from './gateway-errors.js';
-import type { ConnectPhase, ConnectTimings, GatewayObserver } from './gateway-observer.js';
+import type { GatewayObserver } from './gateway-observer.js';
 import type { GatewaySettings } from './gateway-settings.js';
+import { PhaseClock } from './phase-clock.js';
 import { Splice } from './splice.js';
 import { StartupExchange } from './startup-exchange.js';
 import { StartupRelay } from './startup-relay.js';
@@ -44,10 +45,7 @@ export class GatewayConnection {
   readonly #lifetime = new AbortController();
   /** Rejects with what the lifetime was aborted with. */
   readonly #aborted: Promise<never>;
-  readonly #accepted: number;
-  readonly #timings: { -readonly [Phase in ConnectPhase]?: number } = {};
-  #phase: ConnectPhase = 'parse';
-  #phaseBegan: number;
+  readonly #clock: PhaseClock;
   #wake: () => void = () => {};
   /** What came behind the start-up packet. */
   #early: Uint8Array[] | undefined;
@@ -60,8 +58,7 @@ export class GatewayConnection {
   constructor(services: GatewayConnectionServices, socket: Socket, refusal: OffshootError | undefined) {
     this.#services = services;
     this.#refusal = refusal;
-    this.#accepted = services.now();
-    this.#phaseBegan = this.#accepted;
+    this.#clock = new PhaseClock(services.now);
     this.#aborted = new Promise((_, reject) => {
       this.#lifetime.signal.addEventListener('abort', () => reject(this.#lifetime.signal.reason));
     });
@@ -159,10 +156,10 @@ export class GatewayConnection {
     }
     const leave = this.#services.enter(request.branch);
     try {
-      this.#begin('park');
+      this.#clock.begin('park');
       const open = await this.#park(request.branch);
       try {
-        this.#begin('connect');
+        this.#clock.begin('connect');
         const { settings } = this.#services;
         const compute = await connectCompute(open.address, settings, this.#lifetime.signal);
         try {
@@ -208,7 +205,7 @@ export class GatewayConnection {
   }
 
   async #relay(compute: Socket, address: ComputeAddress, startup: Buffer): Promise<void> {
-    this.#begin('startup');
+    this.#clock.begin('startup');
     const { cancelKeys, now, settings } = this.#services;
     let forgetKey: () => unknown = () => {};
     const exchange = new StartupExchange((processId, secret) => {
@@ -241,22 +238,21 @@ export class GatewayConnection {
   }
 
   async #spliceWith(compute: Socket): Promise<void> {
-    const { counters, now, observer } = this.#services;
-    this.#begin('hand_over');
+    const { counters, observer } = this.#services;
+    this.#clock.begin('hand_over');
     this.#splice = new Splice({
       client: this.#client,
       compute,
       onBytes: (to, bytes) => this.#count(to, bytes),
     });
     const ended = this.#splice.run();
-    this.#timings.hand_over = now() - this.#phaseBegan;
     counters.connectionsSpliced++;
-    observer.handedOver(this.#timings as ConnectTimings);
+    observer.handedOver(this.#clock.end());
     const end = await ended;
     counters.connectionsSpliced--;
     observer.ended({
       ...end,
-      durationMs: now() - this.#accepted,
+      durationMs: this.#clock.sinceStartMs,
       bytesFromClient: this.#bytes.compute,
       bytesToClient: this.#bytes.client,
     });
@@ -266,7 +262,7 @@ export class GatewayConnection {
     const { counters, observer, onAlert } = this.#services;
     if (error.code === 'client_left' || this.#client.destroyed) {
       counters.left++;
-      observer.left(this.#phase);
+      observer.left(this.#clock.phase);
       this.#client.reset();
       return;
     }
@@ -284,7 +280,7 @@ export class GatewayConnection {
 
   #countRefused(sqlState: string): void {
     this.#services.counters.countRefused(sqlState);
-    this.#services.observer.refused(this.#phase, sqlState);
+    this.#services.observer.refused(this.#clock.phase, sqlState);
   }
 
   #count(to: 'client' | 'compute', bytes: number): void {
@@ -315,13 +311,6 @@ export class GatewayConnection {
     return new Promise((resolve) => {
       this.#wake = resolve;
     });
-  }
-
-  #begin(phase: ConnectPhase): void {
-    const now = this.#services.now();
-    this.#timings[this.#phase] = now - this.#phaseBegan;
-    this.#phase = phase;
-    this.#phaseBegan = now;
   }
 
   #unlessAborted<T>(promise: Promise<T>): Promise<T> {
