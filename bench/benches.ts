@@ -3,6 +3,7 @@ import { branchCreate } from './suite/branch-create.js';
 import { coldScan } from './suite/cold-scan.js';
 import { durableTpcb } from './suite/durable-tpcb.js';
 import { forkToFirstRow } from './suite/fork-to-first-row.js';
+import { gatewayBench } from './suite/gateway.js';
 import { getpage } from './suite/getpage.js';
 import { importBench } from './suite/import.js';
 import { ingestBench } from './suite/ingest.js';
@@ -20,4 +21,5 @@ export const benches: readonly Bench[] = [
   ingestBench,
   pageHistory,
   durableTpcb,
+  gatewayBench,
 ];

@@ -109,7 +109,7 @@ async function survives({ client }: Stage, compute: string): Promise<void> {
   const before = await row(compute, balancesQuery);
   await client.stopCompute(branch);
   await client.startCompute(branch);
-  const { url } = await client.connectionString(branch);
+  const { url } = await client.connectionString(branch, { via: 'socket' });
   expectEqual('balances', { before, 'on a new compute': await row(url, balancesQuery) });
 }
 

@@ -63,7 +63,7 @@ async function onBranch({ client }: Stage, phases: Record<string, number>[]) {
   const whole = await timed(async () => {
     const branch = await timed(() => client.createBranch({ name, from: tenant }));
     const compute = await timed(() => client.startCompute(name));
-    const url = (await client.connectionString(name, { database })).url;
+    const url = (await client.connectionString(name, { database, via: 'socket' })).url;
     const first = await timed(() => row(url, firstRow));
     const { total = 0, ...starting } = compute.answer.timings_ms;
     phases.push({

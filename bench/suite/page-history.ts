@@ -44,7 +44,7 @@ export const pageHistory: Bench = {
     await client.stopCompute(branch);
     const stored = ((await client.tenant(tenant)).stored_bytes ?? Number.NaN) - before;
     await client.startCompute(branch);
-    const again = (await client.connectionString(branch)).url;
+    const again = (await client.connectionString(branch, { via: 'socket' })).url;
     const rows = expectEqual('rows', {
       expected: { once: 0, often: changes },
       before: written,

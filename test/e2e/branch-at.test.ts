@@ -104,7 +104,7 @@ async function contentAt(at: string, from = 'prod'): Promise<{ made: CreatedBran
 async function contentOf(branch: string): Promise<unknown> {
   const client = daemon.client();
   await client.startCompute(branch);
-  const { url } = await client.connectionString(branch);
+  const { url } = await client.connectionString(branch, { via: 'socket' });
   return (await query(url, CONTENT))[0];
 }
 
@@ -252,7 +252,7 @@ test('of a branch, now and latest are what its compute has acknowledged; times a
   const client = daemon.client();
   await client.createBranch({ name: 'parent', from: 'prod', at: 'now' });
   await client.startCompute('parent');
-  const { url } = await client.connectionString('parent');
+  const { url } = await client.connectionString('parent', { via: 'socket' });
   const states: Noted[] = [];
   const session = new pg.Client({ connectionString: url });
   await session.connect();

@@ -1,13 +1,8 @@
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommand } from '../fixture/command-line.js';
+import { postgresProgram as program } from '../fixture/postgres-program.js';
 import { World } from '../fixture/world.js';
-
-/** Where the programs may be besides PATH, as distributions place them. */
-const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/lib/postgresql/15/bin'];
-const program = (name: string) => places.map((place) => join(place, name)).find((path) => existsSync(path));
 
 let world: World;
 
@@ -27,7 +22,7 @@ beforeAll(async () => {
 afterAll(async () => world[Symbol.asyncDispose]());
 
 test('postgres.js: typed rows, a transaction, a cursor, COPY', async () => {
-  const { host, port, user, database } = await world.client.connectionString('served');
+  const { host, port, user, database } = await world.client.connectionString('served', { via: 'socket' });
   const sql = postgres({ host, port, user, database, max: 2 });
   try {
     const [row] = await sql`select count(*)::int as n from child where parent < ${11}`;
@@ -65,7 +60,7 @@ test.skipIf(program('pg_dump') === undefined)('pg_dump gives the same dump as pr
 
 test.skipIf(program('pg_amcheck') === undefined)('pg_amcheck is clean on a clone', async () => {
   await world.fork('checked');
-  const { host, port, user, database } = await world.client.connectionString('checked');
+  const { host, port, user, database } = await world.client.connectionString('checked', { via: 'socket' });
   const flags = [
     '--heapallindexed',
     '--parent-check',

@@ -148,7 +148,7 @@ async function expectSame(): Promise<void> {
   const client = daemon.client();
   await client.createBranch({ name, from: 'prod' });
   await client.startCompute(name);
-  const { url } = await client.connectionString(name);
+  const { url } = await client.connectionString(name, { via: 'socket' });
   for (const digest of digests) {
     expect(await query(url, digest)).toEqual(await query(production.url(), digest));
   }
@@ -169,7 +169,7 @@ test('a branch shows what production wrote after the import, and earlier branche
   await work();
   await expectSame();
   await client.startCompute('before');
-  const { url } = await client.connectionString('before');
+  const { url } = await client.connectionString('before', { via: 'socket' });
   expect(await value(url, 'select count(*)::int from entry')).toBe(0);
   await client.deleteBranch('before');
   const { slot } = await receiver();
@@ -250,7 +250,7 @@ test('prepared transactions, truncates and databases come along', async () => {
   const client = daemon.client();
   await client.createBranch({ name: 'others', from: 'prod' });
   await client.startCompute('others');
-  const { url } = await client.connectionString('others', { database: 'other' });
+  const { url } = await client.connectionString('others', { database: 'other', via: 'socket' });
   expect(await value(url, 'select sum(i)::int from t')).toBe(500500);
   expect(await value(url, 'select gid from pg_prepared_xacts')).toBe('left-open');
   await client.deleteBranch('others');
@@ -377,7 +377,7 @@ test('gives its slot up past the cap; what is there stays, over restarts too', a
     const name = `kept-${Date.now()}`;
     await daemon.client().createBranch({ name, from: 'prod' });
     await daemon.client().startCompute(name);
-    const { url } = await daemon.client().connectionString(name);
+    const { url } = await daemon.client().connectionString(name, { via: 'socket' });
     return await value(url, 'select count(*)::int from entry');
   };
   const there = await value(production.url(), 'select count(*)::int from entry');
@@ -424,7 +424,7 @@ test('a promotion is another history: nothing of it is taken, and it can be impo
   });
   await daemon.client().createBranch({ name: 'of-promoted', from: 'promoted' });
   await daemon.client().startCompute('of-promoted');
-  const { url } = await daemon.client().connectionString('of-promoted');
+  const { url } = await daemon.client().connectionString('of-promoted', { via: 'socket' });
   for (const digest of digests) {
     expect(await query(url, digest)).toEqual(await query(production.url(), digest));
   }

@@ -106,7 +106,7 @@ export class OffshootClient {
 
   connectionString(
     branch: string,
-    choice: { database?: string; user?: string } = {},
+    choice: { database?: string; user?: string; via?: schemas.ConnectVia } = {},
   ): Promise<schemas.ConnectionString> {
     const query = new URLSearchParams(choice).toString();
     const path = `/v1/branches/${encodeURIComponent(branch)}/connection-string${query && `?${query}`}`;

@@ -173,13 +173,22 @@ export const branch = z.object({
 });
 export type Branch = z.infer<typeof branch>;
 
+/**
+ * How to get to a branch: `gateway`, where its name is part of the database's and its compute is started when it does
+ * not run; `socket`, straight to its running compute. Default: `gateway` where there is one.
+ */
+export const connectVia = z.enum(['gateway', 'socket']);
+export type ConnectVia = z.infer<typeof connectVia>;
+
 export const connectionString = z.object({
-  /** As libpq, node-postgres, pgx and SQLAlchemy read it: the host is a parameter, as it is a directory. */
+  via: connectVia,
+  /** As libpq, node-postgres, pgx and SQLAlchemy read it. Of a socket the host is a parameter, as it is a directory. */
   url: z.string(),
-  /** The same in parts, for drivers that take no Unix socket from a URL: the socket's directory and its port. */
+  /** The same in parts, for drivers that take no URL. Of a socket `host` is its directory. */
   host: z.string(),
   port: z.number().int(),
   branch: name,
+  /** `name@branch` by the gateway. */
   database: z.string(),
   user: z.string(),
 });
@@ -214,6 +223,20 @@ export const status = z.object({
     pages_served: z.number().int(),
     bytes_sent: z.number().int(),
   }),
+  /** Absent when there is none. */
+  gateway: z
+    .object({
+      host: z.string(),
+      port: z.number().int(),
+      tls: z.enum(['off', 'allow', 'require']),
+      connections: z.number().int(),
+      connections_total: z.number().int(),
+      /** Connections that wait for their branch. */
+      parked: z.number().int(),
+      /** Connections that were refused, by SQLSTATE; `compute`: by the branch's own Postgres. */
+      refused: z.record(z.string(), z.number().int()),
+    })
+    .optional(),
 });
 export type Status = z.infer<typeof status>;
 

@@ -14,3 +14,21 @@ export function connectionUrl({ socketDirectory, port, user, database }: Connect
   const path = `${encodeURIComponent(user)}@/${encodeURIComponent(database)}`;
   return `postgresql://${path}?host=${encodeURIComponent(socketDirectory)}&port=${port}`;
 }
+
+/** Where the gateway listens, and whom to name there. */
+export interface GatewayTarget {
+  host: string;
+  port: number;
+  user: string;
+  /** `name@branch`. */
+  database: string;
+}
+
+/**
+ * A URL of a branch by the gateway. The `@` stays as it is: psql, psycopg, node-postgres, postgres.js, pgx and asyncpg take
+ * it behind the host. The gateway takes a `%40` too, from drivers that do not decode it.
+ */
+export function gatewayUrl({ host, port, user, database }: GatewayTarget): string {
+  const authority = `${encodeURIComponent(user)}@${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `postgresql://${authority}/${encodeURIComponent(database).replaceAll('%40', '@')}`;
+}

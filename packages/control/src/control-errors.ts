@@ -40,6 +40,13 @@ export const controlError = defineErrors({
     action: 'wait a moment, then ask again',
   },
   branch_without_compute: { kind: 'fix', sqlState: '55000', httpStatus: 409 },
+  gateway_off: {
+    kind: 'fix',
+    sqlState: '55000',
+    httpStatus: 409,
+    action:
+      'ask for the socket: pageserver-ctl connection-string BRANCH --socket, or start the page server with --gateway-listen',
+  },
   /** What was written on the parent did not arrive in time. */
   branch_point_not_reached: {
     kind: 'retry',

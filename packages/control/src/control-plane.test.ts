@@ -158,6 +158,27 @@ describe('computes', () => {
     expect(control.connectionString('a', {}).url).toContain('%2Fsockets%2Fc2');
   });
 
+  test('a branch is reached by the gateway, running or not, and by its socket', async () => {
+    await control.createBranch({ name: 'a', from: 'shop' });
+    expect(() => control.connectionString('a', {})).toThrow(coded('compute_not_running'));
+    expect(() => control.connectionString('a', { via: 'gateway' })).toThrow(coded('gateway_off'));
+    const counts = { connections: 0, connections_total: 0, parked: 0, refused: {} };
+    fixture.gateway = { host: '::1', port: 6000, tls: 'off', ...counts };
+    expect(control.connectionString('a', { user: 'a@b', database: 'c d@e?' })).toEqual({
+      via: 'gateway',
+      url: 'postgresql://a%40b@[::1]:6000/c%20d@e%3F@a',
+      host: '::1',
+      port: 6000,
+      branch: 'a',
+      database: 'c d@e?@a',
+      user: 'a@b',
+    });
+    expect(() => control.connectionString('shop', {})).toThrow(coded('branch_without_compute'));
+    await control.startCompute('a');
+    expect(control.connectionString('a', { via: 'socket' }).host).toMatch('/sockets/');
+    expect(await control.status()).toMatchObject({ gateway: fixture.gateway });
+  });
+
   test('a branch of production itself has none', async () => {
     await expect(control.startCompute('shop')).rejects.toEqual(coded('branch_without_compute'));
   });

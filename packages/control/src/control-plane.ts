@@ -2,6 +2,7 @@ import type {
   Branch,
   Compute,
   ConnectionString,
+  ConnectVia,
   CreateBranchRequest,
   CreatedBranch,
   ImportTenantRequest,
@@ -17,7 +18,7 @@ import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.j
 import { branchPointView } from './branch-point-view.js';
 import { BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
-import { connectionUrl } from './connection-url.js';
+import { connectionUrl, gatewayUrl } from './connection-url.js';
 import { controlError } from './control-errors.js';
 import { computeMetrics, Metrics, receiverMetrics, storeMetrics } from './metrics/index.js';
 import { OperationBook } from './operations.js';
@@ -31,6 +32,8 @@ export interface DaemonFacts {
   dataDirectory: string;
   startedAt: Date;
   pageService(): Status['page_service'];
+  /** Undefined: there is none. */
+  gateway?(): Status['gateway'];
 }
 
 export interface ControlPlaneOptions {
@@ -188,11 +191,7 @@ export class ControlPlane {
   async startCompute(name: string): Promise<Compute> {
     this.#expectOpen();
     const branch = this.#catalog.branchNamed(parseBranchName(name));
-    if (branch.parent === undefined) {
-      throw controlError('branch_without_compute', `branch ${branch.name} is production's own history`, {
-        details: { action: `branch it first: pageserver-ctl branch create NAME --from ${branch.name}` },
-      });
-    }
+    requireParent(branch);
     return this.#computes.start(branch, () => this.#computeSpec(branch));
   }
 
@@ -204,17 +203,48 @@ export class ControlPlane {
     return this.#computes.list();
   }
 
-  connectionString(name: string, choice: { database?: string; user?: string }): ConnectionString {
+  /** By default by the gateway where there is one: then the compute need not run. Else it must. */
+  connectionString(
+    name: string,
+    choice: { database?: string; user?: string; via?: ConnectVia },
+  ): ConnectionString {
     const branch = this.#catalog.branchNamed(parseBranchName(name));
+    const gateway = this.#facts.gateway?.();
+    if (gateway === undefined && choice.via === 'gateway') {
+      throw controlError('gateway_off', 'the page server was started without a gateway');
+    }
+    return gateway === undefined || choice.via === 'socket'
+      ? this.#socketConnection(branch, choice)
+      : this.#gatewayConnection(branch, choice, gateway);
+  }
+
+  #socketConnection(branch: BranchRecord, choice: { database?: string; user?: string }): ConnectionString {
     const { socketDirectory, port, connectedAs } = this.#computes.running(branch);
     const user = choice.user ?? connectedAs.user;
     const database = choice.database ?? connectedAs.database;
     const url = connectionUrl({ socketDirectory, port, user, database });
-    return { url, host: socketDirectory, port, branch: branch.name, database, user };
+    return { via: 'socket', url, host: socketDirectory, port, branch: branch.name, database, user };
+  }
+
+  #gatewayConnection(
+    branch: BranchRecord,
+    choice: { database?: string; user?: string },
+    { host, port }: NonNullable<Status['gateway']>,
+  ): ConnectionString {
+    requireParent(branch);
+    // A running compute knows better which of them are there.
+    const connectedAs = this.#computes.alive(branch.id)?.running.connectedAs;
+    const tenant = this.#catalog.tenant(branch.tenant);
+    const user = choice.user ?? connectedAs?.user ?? tenant.defaultUser;
+    const name = choice.database ?? connectedAs?.database ?? tenant.defaultDatabase;
+    const database = `${name}@${branch.name}`;
+    const url = gatewayUrl({ host, port, user, database });
+    return { via: 'gateway', url, host, port, branch: branch.name, database, user };
   }
 
   async status(): Promise<Status> {
     const { tenants: stats } = await this.#pageServer.stats();
+    const gateway = this.#facts.gateway?.();
     return {
       version: this.#facts.version,
       pid: this.#facts.pid,
@@ -227,6 +257,7 @@ export class ControlPlane {
       receivers: this.#receivers(),
       unavailable: this.#unavailable(),
       page_service: this.#facts.pageService(),
+      ...(gateway === undefined ? {} : { gateway }),
     };
   }
 
@@ -334,6 +365,15 @@ export class ControlPlane {
         : { unavailable: { code: unavailable.code, message: unavailable.message } }),
       ...(stats === undefined ? {} : { stored_bytes: stats.usedBytes }),
     };
+  }
+}
+
+/** Throws `branch_without_compute`. */
+function requireParent(branch: BranchRecord): void {
+  if (branch.parent === undefined) {
+    throw controlError('branch_without_compute', `branch ${branch.name} is production's own history`, {
+      details: { action: `branch it first: pageserver-ctl branch create NAME --from ${branch.name}` },
+    });
   }
 }
 

@@ -62,7 +62,6 @@ A first session:
   pageserver start --data ./data &
   pageserver-ctl --data ./data tenant import prod --from postgres://postgres@localhost/postgres
   pageserver-ctl --data ./data branch create try-1 --from prod
-  pageserver-ctl --data ./data compute start try-1
   url=$(pageserver-ctl --data ./data connection-string try-1) && psql "$url"
   pageserver-ctl --data ./data branch delete try-1`,
     );

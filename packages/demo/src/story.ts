@@ -161,7 +161,7 @@ async function workOnFork(
     ({ branch }) => `at ${branch.base_lsn}`,
   );
   const compute = await narrator.step('start Postgres on it', () => client.startCompute('try-1'));
-  const { url } = await client.connectionString('try-1');
+  const { url } = await client.connectionString('try-1', { via: 'socket' });
   await narrator.step('first row', () => query(url, 'select * from orders limit 1'));
   narrator.say(`             fork to first row: ${formatMs(performance.now() - began)}`);
   if ((await digest(url)) !== before) throw new Error('the fork does not hold what production holds');

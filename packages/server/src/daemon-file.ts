@@ -6,6 +6,8 @@ export interface DaemonFile {
   api_url: string;
   /** `unix:/path` and `tcp:host:port`. */
   page_service: string[];
+  /** `host:port`; absent when there is none. */
+  gateway?: string;
   /** Directory of the page service's Unix socket. */
   socket_directory: string;
 }

@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import {
   type ComputeSettings,
   computePlaces,
@@ -9,8 +7,10 @@ import {
   resolvePostgres,
 } from '@offshoot/compute';
 import { buildApi, ControlPlane, pageServiceMetrics } from '@offshoot/control';
+import type { Gateway } from '@offshoot/gateway';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
+import { ControlHost } from './control-host.js';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
 import { openDataDirectory } from './data-directory.js';
 import type { Log } from './log.js';
@@ -19,14 +19,18 @@ import {
   pageSocketName,
   removePageSocketDirectory,
 } from './page-socket-directory.js';
-import type { Address, Settings } from './settings.js';
+import { type Address, formatAddress, type Settings } from './settings.js';
 import { readSettingsFile, type TuningSettings } from './settings-file.js';
+import { gatewayFacts, startGateway } from './start-gateway.js';
+import { readSecret, readTlsFiles } from './tls-files.js';
 import { openTokenFile } from './token-file.js';
 import { version } from './version.js';
 
 /** A running page server with everything around it. */
 export interface Daemon {
   apiUrl: string;
+  /** Absent when there is none. */
+  gateway: Address | undefined;
   token: string;
   dataDirectory: string;
   /** Stops computes, services and storage, in that order. A second call waits for the same end. */
@@ -129,11 +133,19 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   if (swept.removedDirectories.length > 0) log.warn(swept, 'removed what a former daemon left');
 
   const startedAt = new Date();
+  let gateway: Gateway | undefined;
   const control = new ControlPlane({
     pageServer,
     driver,
     operationsEndedMax,
-    facts: { version, pid: process.pid, dataDirectory, startedAt, pageService: () => factsOf(pageService) },
+    facts: {
+      version,
+      pid: process.pid,
+      dataDirectory,
+      startedAt,
+      pageService: () => factsOf(pageService),
+      gateway: () => (gateway === undefined ? undefined : gatewayFacts(gateway, settings)),
+    },
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });
   control.metrics.add(pageServiceMetrics(pageService));
@@ -144,21 +156,35 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     onFailure: (err, request) => log.error({ err, ...request }, 'a request failed'),
   });
   teardown.add(() => closeApi(api));
+  // Whose computes are gone by then.
+  teardown.add(() => gateway?.close());
   // First of these: who waits for a compute or an import then gets an answer, while the API still sends it.
   teardown.add(() => control.close());
+  if (settings.gatewayListen !== undefined) {
+    const host = new ControlHost(control);
+    gateway = await startGateway(settings.gatewayListen, settings, tuning.gateway ?? {}, host, log);
+    teardown.add(() => gateway?.retire());
+  }
   const apiUrl = await listen(api, settings.apiListen);
   await writeDaemonFile(daemonFile, {
     pid: process.pid,
     api_url: apiUrl,
     page_service: [...pageService.addresses],
+    ...(gateway === undefined ? {} : { gateway: formatAddress(gateway.address) }),
     socket_directory: socketDirectory,
   });
   teardown.add(() => removeDaemonFile(daemonFile));
   log.info(
-    { apiUrl, pageService: pageService.addresses, postgres: installation, osUser: osUser.name },
+    {
+      apiUrl,
+      gateway: gateway?.address,
+      pageService: pageService.addresses,
+      postgres: installation,
+      osUser: osUser.name,
+    },
     'ready',
   );
-  return { apiUrl, token, dataDirectory, close: () => teardown.run() };
+  return { apiUrl, gateway: gateway?.address, token, dataDirectory, close: () => teardown.run() };
 }
 
 async function startPageService(
@@ -172,7 +198,9 @@ async function startPageService(
   const listeners: PageListenerSpec[] = [{ kind: 'unix', path: socketPath, mode: 0o666, auth: 'trust' }];
   const { pageListen, pageTokenFile } = settings;
   const token =
-    pageTokenFile === undefined ? undefined : await readSecret('--page-token-file', pageTokenFile);
+    pageTokenFile === undefined
+      ? undefined
+      : await readSecret({ flag: '--page-token-file', path: pageTokenFile });
   if (pageListen !== undefined) {
     const tls = await readTls(settings);
     listeners.push({ kind: 'tcp', ...pageListen, auth: token === undefined ? 'trust' : 'token', ...tls });
@@ -186,28 +214,11 @@ async function startPageService(
   });
 }
 
-async function readTls(settings: Settings) {
-  const { tlsCertificateFile, tlsKeyFile } = settings;
-  if (tlsCertificateFile === undefined || tlsKeyFile === undefined) return {};
-  const cert = await readSecret('--tls-cert', tlsCertificateFile);
-  const key = await readSecret('--tls-key', tlsKeyFile);
-  try {
-    createSecureContext({ cert, key });
-  } catch (cause) {
-    const files = `--tls-cert ${tlsCertificateFile} and --tls-key ${tlsKeyFile}`;
-    throw baseError('invalid_argument', `${files} are no certificate and key in PEM: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
-  return { tls: { cert, key } };
-}
-
-async function readSecret(flag: string, path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw baseError('invalid_argument', `${flag} ${path} cannot be read: ${messageOf(cause)}`, { cause });
-  });
-  if (text.trim() === '') throw baseError('invalid_argument', `${flag} ${path} is empty`);
-  return text.trim();
+async function readTls({ tlsCertificateFile: cert, tlsKeyFile: key }: Settings) {
+  if (cert === undefined || key === undefined) return {};
+  return {
+    tls: await readTlsFiles({ flag: '--tls-cert', path: cert }, { flag: '--tls-key', path: key }),
+  };
 }
 
 async function listen(api: ReturnType<typeof buildApi>, { host, port }: Address): Promise<string> {

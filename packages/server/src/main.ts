@@ -1,8 +1,8 @@
 import { asOffshootError } from '@offshoot/types';
 import { Command, CommanderError } from 'commander';
-import { startDaemon } from './daemon.js';
+import { type Daemon, startDaemon } from './daemon.js';
 import { type Log, openLog } from './log.js';
-import { readSettings, type StartFlags } from './settings.js';
+import { formatAddress, readSettings, type StartFlags } from './settings.js';
 import { defaultTuning } from './settings-file.js';
 import { version } from './version.js';
 
@@ -19,7 +19,7 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? done : wrongUsage;
     const known = asOffshootError(error);
-    const { action } = known.details;
+    const action = known.details.action ?? known.declaration.action;
     process.stderr.write(`error: ${known.message}\n${action === undefined ? '' : `  ${action}\n`}`);
     return known.code === 'invalid_argument' ? wrongUsage : failed;
   }
@@ -49,6 +49,24 @@ function program(): Command {
     )
     .option('--tls-cert <file>', 'certificate chain for the page service on TCP, PEM ($OFFSHOOT_TLS_CERT)')
     .option('--tls-key <file>', 'its private key, PEM ($OFFSHOOT_TLS_KEY)')
+    .option(
+      '--gateway-listen <host:port>',
+      'where clients name a branch and are connected to it, loopback only, or off ' +
+        '($OFFSHOOT_GATEWAY_LISTEN, default 127.0.0.1:0)',
+    )
+    .option(
+      '--gateway-tls <policy>',
+      'off, allow or require TLS of its clients ($OFFSHOOT_GATEWAY_TLS, default allow)',
+    )
+    .option(
+      '--gateway-sni-domain <domain>',
+      'in TLS, host name NAME.DOMAIN names branch NAME ($OFFSHOOT_GATEWAY_SNI_DOMAIN, default none)',
+    )
+    .option(
+      '--gateway-tls-cert <file>',
+      'its certificate chain, PEM ($OFFSHOOT_GATEWAY_TLS_CERT, default one of its own)',
+    )
+    .option('--gateway-tls-key <file>', 'its private key, PEM ($OFFSHOOT_GATEWAY_TLS_KEY)')
     .option(
       '--pg-bindir <dir>',
       'Postgres 15 to run computes with ($OFFSHOOT_PG_BINDIR, default the embedded one)',
@@ -89,7 +107,7 @@ async function runUntilSignal(flags: StartFlags): Promise<void> {
   process.stdout.on('error', () => {});
   const daemon = await startDaemon(settings, log);
   process.stdout.write(
-    `page server ready: API at ${daemon.apiUrl}, data in ${settings.dataDirectory}\n` +
+    `page server ready: API at ${daemon.apiUrl}, ${gatewayWords(daemon)}data in ${settings.dataDirectory}\n` +
       `control it with: pageserver-ctl --data ${settings.dataDirectory} status\n`,
   );
   log.info({ signal: await stopped }, 'shutting down');
@@ -99,6 +117,10 @@ async function runUntilSignal(flags: StartFlags): Promise<void> {
   }, shutdownMsMax).unref();
   await daemon.close();
   clearTimeout(deadline);
+}
+
+function gatewayWords({ gateway }: Daemon): string {
+  return gateway === undefined ? '' : `gateway at ${formatAddress(gateway)}, `;
 }
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;

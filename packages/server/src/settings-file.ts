@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits } from '@offshoot/compute';
+import { gatewayDefaults } from '@offshoot/gateway';
 import {
   computeWalDefaults,
   followDefaults,
@@ -19,6 +20,8 @@ export interface TuningSettings {
   computeWal: Record<string, number>;
   /** See `PageServiceSettings`. */
   pageService: Record<string, number>;
+  /** See `GatewaySettings`. */
+  gateway: Record<string, number>;
   /** See `ImportSettings`. */
   import: Record<string, number>;
   /** See `FollowSettings`. */
@@ -32,6 +35,7 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   computeLimits: defaultLocalComputeLimits,
   computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,
+  gateway: gatewayDefaults,
   import: importDefaults,
   follow: followDefaults,
   store: pageServerDefaults.store,

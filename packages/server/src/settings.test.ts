@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseAddress, readSettings } from './settings.js';
+import { formatAddress, parseAddress, readSettings } from './settings.js';
 
 test.each([
   ['127.0.0.1:0', '127.0.0.1', 0],
@@ -27,6 +27,11 @@ test.each([
   [{ tlsCert: 'c.pem', tlsKey: 'k.pem' }, /--page-listen/],
   [{ pageTokenFile: 't' }, /--page-listen/],
   [{ pageListen: '0.0.0.0:1' }, /--page-token-file/],
+  [{ gatewayListen: '0.0.0.0:1' }, /other machines/],
+  [{ gatewayListen: 'db.example.com:1' }, /other machines/],
+  [{ gatewayTls: 'maybe' }, /--gateway-tls/],
+  [{ gatewayTlsCert: 'c.pem' }, /--gateway-tls-key/],
+  [{ gatewayTls: 'off', gatewayTlsCert: 'c.pem', gatewayTlsKey: 'k.pem' }, /contradict/],
   [{ logLevel: 'loud' }, /--log-level/],
   [{ data: '' }, /--data/],
   [{ osUser: '' }, /--os-user/],
@@ -36,4 +41,16 @@ test.each([
 
 test('an empty variable counts as unset', () => {
   expect(readSettings({}, { OFFSHOOT_LOG_LEVEL: '', OFFSHOOT_PG_BINDIR: '' })).not.toHaveProperty('pgBindir');
+});
+
+test.each([
+  [{}, { host: '127.0.0.1', port: 0 }],
+  [{ gatewayListen: '[::1]:5433' }, { host: '::1', port: 5433 }],
+  [{ gatewayListen: 'off' }, undefined],
+])('%j opens the gateway at %j', (flags, address) => {
+  expect(readSettings(flags, {}).gatewayListen).toEqual(address);
+});
+
+test.each(['127.0.0.1:5433', '[::1]:5433', 'localhost:0'])('%s is written as it is read', (text) => {
+  expect(formatAddress(parseAddress('--gateway-listen', text))).toBe(text);
 });

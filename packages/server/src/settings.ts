@@ -21,6 +21,15 @@ export interface Settings {
   /** PEM files; both or neither. With them TCP clients of the page service must use TLS. */
   tlsCertificateFile?: string;
   tlsKeyFile?: string;
+  /** Where clients name a branch and are connected to it; absent: nowhere. A loopback address. */
+  gatewayListen?: Address;
+  /** Whether the gateway speaks TLS, and whether it takes clients that do not. */
+  gatewayTls: 'off' | 'allow' | 'require';
+  /** In TLS, the host name `NAME.DOMAIN` names branch `NAME`. */
+  gatewaySniDomain?: string;
+  /** PEM files; both or neither. Without them the data directory has a certificate of its own. */
+  gatewayTlsCertificateFile?: string;
+  gatewayTlsKeyFile?: string;
   /** Directory of `postgres`; default: the embedded Postgres. */
   pgBindir?: string;
   /** OS user that runs Postgres when the daemon is root. */
@@ -30,6 +39,7 @@ export interface Settings {
   settingsFile?: string;
 }
 
+export const gatewayTlsPolicies = ['off', 'allow', 'require'] as const;
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
 /** What the command line gives, as text. */
@@ -40,6 +50,11 @@ export interface StartFlags {
   pageTokenFile?: string;
   tlsCert?: string;
   tlsKey?: string;
+  gatewayListen?: string;
+  gatewayTls?: string;
+  gatewaySniDomain?: string;
+  gatewayTlsCert?: string;
+  gatewayTlsKey?: string;
   pgBindir?: string;
   osUser?: string;
   logLevel?: string;
@@ -67,7 +82,8 @@ export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Setting
       flags.data ?? defaultDataDirectory({ env, uid: process.getuid?.(), home: homedir() }),
     ),
     apiListen,
-    logLevel: parseLogLevel(choose(flags.logLevel, 'OFFSHOOT_LOG_LEVEL') ?? 'info'),
+    logLevel: oneOf('--log-level', choose(flags.logLevel, 'OFFSHOOT_LOG_LEVEL') ?? 'info', logLevels),
+    ...gatewaySettings(flags, choose),
     ...present(
       'pageListen',
       pageListen === undefined ? undefined : parseAddress('--page-listen', pageListen),
@@ -83,7 +99,50 @@ export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Setting
   return settings;
 }
 
+type GatewayKey = Extract<keyof Settings, `gateway${string}`>;
+
+function gatewaySettings(
+  flags: StartFlags,
+  choose: (flag: string | undefined, variable: string) => string | undefined,
+): Pick<Settings, GatewayKey> {
+  const listen = choose(flags.gatewayListen, 'OFFSHOOT_GATEWAY_LISTEN') ?? '127.0.0.1:0';
+  const address = listen === 'off' ? undefined : parseAddress('--gateway-listen', listen);
+  return {
+    ...present('gatewayListen', address),
+    gatewayTls: oneOf(
+      '--gateway-tls',
+      choose(flags.gatewayTls, 'OFFSHOOT_GATEWAY_TLS') ?? 'allow',
+      gatewayTlsPolicies,
+    ),
+    ...present('gatewaySniDomain', choose(flags.gatewaySniDomain, 'OFFSHOOT_GATEWAY_SNI_DOMAIN')),
+    ...present('gatewayTlsCertificateFile', choose(flags.gatewayTlsCert, 'OFFSHOOT_GATEWAY_TLS_CERT')),
+    ...present('gatewayTlsKeyFile', choose(flags.gatewayTlsKey, 'OFFSHOOT_GATEWAY_TLS_KEY')),
+  };
+}
+
+function checkGateway(settings: Settings): void {
+  const { gatewayListen, gatewayTls, gatewayTlsCertificateFile, gatewayTlsKeyFile } = settings;
+  // Computes trust whoever gets to their sockets, and the gateway gets there.
+  if (gatewayListen !== undefined && !isLoopback(gatewayListen.host)) {
+    throw baseError(
+      'invalid_argument',
+      `--gateway-listen ${gatewayListen.host} can be reached from other machines, and branches ask nobody for a ` +
+        'password: use 127.0.0.1, ::1 or localhost',
+    );
+  }
+  if ((gatewayTlsCertificateFile === undefined) !== (gatewayTlsKeyFile === undefined)) {
+    throw baseError(
+      'invalid_argument',
+      '--gateway-tls-cert and --gateway-tls-key belong together: give both or neither',
+    );
+  }
+  if (gatewayTls === 'off' && gatewayTlsKeyFile !== undefined) {
+    throw baseError('invalid_argument', '--gateway-tls-cert and --gateway-tls off contradict each other');
+  }
+}
+
 function checkTogether(settings: Settings): void {
+  checkGateway(settings);
   if (settings.pageListen === undefined && (settings.pageTokenFile ?? settings.tlsKeyFile) !== undefined) {
     throw baseError(
       'invalid_argument',
@@ -129,14 +188,19 @@ export function parseAddress(flag: string, text: string): Address {
   return { host, port };
 }
 
+/** As `parseAddress` reads it. */
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
-function parseLogLevel(text: string): Settings['logLevel'] {
-  const level = logLevels.find((known) => known === text);
-  if (level === undefined) {
-    throw baseError('invalid_argument', `--log-level ${text}: choose one of ${logLevels.join(', ')}`);
+function oneOf<const Choice extends string>(flag: string, text: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((known) => known === text);
+  if (choice === undefined) {
+    throw baseError('invalid_argument', `${flag} ${text}: choose one of ${choices.join(', ')}`);
   }
-  return level;
+  return choice;
 }

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 import {
   BackendMessage,
+  backendKeyData,
   commandComplete,
   copyDataHeader,
   dataRow,
   errorResponse,
+  fatalResponse,
   parameterStatus,
   rowDescription,
 } from './backend-messages.js';
@@ -34,6 +36,12 @@ test.each([
     errorResponse({ sqlState: 'XX000', message: 'n\0o' }),
     'E\0\0\0\x18SERROR\0CXX000\0Mn o\0\0',
   ],
+  [
+    'fatalResponse',
+    fatalResponse({ sqlState: '57P03', message: 'm', hint: 'h' }),
+    'E\0\0\0\x20SFATAL\0VFATAL\0C57P03\0Mm\0Hh\0\0',
+  ],
+  ['backendKeyData', backendKeyData(1, Buffer.from('abcd')), 'K\0\0\0\x0c\0\0\0\x01abcd'],
   [
     'rowDescription',
     rowDescription(['v']),

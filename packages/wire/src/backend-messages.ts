@@ -41,6 +41,19 @@ export function errorResponse({ sqlState, message: text }: ErrorFields): Buffer 
   return message('E', cstring('SERROR'), cstring(`C${sqlState}`), cstring(`M${text}`), int8(0));
 }
 
+/** What ends a connection: severity FATAL, SQLSTATE, text and what to do. */
+export function fatalResponse({ sqlState, message: text, hint }: ErrorFields & { hint: string }): Buffer {
+  const fields = ['SFATAL', 'VFATAL', `C${sqlState}`, `M${text}`, `H${hint}`];
+  return message('E', ...fields.map(cstring), int8(0));
+}
+
+/** The key with which a session's queries can be cancelled. */
+export function backendKeyData(processId: number, secret: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(processId);
+  return message('K', bytes, secret);
+}
+
 const OID_TEXT = 25;
 
 /** Columns of type text, in text format. */

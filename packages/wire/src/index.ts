@@ -12,5 +12,12 @@ export { BLCKSZ, PagestreamTag } from './pagestream-layout.js';
 export * from './pagestream-request.js';
 export * from './pagestream-response.js';
 export * from './replication.js';
-export { readStartupPacket, type StartupPacket, TLS_HANDSHAKE } from './startup-packet.js';
+export { parseStartupMessage, type StartupMessage, startupMessage } from './startup-message.js';
+export {
+  cancelRequest,
+  readStartupPacket,
+  STARTUP_BYTES_MAX,
+  type StartupPacket,
+  TLS_HANDSHAKE,
+} from './startup-packet.js';
 export { wireError } from './wire-error.js';

@@ -16,19 +16,31 @@ const PROTOCOL_MAJOR = 3;
 
 /** What a client may send before the first typed message. */
 export type StartupPacket =
-  | { readonly kind: 'ssl-request' | 'gssenc-request' | 'cancel-request' }
-  | { readonly kind: 'startup'; readonly parameters: ReadonlyMap<string, string> };
+  | { readonly kind: 'ssl-request' | 'gssenc-request' }
+  /** The key of a session whose query is to be cancelled. */
+  | { readonly kind: 'cancel-request'; readonly processId: number; readonly secret: Uint8Array }
+  | {
+      readonly kind: 'startup';
+      /** 0 in protocol 3.0. */
+      readonly minorVersion: number;
+      readonly parameters: ReadonlyMap<string, string>;
+      /** What `parameters` was read from. */
+      readonly body: Uint8Array;
+    };
 
 /**
  * Consumes one whole packet, or answers undefined when more bytes are needed.
  * Throws `protocol_violation` as soon as the length or the version cannot be right.
  */
-export function readStartupPacket(input: InputBuffer): StartupPacket | undefined {
+export function readStartupPacket(
+  input: InputBuffer,
+  bytesMax = STARTUP_BYTES_MAX,
+): StartupPacket | undefined {
   if (input.length < 4) {
     return undefined;
   }
   const length = uint32(input.bytes, input.start);
-  if (length < STARTUP_BYTES_MIN || length > STARTUP_BYTES_MAX) {
+  if (length < STARTUP_BYTES_MIN || length > bytesMax) {
     throw wireError('protocol_violation', `invalid length ${length} of a startup packet`);
   }
   return input.length < length ? undefined : parse(input.take(length));
@@ -36,27 +48,25 @@ export function readStartupPacket(input: InputBuffer): StartupPacket | undefined
 
 function parse(packet: Uint8Array): StartupPacket {
   const code = uint32(packet, 4);
-  const request = requestKind(code);
-  if (request !== undefined) {
-    return { kind: request };
+  if (code === SSL_REQUEST || code === GSSENC_REQUEST) {
+    return { kind: code === SSL_REQUEST ? 'ssl-request' : 'gssenc-request' };
+  }
+  if (code === CANCEL_REQUEST) {
+    return parseCancelRequest(packet);
   }
   if (code >>> 16 !== PROTOCOL_MAJOR) {
     throw wireError('protocol_violation', `unsupported frontend protocol ${code >>> 16}.${code & 0xffff}`);
   }
-  return { kind: 'startup', parameters: parseParameters(packet.subarray(8)) };
+  const body = packet.subarray(8);
+  return { kind: 'startup', minorVersion: code & 0xffff, parameters: parseParameters(body), body };
 }
 
-function requestKind(code: number): 'ssl-request' | 'gssenc-request' | 'cancel-request' | undefined {
-  switch (code) {
-    case SSL_REQUEST:
-      return 'ssl-request';
-    case GSSENC_REQUEST:
-      return 'gssenc-request';
-    case CANCEL_REQUEST:
-      return 'cancel-request';
-    default:
-      return undefined;
+/** Key lengths past protocol 3.0, which has 4 bytes, are up to the server. */
+function parseCancelRequest(packet: Uint8Array): StartupPacket {
+  if (packet.length <= 12) {
+    throw wireError('protocol_violation', 'a CancelRequest without a key');
   }
+  return { kind: 'cancel-request', processId: uint32(packet, 8), secret: packet.subarray(12) };
 }
 
 /** Names and values in turn, closed by an empty name. */
@@ -75,4 +85,13 @@ function parseParameters(body: Uint8Array): Map<string, string> {
 
 function uint32(bytes: Uint8Array, at: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
+}
+
+/** A packet that asks a server to cancel what the session with that key does. */
+export function cancelRequest(processId: number, secret: Uint8Array): Buffer {
+  const head = Buffer.alloc(12);
+  head.writeUInt32BE(12 + secret.length, 0);
+  head.writeUInt32BE(CANCEL_REQUEST, 4);
+  head.writeUInt32BE(processId, 8);
+  return Buffer.concat([head, secret]);
 }

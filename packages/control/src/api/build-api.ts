@@ -27,6 +27,7 @@ const idParameter = z.object({ id: z.string().max(64) });
 const connectionQuery = z.strictObject({
   database: z.string().min(1).max(63).optional(),
   user: z.string().min(1).max(63).optional(),
+  via: schemas.connectVia.optional(),
 });
 
 /** The management API over a control plane; the caller listens and closes. */
@@ -103,10 +104,11 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
   app.post('/v1/branches/:name/compute', (request) => control.startCompute(named(request)));
   app.delete('/v1/branches/:name/compute', (request) => control.stopCompute(named(request)));
   app.get('/v1/branches/:name/connection-string', (request) => {
-    const { database, user } = check(connectionQuery, request.query, 'query');
+    const { database, user, via } = check(connectionQuery, request.query, 'query');
     return control.connectionString(named(request), {
       ...(database === undefined ? {} : { database }),
       ...(user === undefined ? {} : { user }),
+      ...(via === undefined ? {} : { via }),
     });
   });
   app.get('/v1/computes', () => ({ computes: control.computes() }));

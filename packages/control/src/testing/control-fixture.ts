@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Status } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, RunningCompute } from '@offshoot/compute';
 import { Catalog, PageServer } from '@offshoot/pageserver';
 import { type Lsn, parseTenantName, randomTenantId } from '@offshoot/types';
@@ -83,6 +84,9 @@ export class FakeDriver implements ComputeDriver {
 
 /** A control plane over a real page server whose tenants hold no pages, and computes that are not there. */
 export class ControlFixture implements AsyncDisposable {
+  /** What the gateway says of itself, when there is one. */
+  gateway: Status['gateway'];
+
   private constructor(
     private readonly dataDir: string,
     readonly pageServer: PageServer,
@@ -108,6 +112,7 @@ export class ControlFixture implements AsyncDisposable {
     });
     const driver = new FakeDriver();
     const crashes: string[] = [];
+    let fixture: ControlFixture | undefined;
     const control = new ControlPlane({
       pageServer,
       driver,
@@ -118,10 +123,12 @@ export class ControlFixture implements AsyncDisposable {
         dataDirectory: dataDir,
         startedAt: new Date(0),
         pageService: () => ({ addresses: [], connections: 0, pages_served: 0, bytes_sent: 0 }),
+        gateway: () => fixture?.gateway,
       },
       onComputeCrash: (branch) => crashes.push(branch),
     });
-    return new ControlFixture(dataDir, pageServer, driver, control, crashes);
+    fixture = new ControlFixture(dataDir, pageServer, driver, control, crashes);
+    return fixture;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,13 +12,15 @@ export function addStatusCommands(program: Command, context: () => Context): voi
     .action(async () => show(context(), await context().client().status(), describe));
   program
     .command('connection-string <branch>')
-    .description("the URL of a branch's running compute, for psql and drivers; --json has its parts")
+    .description('the URL of a branch, for psql and drivers; --json has its parts')
     .option('--database <name>', 'database to connect to')
     .option('--user <name>', 'role to connect as')
-    .action(async (branch: string, options: { database?: string; user?: string }) => {
+    .option('--socket', "straight to the running compute's Unix socket, not by the gateway")
+    .action(async (branch: string, options: { database?: string; user?: string; socket?: true }) => {
       const choice = {
         ...(options.database === undefined ? {} : { database: options.database }),
         ...(options.user === undefined ? {} : { user: options.user }),
+        ...(options.socket === undefined ? {} : { via: 'socket' as const }),
       };
       show(context(), await context().client().connectionString(branch, choice), (c) => c.url);
     });
@@ -31,6 +33,13 @@ function receiver({ tenant, state, lag_bytes: bytes, reason, slot }: Status['rec
   return `following     ${tenant}: ${shortState(state)}${behind}${left}${why}`;
 }
 
+function gateway({ host, port, tls, connections, parked, refused }: NonNullable<Status['gateway']>): string {
+  const refusals = Object.entries(refused).map(([sqlState, count]) => `${count} with ${sqlState}`);
+  const refusedWords = refusals.length === 0 ? '' : `, refused ${refusals.join(', ')}`;
+  const address = host.includes(':') ? `[${host}]` : host;
+  return `gateway       ${address}:${port} (TLS ${tls}): ${connections} connections, ${parked} waiting${refusedWords}`;
+}
+
 function describe(status: Status): string {
   const service = status.page_service;
   return [
@@ -41,5 +50,6 @@ function describe(status: Status): string {
     ...status.receivers.map(receiver),
     `page service  ${service.addresses.join(', ')}: ${service.connections} connections, ` +
       `${service.pages_served} pages served, ${prettyBytes(service.bytes_sent)} sent`,
+    ...(status.gateway === undefined ? [] : [gateway(status.gateway)]),
   ].join('\n');
 }

@@ -1,0 +1,21 @@
+/** Where a compute takes clients' connections, with Postgres' own authentication. */
+export type ComputeAddress =
+  | { readonly host: string; readonly port: number }
+  /** A Unix socket. */
+  | { readonly path: string };
+
+/** Who runs the branches: what the front door needs of it. */
+export interface BranchHost {
+  /**
+   * Resolves once the branch's compute takes connections; wakes it when it sleeps, one wake however many wait. Rejects
+   * with an OffshootError. Aborting `signal` ends this wait and not the wake, for which others may wait too.
+   */
+  open(branch: string, options: { signal: AbortSignal }): Promise<OpenBranch>;
+}
+
+/** A branch that is kept awake for one connection. */
+export interface OpenBranch {
+  readonly address: ComputeAddress;
+  /** The connection ended; called exactly once. */
+  release(): void;
+}

@@ -1,0 +1,329 @@
+import type { Socket } from 'node:net';
+import type { TLSSocketOptions } from 'node:tls';
+import { asOffshootError, type OffshootError } from '@offshoot/types';
+import { backendKeyData } from '@offshoot/wire';
+import type { BranchHost, ComputeAddress, OpenBranch } from './branch-host.js';
+import type { CancelKeys } from './cancel-keys.js';
+import { ClientHandshake, type HandshakeEffect } from './client-handshake.js';
+import { ClientSocket } from './client-socket.js';
+import { connectCompute } from './connect-compute.js';
+import { farewell } from './farewell.js';
+import { forwardCancel } from './forward-cancel.js';
+import type { GatewayCounters } from './gateway-counters.js';
+import { gatewayError } from './gateway-errors.js';
+import type { GatewayObserver } from './gateway-observer.js';
+import type { GatewaySettings } from './gateway-settings.js';
+import { PhaseClock } from './phase-clock.js';
+import { Splice } from './splice.js';
+import { StartupExchange } from './startup-exchange.js';
+import { StartupRelay } from './startup-relay.js';
+
+type CancelEffect = HandshakeEffect & { do: 'cancel' };
+type RouteEffect = HandshakeEffect & { do: 'route' };
+
+/** What all connections of a gateway share. */
+export interface GatewayConnectionServices {
+  readonly host: BranchHost;
+  readonly settings: GatewaySettings;
+  readonly counters: GatewayCounters;
+  readonly observer: GatewayObserver;
+  readonly cancelKeys: CancelKeys;
+  readonly tls: { readonly policy: 'off' | 'allow' | 'require'; readonly options: TLSSocketOptions };
+  readonly sniDomain: string | undefined;
+  readonly now: () => number;
+  /** Counts a connection of the branch, or throws; answers how to count it out. */
+  readonly enter: (branch: string) => () => void;
+  readonly onAlert: (error: OffshootError) => void;
+}
+
+/** One client's connection from accept to its end. */
+export class GatewayConnection {
+  readonly #services: GatewayConnectionServices;
+  readonly #refusal: OffshootError | undefined;
+  readonly #client: ClientSocket;
+  readonly #handshake: ClientHandshake;
+  readonly #lifetime = new AbortController();
+  /** Rejects with what the lifetime was aborted with. */
+  readonly #aborted: Promise<never>;
+  readonly #clock: PhaseClock;
+  #wake: () => void = () => {};
+  /** What came behind the start-up packet. */
+  #early: Uint8Array[] | undefined;
+  #earlyBytes = 0;
+  #exchange: StartupExchange | undefined;
+  #splice: Splice | undefined;
+  #bytes = { client: 0, compute: 0 };
+
+  /** With a `refusal` the client is told that, once it is known that it does not come to cancel something. */
+  constructor(services: GatewayConnectionServices, socket: Socket, refusal: OffshootError | undefined) {
+    this.#services = services;
+    this.#refusal = refusal;
+    this.#clock = new PhaseClock(services.now);
+    this.#aborted = new Promise((_, reject) => {
+      this.#lifetime.signal.addEventListener('abort', () => reject(this.#lifetime.signal.reason));
+    });
+    this.#aborted.catch(() => {});
+    const { tls, sniDomain, settings } = services;
+    this.#handshake = new ClientHandshake({
+      tls: tls.policy,
+      sniDomain,
+      bytesMax: settings.handshakeBytesMax,
+    });
+    this.#client = new ClientSocket(socket, {
+      closeLingerMs: settings.closeLingerMs,
+      onBytes: (chunk) => this.#onBytes(chunk),
+      onLeft: () => this.stop(gatewayError('client_left', 'the client is gone')),
+    });
+  }
+
+  /** Bytes that are held for a side that does not take them yet. */
+  get bytesHeld(): number {
+    return this.#client.socket.writableLength + this.#client.socket.readableLength + this.#earlyBytes;
+  }
+
+  /** Resolves when nothing of the connection is left. Never rejects. */
+  async run(): Promise<void> {
+    try {
+      const arrival = await this.#receive();
+      if (arrival.do === 'cancel') {
+        await this.#cancel(arrival);
+      } else {
+        await this.#serve(arrival);
+      }
+    } catch (error) {
+      this.#refuse(asOffshootError(error));
+    }
+    await this.#client.gone;
+  }
+
+  /** Ends the connection with an error, unless it is handed over already. */
+  stop(error: OffshootError): void {
+    this.#lifetime.abort(error);
+  }
+
+  /** Ends the connection also when it is handed over. */
+  cut(error: OffshootError): void {
+    this.stop(error);
+    this.#splice?.cut();
+  }
+
+  /** Up to the start-up packet, or a request to cancel. */
+  async #receive(): Promise<CancelEffect | RouteEffect> {
+    const { handshakeTimeoutMs } = this.#services.settings;
+    const late = () =>
+      gatewayError('handshake_timeout', `no start-up packet came within ${handshakeTimeoutMs} ms`);
+    return this.#within(handshakeTimeoutMs, late, async () => {
+      for (;;) {
+        const effect = this.#handshake.next();
+        if (effect === undefined) {
+          await this.#unlessAborted(this.#moreBytes());
+        } else if (effect.do === 'write') {
+          this.#client.write(effect.bytes);
+        } else if (effect.do === 'start-tls') {
+          const { options } = this.#services.tls;
+          this.#handshake.tlsStarted(
+            await this.#unlessAborted(this.#client.startTls(options, effect.unread)),
+          );
+        } else {
+          return effect;
+        }
+      }
+    });
+  }
+
+  /** Closes without a word, as Postgres does: whoever asks learns nothing of whose keys there are. */
+  async #cancel({ processId, secret }: CancelEffect): Promise<void> {
+    const { cancelKeys, counters, settings } = this.#services;
+    const key = cancelKeys.find(processId, secret);
+    if (key === undefined) {
+      counters.cancelsUnknown++;
+      this.#client.end();
+      return;
+    }
+    counters.cancelsForwarded++;
+    try {
+      await forwardCancel(key, settings, this.#lifetime.signal);
+    } catch {
+      // The session is gone with its compute, or the client did not wait: there is nobody to tell.
+    }
+    this.#client.end();
+  }
+
+  async #serve({ request, unread }: RouteEffect): Promise<void> {
+    this.#early = [unread];
+    if (this.#refusal !== undefined) {
+      throw this.#refusal;
+    }
+    const leave = this.#services.enter(request.branch);
+    try {
+      this.#clock.begin('park');
+      const open = await this.#park(request.branch);
+      try {
+        this.#clock.begin('connect');
+        const { settings } = this.#services;
+        const compute = await connectCompute(open.address, settings, this.#lifetime.signal);
+        try {
+          await this.#relay(compute, open.address, request.startup);
+        } finally {
+          compute.destroy();
+        }
+      } finally {
+        open.release();
+      }
+    } finally {
+      leave();
+    }
+  }
+
+  /** Waits for the branch. */
+  async #park(branch: string): Promise<OpenBranch> {
+    const { counters, host, settings } = this.#services;
+    const { parkedMax, parkTimeoutMs } = settings;
+    if (counters.parked >= parkedMax) {
+      throw gatewayError(
+        'gateway_connections_exhausted',
+        `${parkedMax} connections wait for branches already`,
+      );
+    }
+    const late = () =>
+      gatewayError('branch_open_timeout', `branch ${branch} took no connections within ${parkTimeoutMs} ms`);
+    counters.parked++;
+    // Also what a host throws at once is a rejection.
+    const opening = (async () => host.open(branch, { signal: this.#lifetime.signal }))();
+    try {
+      return await this.#within(parkTimeoutMs, late, () => this.#unlessAborted(opening));
+    } catch (error) {
+      // It may open all the same, and nobody is here for it.
+      opening.then(
+        (open) => open.release(),
+        () => {},
+      );
+      throw error;
+    } finally {
+      counters.parked--;
+    }
+  }
+
+  async #relay(compute: Socket, address: ComputeAddress, startup: Buffer): Promise<void> {
+    this.#clock.begin('startup');
+    const { cancelKeys, now, settings } = this.#services;
+    let forgetKey: () => unknown = () => {};
+    const exchange = new StartupExchange((processId, secret) => {
+      forgetKey();
+      const ours = cancelKeys.add({ address, processId, secret });
+      forgetKey = ours.remove;
+      return backendKeyData(processId, ours.secret);
+    });
+    this.#exchange = exchange;
+    try {
+      const client = this.#client.handOver();
+      const early = this.#early ?? [];
+      this.#early = undefined;
+      this.#earlyBytes = 0;
+      const relay = new StartupRelay({
+        ...{ client, compute, exchange, now },
+        budgetsMs: { compute: settings.startupTimeoutMs, client: settings.authenticationTimeoutMs },
+        onBytes: (to, bytes) => this.#count(to, bytes),
+      });
+      const outcome = await relay.run(Buffer.concat([startup, ...early]), this.#lifetime.signal);
+      if (outcome === 'ready') {
+        await this.#spliceWith(compute);
+      } else {
+        this.#countRefused('compute');
+        this.#client.end();
+      }
+    } finally {
+      forgetKey();
+    }
+  }
+
+  async #spliceWith(compute: Socket): Promise<void> {
+    const { counters, observer } = this.#services;
+    this.#clock.begin('hand_over');
+    this.#splice = new Splice({
+      client: this.#client,
+      compute,
+      onBytes: (to, bytes) => this.#count(to, bytes),
+    });
+    const ended = this.#splice.run();
+    counters.connectionsSpliced++;
+    observer.handedOver(this.#clock.end());
+    const end = await ended;
+    counters.connectionsSpliced--;
+    observer.ended({
+      ...end,
+      durationMs: this.#clock.sinceStartMs,
+      bytesFromClient: this.#bytes.compute,
+      bytesToClient: this.#bytes.client,
+    });
+  }
+
+  #refuse(error: OffshootError): void {
+    const { counters, observer, onAlert } = this.#services;
+    if (error.code === 'client_left' || this.#client.destroyed) {
+      counters.left++;
+      observer.left(this.#clock.phase);
+      this.#client.reset();
+      return;
+    }
+    if (error.kind === 'alert') {
+      onAlert(error);
+    }
+    this.#countRefused(error.sqlState);
+    // Amid a TLS handshake or another message an error would be taken for a part of it.
+    if (this.#handshake.speechless || this.#exchange?.betweenMessages === false) {
+      this.#client.reset();
+    } else {
+      this.#client.end(farewell(error));
+    }
+  }
+
+  #countRefused(sqlState: string): void {
+    this.#services.counters.countRefused(sqlState);
+    this.#services.observer.refused(this.#clock.phase, sqlState);
+  }
+
+  #count(to: 'client' | 'compute', bytes: number): void {
+    const { counters } = this.#services;
+    this.#bytes[to] += bytes;
+    if (to === 'client') {
+      counters.bytesToClients += bytes;
+    } else {
+      counters.bytesFromClients += bytes;
+    }
+  }
+
+  #onBytes(chunk: Buffer): void {
+    if (this.#early === undefined) {
+      this.#handshake.receive(chunk);
+    } else {
+      // Reading on shows when the client leaves; one that has much to say beforehand is held back instead.
+      this.#early.push(chunk);
+      this.#earlyBytes += chunk.length;
+      if (this.#earlyBytes > this.#services.settings.handshakeBytesMax) {
+        this.#client.pause();
+      }
+    }
+    this.#wake();
+  }
+
+  #moreBytes(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #unlessAborted<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.#aborted]);
+  }
+
+  /** Ends the connection with the error when the work takes longer. */
+  async #within<T>(timeoutMs: number, late: () => OffshootError, work: () => Promise<T>): Promise<T> {
+    const timer = setTimeout(() => this.stop(late()), timeoutMs);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/** Limits of the gateway, each with its default in `gatewayDefaults`. */
+export interface GatewaySettings {
+  /** Clients' connections at one time. */
+  readonly connectionsMax: number;
+  /** The same for one branch. Its Postgres has a `max_connections` of its own. */
+  readonly connectionsPerBranchMax: number;
+  /** Connections beyond `connectionsMax` that are told so, or may still cancel, at one time; more are just closed. */
+  readonly connectionsRefusedMax: number;
+  /** Connections that wait for their branch at one time. */
+  readonly parkedMax: number;
+  /** How long a connection waits for its branch. More than a compute's start may take, whose own words say more. */
+  readonly parkTimeoutMs: number;
+  /** Bytes of a start-up packet, and what a client may send ahead of the answer to it. */
+  readonly handshakeBytesMax: number;
+  /** From accept to the last byte of the start-up packet, TLS included, however lively the client is. */
+  readonly handshakeTimeoutMs: number;
+  /** Connecting to a compute. */
+  readonly connectTimeoutMs: number;
+  /** Between two attempts at a compute whose queue of new connections is full. */
+  readonly connectPauseMs: number;
+  /** What a compute may take in all from the start-up packet to ReadyForQuery, the client's pauses not counted. */
+  readonly startupTimeoutMs: number;
+  /** What a client may take in all for its part of the authentication. */
+  readonly authenticationTimeoutMs: number;
+  /** Bytes read ahead on a socket, and bytes waiting to be written on one, before its peer is held back. */
+  readonly socketBufferBytes: number;
+  /** Silence on a client's connection before the kernel asks whether it is still there. */
+  readonly keepAliveIdleMs: number;
+  /** How long a client has to take its last bytes. */
+  readonly closeLingerMs: number;
+  /** One kind of failure is reported once in that time. */
+  readonly alertIntervalMs: number;
+}
+
+export const gatewayDefaults: GatewaySettings = {
+  connectionsMax: 2000,
+  connectionsPerBranchMax: 1000,
+  connectionsRefusedMax: 64,
+  parkedMax: 1000,
+  parkTimeoutMs: 75_000,
+  handshakeBytesMax: 10_000,
+  handshakeTimeoutMs: 30_000,
+  connectTimeoutMs: 5000,
+  connectPauseMs: 10,
+  startupTimeoutMs: 30_000,
+  authenticationTimeoutMs: 60_000,
+  socketBufferBytes: 64 * 1024,
+  keepAliveIdleMs: 60_000,
+  closeLingerMs: 2000,
+  alertIntervalMs: 60_000,
+};

@@ -1,0 +1,206 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ctl, runCommand } from '../fixture/command-line.js';
+import { DaemonProcess } from '../fixture/daemon-process.js';
+import { postgresProgram } from '../fixture/postgres-program.js';
+import { query, value } from '../fixture/query.js';
+import { ScratchDirectory } from '../fixture/scratch-directory.js';
+import { waitUntil } from '../fixture/wait-until.js';
+import { World } from '../fixture/world.js';
+
+let world: World;
+
+beforeAll(async () => {
+  world = await World.make([
+    'create table shop (id int primary key)',
+    'insert into shop select generate_series(1, 1000)',
+    'create database "odd@name"',
+  ]);
+});
+
+afterAll(async () => world[Symbol.asyncDispose]());
+
+/** A new branch without a compute; answers its URL by the gateway. */
+async function branch(name: string, choice: { database?: string } = {}): Promise<string> {
+  await world.client.createBranch({ name, from: 'prod' });
+  const { url, via } = await world.client.connectionString(name, choice);
+  expect(via).toBe('gateway');
+  return url;
+}
+
+async function counters() {
+  const { gateway } = await world.client.status();
+  if (gateway === undefined) throw new Error('there is no gateway');
+  return gateway;
+}
+
+describe('a branch is reached by its name, and its compute is started for that', () => {
+  test('by node-postgres', async () => {
+    const url = await branch('by-node');
+    expect((await world.client.branch('by-node')).compute).toBe('stopped');
+    expect(await value(url, 'select count(*)::int from shop')).toBe(1000);
+    expect((await world.client.branch('by-node')).compute).toBe('running');
+    await query(url, 'insert into shop values (1001)');
+    expect(await value(await world.url('by-node'), 'select count(*)::int from shop')).toBe(1001);
+  });
+
+  test.skipIf(postgresProgram('psql') === undefined)(
+    'by psql, whatever way the branch is named',
+    async () => {
+      const url = await branch('by-psql');
+      const psql = async (...args: string[]) =>
+        runCommand(postgresProgram('psql') ?? '', ['-XAtc', 'select count(*) from shop', ...args]);
+      const { host, port, user } = await world.client.connectionString('by-psql');
+      const plain = `host=${host} port=${port} user=${user}`;
+      for (const target of [
+        url,
+        url.replace(/@(by-psql)$/, '%40$1'),
+        `${url}?sslmode=disable`,
+        `${url}?sslmode=require`,
+        `${plain} dbname=postgres@by-psql`,
+        `${plain} dbname=postgres options=-coffshoot.branch=by-psql`,
+        `${plain} dbname=postgres options=--offshoot.branch=by-psql`,
+      ]) {
+        expect({ target, ...(await psql(target)) }).toEqual({
+          target,
+          code: 0,
+          stdout: '1000\n',
+          stderr: '',
+        });
+      }
+      const refused = await psql(`${plain} dbname=postgres`);
+      expect(refused.stderr).toMatch(/names no branch\nHINT: .*postgres@try-1/);
+    },
+  );
+
+  test('in a database whose name has an @', async () => {
+    const url = await branch('odd', { database: 'odd@name' });
+    expect(await value(url, 'select current_database()')).toBe('odd@name');
+  });
+
+  test('by many at once: one compute', async () => {
+    const url = await branch('by-many');
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, () => value(url, 'select pg_postmaster_start_time()::text')),
+    );
+    expect(new Set(answers).size).toBe(1);
+    expect((await world.client.computes()).filter((compute) => compute.branch === 'by-many')).toHaveLength(1);
+  });
+
+  test('again after its compute was killed, with what was committed', async () => {
+    const url = await branch('killed');
+    const client = new pg.Client({ connectionString: url });
+    client.on('error', () => {});
+    await client.connect();
+    await client.query('insert into shop values (2000)');
+    const { rows } = await client.query('select pg_backend_pid() as pid');
+    const ended = new Promise<void>((resolve) => client.once('end', resolve));
+    process.kill(rows[0].pid, 'SIGKILL');
+    await ended;
+    await waitUntil(
+      'the crash is seen',
+      async () => (await world.client.branch('killed')).compute === 'crashed',
+    );
+    expect(await value(url, 'select count(*)::int from shop where id = 2000')).toBe(1);
+  });
+});
+
+describe('refused', () => {
+  test('a branch that does not exist', async () => {
+    const url = (await branch('known')).replace('@known', '@unknown');
+    await expect(query(url, 'select 1')).rejects.toMatchObject({ code: '3D000', severity: 'FATAL' });
+  });
+
+  test('production’s own history', async () => {
+    const { host, port } = await world.client.connectionString('known');
+    const refused = query(`postgresql://postgres@${host}:${port}/postgres@prod`, 'select 1');
+    await expect(refused).rejects.toMatchObject({
+      code: '55000',
+      hint: expect.stringContaining('branch create'),
+    });
+    await expect(world.client.connectionString('prod')).rejects.toMatchObject({
+      code: 'branch_without_compute',
+    });
+    expect((await counters()).refused['55000']).toBeGreaterThan(0);
+  });
+
+  test('a branch that was deleted, whose connections end', async () => {
+    const url = await branch('deleted');
+    const client = new pg.Client({ connectionString: url });
+    client.on('error', () => {});
+    await client.connect();
+    const ended = new Promise<void>((resolve) => client.once('end', resolve));
+    await world.client.deleteBranch('deleted');
+    await ended;
+    await expect(query(url, 'select 1')).rejects.toMatchObject({ code: '3D000' });
+  });
+});
+
+describe('pageserver-ctl', () => {
+  test('connection-string: by the gateway, or with --socket', async () => {
+    await branch('told');
+    const { host, port } = await counters();
+    const gateway = await ctl(world.data, 'connection-string', 'told');
+    expect(gateway).toEqual({
+      code: 0,
+      stdout: `postgresql://postgres@${host}:${port}/postgres@told\n`,
+      stderr: '',
+    });
+    expect((await ctl(world.data, 'connection-string', 'told', '--socket')).stderr).toContain(
+      'no compute is running',
+    );
+    await world.client.startCompute('told');
+    expect((await ctl(world.data, 'connection-string', 'told', '--socket')).stdout).toMatch(/\?host=%2F/);
+  });
+
+  test('status', async () => {
+    const { port } = await counters();
+    expect((await ctl(world.data, 'status')).stdout).toMatch(
+      new RegExp(`^gateway +127\\.0\\.0\\.1:${port} \\(TLS allow\\): \\d+ connections`, 'm'),
+    );
+    expect(world.daemon.facts).toMatchObject({ gateway: `127.0.0.1:${port}` });
+  });
+});
+
+describe('the daemon', () => {
+  test('ends sessions with their computes, and does not wait for clients', async () => {
+    await using own = await World.make([]);
+    await own.client.createBranch({ name: 'a', from: 'prod' });
+    const { url } = await own.client.connectionString('a');
+    const client = new pg.Client({ connectionString: url });
+    client.on('error', () => {});
+    await client.connect();
+    // A client that says nothing and one that sleeps.
+    const { host, port } = await own.client.connectionString('a');
+    const silent = spawn(process.execPath, ['-e', `require('net').connect(${port}, '${host}').resume()`]);
+    const asleep = expect(client.query('select pg_sleep(60)')).rejects.toMatchObject({ code: '57P01' });
+    expect(await own.daemon.end('SIGTERM')).toBe(0);
+    await asleep;
+    await once(silent, 'exit');
+  });
+
+  test('without a gateway, and with one that wants TLS', async () => {
+    using scratch = new ScratchDirectory('gateway-off');
+    const off = await DaemonProcess.start(`${scratch.path}/data`, ['--gateway-listen', 'off']);
+    expect(off.facts).not.toHaveProperty('gateway');
+    expect(await off.client().status()).not.toHaveProperty('gateway');
+    await off.end();
+    const flags = ['--gateway-tls', 'require', '--gateway-listen', '127.0.0.1:0'];
+    const strict = await DaemonProcess.start(`${scratch.path}/data`, flags);
+    const { gateway } = await strict.client().status();
+    const url = `postgresql://u@127.0.0.1:${gateway?.port}/d@b`;
+    await expect(query(url, 'select 1')).rejects.toMatchObject({ code: '28000' });
+    const encrypted = new pg.Client({ connectionString: url, ssl: { rejectUnauthorized: false } });
+    await expect(encrypted.connect()).rejects.toMatchObject({ code: '3D000' });
+    await strict.end();
+  });
+
+  test('does not start where it cannot listen', async () => {
+    using scratch = new ScratchDirectory('gateway-taken');
+    const { port } = await counters();
+    const flags = ['--gateway-listen', `127.0.0.1:${port}`];
+    await expect(DaemonProcess.start(`${scratch.path}/data`, flags)).rejects.toThrow('--gateway-listen');
+  });
+});
