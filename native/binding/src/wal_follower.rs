@@ -10,7 +10,7 @@ use napi::{Env, Status};
 use napi_derive::napi;
 use offshoot_engine::Tenant;
 use offshoot_follow::{
-    FollowError, FollowOptions, Follower, OnProgress, Progress, Receiver, ReceiverEnd,
+    FollowError, FollowOptions, Follower, Keep, OnProgress, Progress, Receiver, ReceiverEnd,
     ReceiverOptions,
 };
 use offshoot_layout::Lsn;
@@ -27,8 +27,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[napi(object)]
 pub struct WalLogOptions {
     pub index: u32,
-    /// Directory of the log; made if it is not there.
-    pub dir: String,
+    /// Directory of the log; made if it is not there. Absent: WAL waits in memory until it is in the store, and
+    /// the source is not told before that it is flushed.
+    pub dir: Option<String>,
     /// Postgres' timeline number (TLI).
     pub timeline_id: u32,
     pub segment_bytes: u32,
@@ -80,7 +81,8 @@ impl Receiving {
     }
 }
 
-/// Opens a log; `on_progress` hears of every commit, and once more when indexing ends for good.
+/// Begins to index; `on_progress` hears of every commit, when there is room again, and once more when indexing
+/// ends for good.
 pub fn follow(
     tenant: &Arc<Tenant>,
     options: WalLogOptions,
@@ -121,7 +123,10 @@ fn follow_options(options: &WalLogOptions) -> Result<FollowOptions, Failure> {
     let wal_start = options.wal_start.as_ref();
     Ok(FollowOptions {
         index: options.index,
-        dir: PathBuf::from(&options.dir),
+        keep: options
+            .dir
+            .as_ref()
+            .map_or(Keep::Memory, |dir| Keep::Log(PathBuf::from(dir))),
         wal: WalParams {
             major: options.major,
             system_id: unsigned("systemId", &options.system_id)?,
@@ -135,7 +140,7 @@ fn follow_options(options: &WalLogOptions) -> Result<FollowOptions, Failure> {
 
 #[napi]
 impl WalFollower {
-    /// The next byte wanted; those before it are in the log, on disk.
+    /// The next byte wanted; those before it are in the log, on disk, or in memory.
     #[napi]
     pub fn received_lsn(&self) -> BigInt {
         bigint(self.follower.received())
@@ -151,6 +156,12 @@ impl WalFollower {
     #[napi]
     pub fn settled_lsn(&self) -> BigInt {
         bigint(self.follower.progress().settled)
+    }
+
+    /// Whether more WAL should be written. If not, `onProgress` says when to ask again.
+    #[napi]
+    pub fn has_room(&self) -> bool {
+        self.follower.has_room()
     }
 
     /// Why indexing ended for good.

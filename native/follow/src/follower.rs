@@ -5,44 +5,64 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use offshoot_engine::Tenant;
+use offshoot_engine::{Ingest, Tenant};
 use offshoot_layout::{Lsn, wal_segment};
 use offshoot_wal::WalParams;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::indexer::{Indexer, OnProgress, Progress, Shared};
+use crate::inbox::{Inbox, InboxWriter};
+use crate::indexer::{Indexer, OnProgress, Progress, Shared, Source};
 use crate::log_writer::{LogPosition, LogWriter};
 use crate::walsender::{Status, WalMessage};
 use crate::{FollowError, LogDir};
 
-/// Which WAL, and where its log is.
+/// Where WAL is that has been received and not yet indexed.
+#[derive(Debug, Clone)]
+pub enum Keep {
+    /// In a log, on disk: for a source that nobody could ask again. It is told that WAL is flushed once it is there.
+    Log(PathBuf),
+    /// In memory: for a source that keeps its WAL until it is told that it is flushed, which it is once it is
+    /// in the store. Nothing is written twice.
+    Memory,
+}
+
+/// Which WAL, and where it waits.
 #[derive(Debug, Clone)]
 pub struct FollowOptions {
     pub index: u32,
-    pub dir: PathBuf,
+    pub keep: Keep,
     pub wal: WalParams,
     /// The first record of a WAL that follows on nothing that is there: a compute's checkpoint record. Absent
-    /// when the log goes on.
+    /// when the WAL goes on, and in memory.
     pub wal_start: Option<Lsn>,
     /// How long indexed WAL may wait for more before it is committed, when nobody waits for it.
     pub index_interval: Duration,
 }
 
-/// A timeline's log while it may grow. Dropping it stops the indexer; what was committed stays, and what
-/// is in the log is indexed when it is opened again.
+/// A timeline while it may grow. Dropping it stops the indexer; what was committed stays, and what is in a log
+/// is indexed when it is opened again.
 pub struct Follower {
     shared: Arc<Shared>,
-    writer: Mutex<LogWriter>,
+    writer: Mutex<Writer>,
     position: Arc<LogPosition>,
     indexer: Mutex<Option<JoinHandle<()>>>,
+    /// Where WAL waits that is kept in memory.
+    inbox: Option<Arc<Inbox>>,
     tli: u32,
     seg_size: u32,
 }
 
-/// WAL on its way into the log. Dropped without `finish`, it is to come again.
+/// Where received WAL goes.
+enum Writer {
+    Log(LogWriter),
+    Memory(InboxWriter),
+}
+
+/// WAL on its way to the indexer. Dropped without `finish`, what lies behind `Follower::received` is to come
+/// again.
 pub struct Batch<'f> {
     follower: &'f Follower,
-    writer: MutexGuard<'f, LogWriter>,
+    writer: MutexGuard<'f, Writer>,
     began: Lsn,
 }
 
@@ -50,10 +70,13 @@ impl Batch<'_> {
     /// # Errors
     /// `Gap`, `Io`.
     pub fn append(&mut self, start: Lsn, bytes: &[u8]) -> Result<(), FollowError> {
-        self.writer.append(start, bytes)
+        match &mut *self.writer {
+            Writer::Log(writer) => writer.append(start, bytes),
+            Writer::Memory(writer) => writer.append(start, bytes),
+        }
     }
 
-    /// Puts it on disk; whether there was any.
+    /// Puts it on disk if there is a log, and gives it to the indexer; whether there was any.
     ///
     /// # Errors
     /// `Io`.
@@ -61,7 +84,10 @@ impl Batch<'_> {
         if self.writer.at() == self.began {
             return Ok(false);
         }
-        self.writer.flush()?;
+        match &mut *self.writer {
+            Writer::Log(writer) => writer.flush().map(|_| ())?,
+            Writer::Memory(writer) => writer.hand_on()?,
+        }
         self.follower.shared.more();
         Ok(true)
     }
@@ -69,12 +95,28 @@ impl Batch<'_> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        self.writer.abandon();
+        match &mut *self.writer {
+            Writer::Log(writer) => writer.abandon(),
+            Writer::Memory(writer) => writer.abandon(),
+        }
+    }
+}
+
+impl Writer {
+    fn at(&self) -> Lsn {
+        match self {
+            Writer::Log(writer) => writer.at(),
+            Writer::Memory(writer) => writer.at(),
+        }
+    }
+
+    fn is_broken(&self) -> bool {
+        matches!(self, Writer::Log(writer) if writer.is_broken())
     }
 }
 
 impl Follower {
-    /// Opens the log, drops from it what was not written whole, and begins to index the rest.
+    /// Begins to index: what is in the log, if there is one, without what was not written whole; then what comes.
     ///
     /// # Errors
     /// `Io`; `Unindexed`; `Engine` when the timeline is unknown or its state damaged.
@@ -83,7 +125,19 @@ impl Follower {
         options: &FollowOptions,
         on_progress: OnProgress,
     ) -> Result<Follower, FollowError> {
-        let dir = LogDir::open(&options.dir, options.wal)?;
+        match &options.keep {
+            Keep::Log(dir) => Follower::open_log(tenant, options, dir, on_progress),
+            Keep::Memory => Follower::open_inbox(tenant, options, on_progress),
+        }
+    }
+
+    fn open_log(
+        tenant: &Tenant,
+        options: &FollowOptions,
+        dir: &Path,
+        on_progress: OnProgress,
+    ) -> Result<Follower, FollowError> {
+        let dir = LogDir::open(dir, options.wal)?;
         if let Some(start) = options.wal_start {
             refuse_unindexed(tenant, options, &dir)?;
             dir.start_anew(start)?;
@@ -102,24 +156,63 @@ impl Follower {
         // It may have been written by a process that was killed before it flushed.
         dir.flush(position, end)?;
         let writer = LogWriter::new(dir.clone(), end);
-        let shared = Shared::new(Arc::clone(writer.position()), position, on_progress);
+        let position = Arc::clone(writer.position());
+        let shared = Shared::new(Arc::clone(&position), ingest.position(), on_progress);
+        let source = Source::Log(dir);
+        Follower::begin(
+            options,
+            shared,
+            source,
+            ingest,
+            |_| Writer::Log(writer),
+            position,
+        )
+    }
+
+    fn open_inbox(
+        tenant: &Tenant,
+        options: &FollowOptions,
+        on_progress: OnProgress,
+    ) -> Result<Follower, FollowError> {
+        let ingest = tenant.resume_ingest(options.index, options.wal, None)?;
+        let inbox = Arc::new(Inbox::new(ingest.position()));
+        let position = Arc::clone(inbox.position());
+        let shared = Shared::new(Arc::clone(&position), ingest.position(), on_progress);
+        let source = Source::Memory(Arc::clone(&inbox));
+        let writer = |shared| Writer::Memory(InboxWriter::new(inbox, shared));
+        Follower::begin(options, shared, source, ingest, writer, position)
+    }
+
+    fn begin(
+        options: &FollowOptions,
+        shared: Shared,
+        source: Source,
+        ingest: Ingest,
+        writer: impl FnOnce(Arc<Shared>) -> Writer,
+        position: Arc<LogPosition>,
+    ) -> Result<Follower, FollowError> {
         let shared = Arc::new(shared);
-        let indexer = Indexer::new(Arc::clone(&shared), dir, ingest, options.index_interval);
+        let inbox = match &source {
+            Source::Log(_) => None,
+            Source::Memory(inbox) => Some(Arc::clone(inbox)),
+        };
+        let indexer = Indexer::new(Arc::clone(&shared), source, ingest, options.index_interval);
         let thread = std::thread::Builder::new().name("indexer".to_owned());
         let thread = thread.spawn(move || indexer.run());
         let thread =
             thread.map_err(FollowError::io("start a thread for", Path::new("indexing")))?;
         Ok(Follower {
+            writer: Mutex::new(writer(Arc::clone(&shared))),
             shared,
-            position: Arc::clone(writer.position()),
-            writer: Mutex::new(writer),
+            position,
             indexer: Mutex::new(Some(thread)),
+            inbox,
             tli: options.wal.tli,
             seg_size: options.wal.seg_size,
         })
     }
 
-    /// The next byte wanted; those before it are in the log, on disk.
+    /// The next byte wanted; those before it are in the log, on disk, or in memory.
     #[must_use]
     pub fn received(&self) -> Lsn {
         self.position.flushed()
@@ -137,10 +230,16 @@ impl Follower {
         self.shared.failure()
     }
 
-    /// Takes messages of a walsender, in order, and puts their WAL on disk.
+    /// Whether more WAL should be brought. If not, `OnProgress` says when; what comes nevertheless is taken.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.inbox.as_ref().is_none_or(|inbox| inbox.has_room())
+    }
+
+    /// Takes messages of a walsender, in order, and puts their WAL on disk, or into memory.
     ///
     /// # Errors
-    /// `Protocol`, `Gap`, `Io`, `Closed`: all of it has to come again.
+    /// `Protocol`, `Gap`, `Io`, `Closed`: what is behind `received` has to come again.
     pub fn write<'m>(
         &self,
         messages: impl IntoIterator<Item = &'m [u8]>,
@@ -191,11 +290,13 @@ impl Follower {
     /// What to tell the source now.
     #[must_use]
     pub fn status(&self) -> Status {
-        let flushed = self.received();
-        Status {
-            flushed,
-            applied: self.progress().indexed.min(flushed),
-        }
+        let received = self.received();
+        let applied = self.progress().indexed.min(received);
+        let flushed = match self.inbox {
+            None => received,
+            Some(_) => applied,
+        };
+        Status { flushed, applied }
     }
 
     /// Asks that the log be indexed up to `lsn`, or as far as it has come; answers the position whose

@@ -1,4 +1,4 @@
-//! The thread that turns a timeline's log into versions of pages.
+//! The thread that turns a timeline's WAL into versions of pages.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use offshoot_engine::Ingest;
 use offshoot_layout::Lsn;
 use parking_lot::{Condvar, Mutex};
 
+use crate::inbox::{Inbox, Room};
 use crate::log_writer::LogPosition;
 use crate::{Content, FollowError, LogDir};
 
@@ -19,11 +20,12 @@ const READ_BYTES: usize = 1 << 20;
 pub struct Progress {
     /// End of the last record that is in the store.
     pub indexed: Lsn,
-    /// All bytes of the log before it are indexed, as far as they are whole records.
+    /// All bytes before it are indexed, as far as they are whole records.
     pub settled: Lsn,
 }
 
-/// Told after every commit, and once with an error when indexing has ended for good.
+/// Told after every commit, when there is room again for WAL (`Follower::has_room`), and once with an error
+/// when indexing has ended for good.
 pub type OnProgress = Box<dyn Fn(Result<Progress, &FollowError>) + Send + Sync>;
 
 /// What the indexer and its callers share.
@@ -69,7 +71,7 @@ impl Shared {
         self.state.lock().failure.clone()
     }
 
-    /// There is more in the log.
+    /// There is more WAL.
     pub(crate) fn more(&self) {
         // The lock orders this after the indexer's look at the log.
         drop(self.state.lock());
@@ -97,6 +99,11 @@ impl Shared {
         (self.on_progress)(Ok(progress));
     }
 
+    /// There is room again for WAL.
+    fn tell(&self) {
+        (self.on_progress)(Ok(self.progress()));
+    }
+
     fn failed(&self, error: FollowError) {
         let error = Arc::new(error);
         self.state.lock().failure = Some(Arc::clone(&error));
@@ -104,12 +111,18 @@ impl Shared {
     }
 }
 
+/// Where the WAL is that is to be indexed.
+pub(crate) enum Source {
+    Log(LogDir),
+    Memory(Arc<Inbox>),
+}
+
 /// What the thread owns.
 pub(crate) struct Indexer {
     shared: Arc<Shared>,
-    dir: LogDir,
+    source: Source,
     ingest: Ingest,
-    /// The next byte to be read from the log.
+    /// The next byte to be indexed.
     fed: Lsn,
     /// An idle log is committed after so long.
     interval: Duration,
@@ -127,18 +140,18 @@ enum Next {
 impl Indexer {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        dir: LogDir,
+        source: Source,
         ingest: Ingest,
         interval: Duration,
     ) -> Indexer {
         Indexer {
             shared,
-            dir,
+            source,
             fed: ingest.position(),
             ingest,
             interval,
             committed_at: Instant::now(),
-            buffer: vec![0; READ_BYTES],
+            buffer: Vec::new(),
         }
     }
 
@@ -148,6 +161,9 @@ impl Indexer {
         let done = catch_unwind(AssertUnwindSafe(|| self.index()));
         if let Err(error) = done.unwrap_or_else(|panic| Err(FollowError::of_panic(&*panic))) {
             self.shared.failed(error);
+        }
+        if let Source::Memory(inbox) = &self.source {
+            inbox.end();
         }
     }
 
@@ -198,20 +214,44 @@ impl Indexer {
     }
 
     fn read(&mut self, behind: Lsn) -> Result<(), FollowError> {
-        let wanted = (behind.0 - self.fed.0).min(READ_BYTES as u64) as usize;
-        let bytes = self.dir.read(self.fed, &mut self.buffer[..wanted])?;
-        if bytes == 0 {
-            let lsn = self.fed;
-            let text = format!("the log has no file for {lsn}, which was written to it");
-            return Err(offshoot_engine::EngineError::BadSource(text).into());
-        }
         let before = self.ingest.committed();
-        self.ingest.feed(&self.buffer[..bytes])?;
-        self.fed = Lsn(self.fed.0 + bytes as u64);
+        let chunk = self.next_chunk(behind)?;
+        self.ingest.feed(&chunk)?;
+        self.fed = Lsn(self.fed.0 + chunk.len() as u64);
+        match &self.source {
+            Source::Log(_) => self.buffer = chunk,
+            Source::Memory(inbox) => inbox.give_back(chunk),
+        }
         if self.ingest.committed() > before {
             self.after_commit(self.ingest.committed())?;
         }
         Ok(())
+    }
+
+    /// WAL that comes next, of which there is some before `behind`.
+    fn next_chunk(&mut self, behind: Lsn) -> Result<Vec<u8>, FollowError> {
+        let lsn = self.fed;
+        let chunk = match &self.source {
+            Source::Memory(inbox) => {
+                let (chunk, room) = inbox.take().unwrap_or((Vec::new(), Room::AsBefore));
+                if room == Room::Again {
+                    self.shared.tell();
+                }
+                chunk
+            }
+            Source::Log(dir) => {
+                let mut chunk = std::mem::take(&mut self.buffer);
+                chunk.resize((behind.0 - lsn.0).min(READ_BYTES as u64) as usize, 0);
+                let bytes = dir.read(lsn, &mut chunk)?;
+                chunk.truncate(bytes);
+                chunk
+            }
+        };
+        if chunk.is_empty() {
+            let text = format!("there is no WAL at {lsn}, which was written before");
+            return Err(offshoot_engine::EngineError::BadSource(text).into());
+        }
+        Ok(chunk)
     }
 
     fn is_ahead(&self) -> bool {
@@ -238,13 +278,20 @@ impl Indexer {
     /// is ahead of what has come. Once the index has caught up and the segment at hand is half full, one of
     /// zeros is made for what comes.
     fn make_ready(&self) -> Result<(), FollowError> {
+        let Source::Log(dir) = &self.source else {
+            return Ok(());
+        };
         let flushed = self.shared.log.flushed();
-        let next = self.dir.number(flushed) + 1;
-        let oldest_needed = self.dir.number(self.ingest.committed().min(self.fed));
-        self.dir.retire_before(oldest_needed, next)?;
-        let in_segment = flushed.0 % self.dir.segment_bytes();
-        if self.fed >= flushed && in_segment >= self.dir.segment_bytes() / 2 {
-            self.dir.make_segment(next, Content::Zeros)?;
+        let next = dir.number(flushed) + 1;
+        let oldest_needed = dir.number(self.ingest.committed().min(self.fed));
+        dir.retire_before(oldest_needed, next)?;
+        let in_segment = flushed.0 % dir.segment_bytes();
+        if self.fed >= flushed && in_segment >= dir.segment_bytes() / 2 {
+            return match dir.make_segment(next, Content::Zeros) {
+                // The writer will meet that itself, if there is no room by then.
+                Err(error) if error.is_disk_full() => Ok(()),
+                made => made,
+            };
         }
         Ok(())
     }

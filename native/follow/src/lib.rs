@@ -2,6 +2,7 @@
 
 mod error;
 mod follower;
+mod inbox;
 mod indexer;
 mod log_dir;
 mod log_writer;
@@ -9,7 +10,7 @@ mod receiver;
 pub mod walsender;
 
 pub use error::FollowError;
-pub use follower::{FollowOptions, Follower};
+pub use follower::{FollowOptions, Follower, Keep};
 pub use indexer::{OnProgress, Progress};
 pub use log_dir::{Content, LogDir};
 pub use log_writer::{LogPosition, LogWriter};

@@ -9,17 +9,21 @@ use offshoot_layout::Lsn;
 
 use crate::{FollowError, LogDir};
 
-/// How far the log has come; readers see only what is on disk.
+/// How far the WAL has come that can be indexed; of a log, what is on disk.
 #[derive(Default)]
 pub struct LogPosition(AtomicU64);
 
 impl LogPosition {
+    pub(crate) fn at(lsn: Lsn) -> LogPosition {
+        LogPosition(AtomicU64::new(lsn.0))
+    }
+
     #[must_use]
     pub fn flushed(&self) -> Lsn {
         Lsn(self.0.load(Ordering::Acquire))
     }
 
-    fn set(&self, lsn: Lsn) {
+    pub(crate) fn set(&self, lsn: Lsn) {
         self.0.store(lsn.0, Ordering::Release);
     }
 }
@@ -41,11 +45,9 @@ impl LogWriter {
     /// Goes on at `at`; everything before it is on disk.
     #[must_use]
     pub fn new(dir: LogDir, at: Lsn) -> LogWriter {
-        let position = Arc::new(LogPosition::default());
-        position.set(at);
         LogWriter {
             dir,
-            position,
+            position: Arc::new(LogPosition::at(at)),
             at,
             segment: None,
             unflushed: false,

@@ -13,10 +13,13 @@ use log::{
     LONG, Log, Random, SEGMENT_BYTES, assert_same, data, failure, fed_directly, noop, part, settle,
     write_until,
 };
-use offshoot_follow::{FollowError, FollowOptions, Follower};
+use offshoot_follow::{FollowError, FollowOptions, Follower, Keep};
 use offshoot_layout::{Lsn, wal_segment};
 use offshoot_wal::generate::WalStream;
 use source::{INDEX, PARAMS, START, commit, create, image, page_of};
+
+/// No record of the streams is longer.
+const RECORD_BYTES_MAX: u64 = 64 << 10;
 
 /// A stream of which the first records are in the store already, and where records end.
 fn streams(random: &mut Random, records: usize) -> (WalStream, WalStream, Vec<Lsn>) {
@@ -331,7 +334,7 @@ fn a_new_start_is_refused_while_the_log_holds_more_than_the_index() {
     let other = Log::behind(&source::wal());
     let start = wal_segment::start_of_next(wal.end(), PARAMS.seg_size).unwrap();
     let options = FollowOptions {
-        dir: log.path().to_path_buf(),
+        keep: Keep::Log(log.path().to_path_buf()),
         wal_start: Some(Lsn(start.0 + 40)),
         ..other.options()
     };
@@ -476,4 +479,84 @@ fn a_batch_that_is_dropped_is_to_come_again() {
     assert_eq!(follower.received(), START);
     write_until(&follower, &wal, wal.end());
     assert_eq!(settle(&follower, &told, None).indexed, wal.end());
+}
+
+/// Kept in memory, nothing is on disk before it is in the store, and the source is told so.
+#[test]
+fn what_waits_in_memory_comes_out_the_same_and_is_asked_for_again_after_an_end() {
+    for seed in 1..13 {
+        let mut random = Random::new(seed as u64);
+        let (largest, records) =
+            [(60, 20), (5000, 200), (200_000, 400), (2_000_000, 800)][seed % 4];
+        let (imported, wal, ends) = streams(&mut random, records);
+        let log = Log::behind(&imported);
+        let options = FollowOptions {
+            keep: Keep::Memory,
+            ..log.options()
+        };
+        let (mut follower, mut told) = log.open_with(&options);
+        let mut opened_at = imported.end();
+        while follower.received() < wal.end() {
+            let at = follower.received();
+            let end = Lsn(wal.end().0.min(at.0 + 1 + random.below(largest) as u64));
+            let message = data(at, part(&wal, at, end));
+            let status = follower.write([&message[..]]).unwrap();
+            assert_eq!((status.flushed, follower.received()), (status.applied, end));
+            assert!(status.applied <= end);
+            match random.below(40) {
+                // Whatever is shorter than a record would come again for ever.
+                0 if end.0 - opened_at.0 > 3 * RECORD_BYTES_MAX => {
+                    follower.close();
+                    drop(follower);
+                    (follower, told) = log.open_with(&options);
+                    opened_at = follower.received();
+                    // Only what is in the store is not asked for again.
+                    let last = log.tenant.timeline(INDEX).unwrap().last_record_lsn();
+                    assert_eq!(follower.received(), last, "seed {seed}");
+                    assert!(last >= status.applied);
+                }
+                1 => assert!(settle(&follower, &told, None).settled >= end),
+                _ => {}
+            }
+        }
+        assert_eq!(settle(&follower, &told, None).indexed, wal.end());
+        assert_eq!(follower.status().flushed, wal.end());
+        assert_eq!(log.files(), Vec::<String>::new());
+        let direct = fed_directly(&imported, &wal);
+        assert_same(&log, &direct, &some(&ends, wal.end()));
+    }
+}
+
+#[test]
+fn memory_that_is_full_is_told_of_and_so_is_room() {
+    let mut wal = source::wal();
+    let imported = wal.clone();
+    for _ in 0..600 {
+        wal.append(&noop(60_000)).unwrap();
+    }
+    let log = Log::behind(&imported);
+    let (follower, told) = log.open_with(&FollowOptions {
+        keep: Keep::Memory,
+        index_interval: LONG,
+        ..log.options()
+    });
+    // All of it at once: more than may wait.
+    let start = follower.received();
+    let message = data(start, part(&wal, start, wal.end()));
+    follower.write([&message[..]]).unwrap();
+    while !follower.has_room() {
+        told.recv().unwrap().unwrap();
+    }
+    assert_eq!(settle(&follower, &told, None).indexed, wal.end());
+    let gap = data(Lsn(wal.end().0 + 8), &[0; 8]);
+    assert!(matches!(
+        follower.write([&gap[..]]),
+        Err(FollowError::Gap { .. })
+    ));
+    follower.close();
+    let again = data(wal.end(), &[0; 8]);
+    assert!(matches!(
+        follower.write([&again[..]]),
+        Err(FollowError::Closed)
+    ));
 }

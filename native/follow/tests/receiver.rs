@@ -19,7 +19,7 @@ use cluster::{Postgres, Running, lsn_in_manifest, postgres, wal_from};
 use offshoot_engine::import::ImportOptions;
 use offshoot_engine::{StoreOptions, Tenant, TimelineSpec};
 use offshoot_follow::{
-    FollowError, FollowOptions, Follower, Progress, Receiver, ReceiverEnd, ReceiverOptions,
+    FollowError, FollowOptions, Follower, Keep, Progress, Receiver, ReceiverEnd, ReceiverOptions,
 };
 use offshoot_layout::{BLCKSZ, BlockKey, ControlFile, Fork, Lsn, RelKey};
 use offshoot_wal::WalParams;
@@ -74,7 +74,7 @@ impl Source {
     fn follow(&self) -> Arc<Follower> {
         let options = FollowOptions {
             index: INDEX,
-            dir: self.log.path().to_path_buf(),
+            keep: Keep::Log(self.log.path().to_path_buf()),
             wal: self.wal,
             wal_start: None,
             index_interval: Duration::from_millis(100),

@@ -153,7 +153,7 @@ export class TenantStore {
     );
   }
 
-  /** Opens a timeline's WAL log, so that it can grow, and indexes what is in it. One at a time for each timeline. */
+  /** Lets a timeline grow, and indexes what its log holds, if it has one. One at a time for each timeline. */
   async followWal(
     options: FollowOptions,
     onProgress: (progress: FollowProgress) => void,
@@ -162,12 +162,12 @@ export class TenantStore {
     const { index, dir, tli, segmentBytes, major, systemIdentifier, walStart, indexIntervalMs } = options;
     const wal = {
       index,
-      dir,
       timelineId: tli,
       segmentBytes,
       major,
       systemId: systemIdentifier,
       indexIntervalMs,
+      ...(dir === undefined ? {} : { dir }),
       ...(walStart === undefined ? {} : { walStart }),
     };
     return await WalFollower.open((listener) => native.followWal(wal, listener), onProgress);

@@ -2,12 +2,15 @@ import type { Lsn, OffshootError } from '@offshoot/types';
 import type { WalFollower as NativeWalFollower } from '../native.js';
 import { awaiting, calling, engineError, fromNative } from './native-errors.js';
 
-/** Which WAL to take in, and where its log is. */
+/** Which WAL to take in, and where it waits to be indexed. */
 export interface FollowOptions {
   /** The timeline in the engine; it must be attached. */
   readonly index: number;
-  /** The log's directory; made when it is not there. */
-  readonly dir: string;
+  /**
+   * The log's directory; made when it is not there. Undefined: WAL waits in memory, and its source, which keeps it so
+   * long, is told that it is flushed once it is in the store.
+   */
+  readonly dir: string | undefined;
   /** Postgres' timeline number (TLI) of the WAL. */
   readonly tli: number;
   readonly segmentBytes: number;
@@ -60,13 +63,15 @@ interface Waiter {
 }
 
 /**
- * A timeline that grows: what is written to it goes to its log on disk, and from there into the store. What is in the
- * log when this is closed, or when the process ends, is indexed after the next opening.
+ * A timeline that grows: what is written to it goes to its log on disk or waits in memory, and from there into the
+ * store. What is in the log when this is closed, or when the process ends, is indexed after the next opening.
  */
 export class WalFollower {
   readonly #native: NativeWalFollower;
   readonly #onProgress: (progress: FollowProgress) => void;
   readonly #waiters = new Set<Waiter>();
+  /** Writers that are told when there is room in memory again. */
+  #roomWaiters: (() => void)[] = [];
   #progress: FollowProgress;
   #closing: Promise<void> | undefined;
 
@@ -89,7 +94,7 @@ export class WalFollower {
     return follower;
   }
 
-  /** The next byte wanted from the source: all before it is in the log, on disk. */
+  /** The next byte wanted from the source: all before it is in the log, on disk, or in memory. */
   receivedLsn(): Lsn {
     return calling(() => this.#native.receivedLsn()) as Lsn;
   }
@@ -111,10 +116,16 @@ export class WalFollower {
 
   /**
    * Appends what a walsender sent: bodies of CopyData messages, in order and as they came. Resolves once it is on disk,
-   * with the status update to send now. Await it before the next; the messages must not change before it settles.
+   * or in memory and there is room for more, with the status update to send now. Await it before the next; the
+   * messages must not change before it settles.
    */
   async write(messages: Uint8Array[]): Promise<Buffer> {
-    return await awaiting(() => this.#native.write(messages));
+    const status = await awaiting(() => this.#native.write(messages));
+    if (this.#hasRoom()) {
+      return status;
+    }
+    await this.#room();
+    return this.status();
   }
 
   /** The status update to send when there is nothing to write. */
@@ -180,8 +191,26 @@ export class WalFollower {
       for (const waiter of this.#waiters) {
         waiter.reject(closed());
       }
+      this.#wakeWriters();
     });
     return this.#closing;
+  }
+
+  #hasRoom(): boolean {
+    return calling(() => this.#native.hasRoom()) || this.failure() !== undefined;
+  }
+
+  #room(): Promise<void> {
+    // As in `settle`.
+    const alive = setInterval(() => {}, KEEP_ALIVE_MS);
+    const room = new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
+    return room.finally(() => clearInterval(alive));
+  }
+
+  #wakeWriters(): void {
+    const waiters = this.#roomWaiters;
+    this.#roomWaiters = [];
+    for (const resolve of waiters) resolve();
   }
 
   /** For the addon. */
@@ -191,6 +220,7 @@ export class WalFollower {
       this.#progress = { indexed: indexed as Lsn, settled: settled as Lsn };
     }
     this.#onProgress(this.#progress);
+    if (this.#roomWaiters.length > 0 && this.#hasRoom()) this.#wakeWriters();
     this.#wake();
   }
 

@@ -66,8 +66,28 @@ export class OpenTenant {
    * in `FollowOptions`.
    */
   async followWal(
-    { id, index }: TimelineRecord,
+    record: TimelineRecord,
     onProgress: (progress: FollowProgress) => void = () => {},
+    walStart?: Lsn,
+  ): Promise<WalFollower> {
+    return await this.#follow(record, await this.#logs.prepare(record.index), onProgress, walStart);
+  }
+
+  /** Lets a timeline grow from a source that keeps its WAL until it is in the store; what can be read moves on with it. */
+  async followSource(
+    record: TimelineRecord,
+    onProgress: (progress: FollowProgress) => void,
+  ): Promise<WalFollower> {
+    // Earlier versions kept a log of such a source's WAL too.
+    await this.recoverLog(record);
+    await this.removeLog(record);
+    return await this.#follow(record, undefined, onProgress);
+  }
+
+  async #follow(
+    { id, index }: TimelineRecord,
+    dir: string | undefined,
+    onProgress: (progress: FollowProgress) => void,
     walStart?: Lsn,
   ): Promise<WalFollower> {
     const timeline = this.#timelines.get(id);
@@ -77,7 +97,7 @@ export class OpenTenant {
     }
     const options = {
       index,
-      dir: await this.#logs.prepare(index),
+      dir,
       tli,
       segmentBytes: walSegmentBytes,
       major: pgMajor,

@@ -415,7 +415,7 @@ export class PageServer implements PageSource {
       dir: this.#dirOf(tenant.id),
       openFollower: async (onProgress) => {
         const root = this.catalog.rootTimeline(tenant) ?? this.#noTimeline(tenant.id, 'of the import');
-        return await this.#openTenant(tenant.id).followWal(root, onProgress);
+        return await this.#openTenant(tenant.id).followSource(root, onProgress);
       },
       log: this.#log,
     });

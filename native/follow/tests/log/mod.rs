@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use offshoot_engine::Tenant;
-use offshoot_follow::{FollowError, FollowOptions, Follower, Progress};
+use offshoot_follow::{FollowError, FollowOptions, Follower, Keep, Progress};
 use offshoot_layout::{BLCKSZ, BlockKey, Fork, Lsn, SlruKind};
 use offshoot_wal::generate::{RecordDraft, WalStream};
 use tempfile::TempDir;
@@ -50,7 +50,7 @@ impl Log {
     pub fn options(&self) -> FollowOptions {
         FollowOptions {
             index: INDEX,
-            dir: self.dir.path().to_path_buf(),
+            keep: Keep::Log(self.dir.path().to_path_buf()),
             wal: PARAMS,
             wal_start: None,
             index_interval: Duration::from_millis(20),

@@ -12,7 +12,7 @@ export interface FollowPlace {
   readonly settings: FollowSettings;
   /** The tenant's directory. */
   readonly dir: string;
-  /** Opens the log of the tenant's first timeline. */
+  /** Lets the tenant's first timeline grow. */
   openFollower(onProgress: (progress: FollowProgress) => void): Promise<WalFollower>;
   log(message: string, facts: Readonly<Record<string, unknown>>): void;
 }

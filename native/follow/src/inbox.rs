@@ -1,0 +1,149 @@
+//! Received WAL that waits in memory to be indexed: of a source that keeps it until it is in the store.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use offshoot_layout::Lsn;
+use parking_lot::Mutex;
+
+use crate::FollowError;
+use crate::indexer::Shared;
+use crate::log_writer::LogPosition;
+
+/// Past so much, whoever brings WAL is to wait until half of it is gone.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+/// WAL is handed on in pieces of about this size.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A queue of WAL without gaps, between whoever receives it and the indexer.
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    position: Arc<LogPosition>,
+}
+
+#[derive(Default)]
+struct State {
+    chunks: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// Memory of chunks that were taken.
+    spare: Vec<Vec<u8>>,
+    full: bool,
+    /// Nobody takes any more.
+    ended: bool,
+}
+
+/// Whether an inbox that was full has room again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Again,
+    AsBefore,
+}
+
+impl Inbox {
+    pub(crate) fn new(at: Lsn) -> Inbox {
+        Inbox {
+            state: Mutex::default(),
+            position: Arc::new(LogPosition::at(at)),
+        }
+    }
+
+    pub(crate) fn position(&self) -> &Arc<LogPosition> {
+        &self.position
+    }
+
+    /// The oldest chunk.
+    pub(crate) fn take(&self) -> Option<(Vec<u8>, Room)> {
+        let mut state = self.state.lock();
+        let chunk = state.chunks.pop_front()?;
+        state.bytes -= chunk.len();
+        let again = state.full && state.bytes < WAITING_BYTES_MAX / 2;
+        if again {
+            state.full = false;
+        }
+        Some((chunk, if again { Room::Again } else { Room::AsBefore }))
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        !self.state.lock().full
+    }
+
+    /// A chunk's memory can be used again.
+    pub(crate) fn give_back(&self, mut chunk: Vec<u8>) {
+        chunk.clear();
+        self.state.lock().spare.push(chunk);
+    }
+
+    /// Nothing more is taken.
+    pub(crate) fn end(&self) {
+        self.state.lock().ended = true;
+    }
+
+    /// Adds a chunk that ends at `end`; answers memory for the next.
+    fn put(&self, chunk: Vec<u8>, end: Lsn) -> Result<Vec<u8>, FollowError> {
+        let mut state = self.state.lock();
+        if state.ended {
+            return Err(FollowError::Closed);
+        }
+        state.bytes += chunk.len();
+        state.full |= state.bytes >= WAITING_BYTES_MAX;
+        state.chunks.push_back(chunk);
+        self.position.set(end);
+        Ok(state.spare.pop().unwrap_or_default())
+    }
+}
+
+/// Brings WAL to an inbox.
+pub(crate) struct InboxWriter {
+    inbox: Arc<Inbox>,
+    indexer: Arc<Shared>,
+    at: Lsn,
+    chunk: Vec<u8>,
+}
+
+impl InboxWriter {
+    pub(crate) fn new(inbox: Arc<Inbox>, indexer: Arc<Shared>) -> InboxWriter {
+        InboxWriter {
+            at: inbox.position().flushed(),
+            inbox,
+            indexer,
+            chunk: Vec::new(),
+        }
+    }
+
+    pub(crate) fn at(&self) -> Lsn {
+        self.at
+    }
+
+    /// Forgets what was not handed on; it is to come again.
+    pub(crate) fn abandon(&mut self) {
+        self.chunk.clear();
+        self.at = self.inbox.position().flushed();
+    }
+
+    /// Takes what follows at `start`.
+    pub(crate) fn append(&mut self, start: Lsn, bytes: &[u8]) -> Result<(), FollowError> {
+        if start != self.at {
+            return Err(FollowError::Gap {
+                sent: start,
+                expected: self.at,
+            });
+        }
+        self.chunk.extend_from_slice(bytes);
+        self.at = Lsn(self.at.0 + bytes.len() as u64);
+        match self.chunk.len() >= CHUNK_BYTES {
+            true => self.hand_on(),
+            false => Ok(()),
+        }
+    }
+
+    /// Hands on what was appended.
+    pub(crate) fn hand_on(&mut self) -> Result<(), FollowError> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::take(&mut self.chunk);
+        self.chunk = self.inbox.put(chunk, self.at)?;
+        self.indexer.more();
+        Ok(())
+    }
+}
