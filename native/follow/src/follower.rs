@@ -77,7 +77,7 @@ impl Follower {
     /// Opens the log, drops from it what was not written whole, and begins to index the rest.
     ///
     /// # Errors
-    /// `Io`; `Unindexed`; `Engine` when the timeline is unknown or its state damaged.
+    /// `Io`; `Unindexed`; `Damaged`, with nothing changed; `Engine` when the timeline is unknown or its state damaged.
     pub fn open(
         tenant: &Tenant,
         options: &FollowOptions,

@@ -4,6 +4,7 @@ mod error;
 mod follower;
 mod indexer;
 mod log_dir;
+mod log_end;
 mod log_writer;
 mod receiver;
 pub mod walsender;
