@@ -282,6 +282,7 @@ impl From<&FollowError> for Failure {
             error if error.is_disk_full() => "disk_full",
             FollowError::Io { .. } => "io",
             FollowError::Gap { .. } => "wal_gap",
+            FollowError::Damaged { .. } => "wal_damaged",
             FollowError::Unindexed { .. } => "argument",
             FollowError::Protocol(_) => "bad_source",
             FollowError::Refused(_) => "source_refused",

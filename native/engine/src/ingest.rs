@@ -23,6 +23,7 @@ use offshoot_store::{Durability, Store};
 use offshoot_wal::{Record, WalDecoder, WalParams};
 
 use copies::Copies;
+use trimmed::ForSlru;
 
 use crate::commit_times::{Commit, CommitLog};
 use crate::keys::slru_segment_rel;
@@ -226,8 +227,9 @@ impl Ingest {
         if effects.iter().any(needs_what_was_before) {
             self.commit()?;
         }
+        let for_slru = ForSlru::of(record, &self.context)?;
         for effect in effects.drain(..) {
-            self.file(record, effect)?;
+            self.file(record, &for_slru, effect)?;
         }
         self.effects = effects;
         if let Some(time) = offshoot_redo::rmgr::xact::commit_time(record) {
@@ -254,7 +256,12 @@ impl Ingest {
         self.filed = Some(state.control);
     }
 
-    fn file(&mut self, record: &Record, effect: Effect) -> Result<(), EngineError> {
+    fn file(
+        &mut self,
+        record: &Record,
+        for_slru: &ForSlru<'_>,
+        effect: Effect,
+    ) -> Result<(), EngineError> {
         let end = record.end;
         match effect {
             Effect::CheckPoint => {
@@ -286,8 +293,9 @@ impl Ingest {
                 }
             }
             Effect::Slru { kind, page } => {
+                let bytes = for_slru.bytes(kind, page)?;
                 self.writer
-                    .slru_record(kind, page, end, record.start, &record.bytes)?;
+                    .slru_record(kind, page, end, record.start, &bytes)?;
             }
             Effect::SlruZero { kind, page } => self.slru_zero(kind, page, end)?,
             Effect::SlruTruncate(truncation) => self.slru_truncate(&truncation, end)?,

@@ -35,6 +35,19 @@ pub enum FollowError {
     /// A new WAL would make the log forget what is in it.
     #[error("the log holds WAL up to {end} that is indexed only up to {indexed}")]
     Unindexed { indexed: Lsn, end: Lsn },
+    /// A compute's log, which nothing else has: behind `lsn` something else stands than was written.
+    #[error(
+        "the WAL log {dir} is damaged behind {lsn}: {reason}; it had been written up to {written}",
+        dir = dir.display()
+    )]
+    Damaged {
+        dir: PathBuf,
+        /// End of the last whole record before.
+        lsn: Lsn,
+        /// Up to here, at least, all was on disk.
+        written: Lsn,
+        reason: String,
+    },
     /// A bug: a thread that follows broke off.
     #[error("following broke off: {0}")]
     Panicked(String),

@@ -119,7 +119,7 @@ impl Follower {
     /// Begins to index: what is in the log, if there is one, without what was not written whole; then what comes.
     ///
     /// # Errors
-    /// `Io`; `Unindexed`; `Engine` when the timeline is unknown or its state damaged.
+    /// `Io`; `Unindexed`; `Damaged`, with nothing changed; `Engine` when the timeline is unknown or its state damaged.
     pub fn open(
         tenant: &Tenant,
         options: &FollowOptions,

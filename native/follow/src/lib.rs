@@ -5,6 +5,7 @@ mod follower;
 mod inbox;
 mod indexer;
 mod log_dir;
+mod log_end;
 mod log_writer;
 mod receiver;
 pub mod walsender;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use offshoot_layout::{Lsn, wal_segment};
-use offshoot_wal::{WalDecoder, WalParams};
+use offshoot_wal::WalParams;
 use parking_lot::Mutex;
 
 use crate::FollowError;
@@ -16,8 +16,6 @@ use crate::FollowError;
 const START_FILE: &str = "start";
 const TEMPORARY_FILE: &str = "tmp";
 const ZEROS_BYTES: usize = 1 << 20;
-/// Decoded at once when the end is looked for.
-const SCAN_BYTES: usize = 1 << 20;
 
 /// What a new segment is made of. It reads as zeros in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +63,10 @@ impl LogDir {
         Ok(dir)
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     #[must_use]
     pub fn params(&self) -> &WalParams {
         &self.params
@@ -106,33 +108,6 @@ impl LogDir {
         let lsn = text.trim_end().parse();
         let lsn = lsn.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no LSN"));
         lsn.map(Some).map_err(FollowError::io("read", &path))
-    }
-
-    /// End of the last whole record from `start` on, which is where a record starts. Whatever is behind it
-    /// was never written whole, or is left of an older use of the file.
-    ///
-    /// # Errors
-    /// `Io`, `Engine` for an impossible start.
-    pub fn end(&self, start: Lsn, prev: Option<Lsn>) -> Result<Lsn, FollowError> {
-        let decoder = WalDecoder::new(self.params, start, prev);
-        let mut decoder = decoder.map_err(offshoot_engine::EngineError::from)?;
-        let mut at = start;
-        let mut buffer = vec![0; SCAN_BYTES];
-        loop {
-            let bytes = self.read(at, &mut buffer)?;
-            if bytes == 0 {
-                return Ok(decoder.position());
-            }
-            decoder.feed(&buffer[..bytes]);
-            at = Lsn(at.0 + bytes as u64);
-            loop {
-                match decoder.next() {
-                    Ok(Some(_)) => {}
-                    Ok(None) => break,
-                    Err(_) => return Ok(decoder.position()),
-                }
-            }
-        }
     }
 
     /// Puts on disk what an earlier writer may have left unflushed from `start` to `end`. Segments that
@@ -273,7 +248,7 @@ impl LogDir {
     }
 
     /// The segments that are there, oldest first. Other files are nobody's business.
-    fn segments(&self) -> Result<Vec<(PathBuf, u64)>, FollowError> {
+    pub(crate) fn segments(&self) -> Result<Vec<(PathBuf, u64)>, FollowError> {
         let mut found = Vec::new();
         for path in self.paths()? {
             let name = path.file_name().and_then(|name| name.to_str());

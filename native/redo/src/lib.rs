@@ -16,6 +16,7 @@ mod redo;
 pub mod rmgr;
 pub mod rmgr_table;
 pub mod slru;
+mod slru_excerpts;
 #[cfg(test)]
 mod test_record;
 pub mod visibility_map;
@@ -31,3 +32,4 @@ pub use redo::{Outcome, Target, redo};
 pub use rmgr::xlog::ParameterChange;
 pub use rmgr_table::record_name;
 pub use slru::SlruTruncation;
+pub use slru_excerpts::{SlruExcerpts, slru_excerpts};

@@ -7,6 +7,7 @@ use crate::context::RedoContext;
 use crate::effect::{Effect, PageBase};
 use crate::payload::Malformed;
 use crate::slru::SlruChange;
+use crate::slru_excerpts::SlruExcerpts;
 use crate::visibility_map::VmClear;
 
 /// A block reference to be redone, and what from.
@@ -97,7 +98,12 @@ pub struct SlruRedo {
     pub pages: fn(&Record) -> Result<Vec<SlruChange>, Malformed>,
     /// Called with one of these pages that does not simply become zeros.
     pub apply: fn(&Record, SlruKind, u32, &mut Page) -> Result<(), Malformed>,
+    /// Where the record may be so long that no page should have all of it.
+    pub excerpts: Option<SlruExcerptsOf>,
 }
+
+/// Takes the record apart once, for all its pages.
+pub type SlruExcerptsOf = fn(&Record) -> Result<Box<dyn SlruExcerpts + '_>, Malformed>;
 
 /// Adds what the ingest must do besides filing the record for pages.
 pub type EffectsOf = fn(&Record, &RedoContext, &mut Vec<Effect>) -> Result<(), Malformed>;
@@ -120,7 +126,7 @@ pub struct Opcode {
     /// Block references whose image is not yet the page after the record.
     pub changed_after_image: &'static [u8],
     pub implicit: Option<ImplicitRedo>,
-    pub slru: Option<SlruRedo>,
+    pub slru: Option<&'static SlruRedo>,
     pub effects: Option<EffectsOf>,
     pub check_point: Option<CheckPointRedo>,
 }
@@ -172,7 +178,7 @@ impl Opcode {
     }
 
     #[must_use]
-    pub const fn slru(self, slru: SlruRedo) -> Opcode {
+    pub const fn slru(self, slru: &'static SlruRedo) -> Opcode {
         Opcode {
             slru: Some(slru),
             ..self

@@ -106,18 +106,18 @@ pub const OPCODES: [Opcode; 123] = [
     op(RM_XLOG, 0xB0, "XLOG/FPI", "Restores images of whole pages").blocks(Images),
     op(RM_XLOG, 0xD0, "XLOG/OVERWRITE_CONTRECORD", "Tells that the unfinished record before was given up; changes no page"), // checked by the WAL decoder
 
-    xact(0x00, "Transaction/COMMIT", "Marks transactions committed; removes dropped relations, moves a replication origin").slru(xact::COMMIT_SLRU).effects(xact::end).check_point(xact::commit_state),
+    xact(0x00, "Transaction/COMMIT", "Marks transactions committed; removes dropped relations, moves a replication origin").slru(&xact::COMMIT_SLRU).effects(xact::end).check_point(xact::commit_state),
     xact(0x10, "Transaction/PREPARE", "Keeps the state of a prepared transaction").effects(xact::prepare).check_point(xact::prepare_state),
-    xact(0x20, "Transaction/ABORT", "Marks transactions aborted; removes the files of relations they created").slru(xact::ABORT_SLRU).effects(xact::end).check_point(xact::end_state),
-    xact(0x30, "Transaction/COMMIT_PREPARED", "Marks a prepared transaction committed; drops its state and dropped relations").slru(xact::COMMIT_SLRU).effects(xact::end).check_point(xact::commit_state),
-    xact(0x40, "Transaction/ABORT_PREPARED", "Marks a prepared transaction aborted; drops its state and relations it created").slru(xact::ABORT_SLRU).effects(xact::end).check_point(xact::end_state),
+    xact(0x20, "Transaction/ABORT", "Marks transactions aborted; removes the files of relations they created").slru(&xact::ABORT_SLRU).effects(xact::end).check_point(xact::end_state),
+    xact(0x30, "Transaction/COMMIT_PREPARED", "Marks a prepared transaction committed; drops its state and dropped relations").slru(&xact::COMMIT_SLRU).effects(xact::end).check_point(xact::commit_state),
+    xact(0x40, "Transaction/ABORT_PREPARED", "Marks a prepared transaction aborted; drops its state and relations it created").slru(&xact::ABORT_SLRU).effects(xact::end).check_point(xact::end_state),
     xact(0x50, "Transaction/ASSIGNMENT", "Tells which subtransactions belong to a transaction; changes no page"),
     xact(0x60, "Transaction/INVALIDATION", "Lists catalog cache entries to forget, for logical decoding; changes no page"),
 
     op(RM_SMGR, 0x10, "Storage/CREATE", "Creates a fork of a relation, empty").effects(smgr::create),
     op(RM_SMGR, 0x20, "Storage/TRUNCATE", "Cuts a relation off at a block; clears the rest of its maps' last pages").implicit(smgr::TRUNCATE_IMPLICIT).effects(smgr::truncate),
 
-    op(RM_CLOG, 0x00, "CLOG/ZEROPAGE", "Makes a commit-status page of zeros").slru(clog::ZEROPAGE_SLRU),
+    op(RM_CLOG, 0x00, "CLOG/ZEROPAGE", "Makes a commit-status page of zeros").slru(&clog::ZEROPAGE_SLRU),
     op(RM_CLOG, 0x10, "CLOG/TRUNCATE", "Removes old segments of commit status; sets oldestXid").effects(clog::truncate),
 
     op(RM_DBASE, 0x00, "Database/CREATE_FILE_COPY", "Creates a database by copying the files of another; names no page").implicit(ImplicitRedo::Unsupported).effects(dbase::create_file_copy),
@@ -127,9 +127,9 @@ pub const OPCODES: [Opcode; 123] = [
     op(RM_TBLSPC, 0x00, "Tablespace/CREATE", "Creates a tablespace").effects(tblspc::create),
     op(RM_TBLSPC, 0x10, "Tablespace/DROP", "Removes a tablespace").effects(tblspc::drop),
 
-    op(RM_MULTIXACT, 0x00, "MultiXact/ZERO_OFF_PAGE", "Makes a page of multixact offsets zeros, but for a first entry already there").slru(multixact::ZERO_OFF_PAGE_SLRU),
-    op(RM_MULTIXACT, 0x10, "MultiXact/ZERO_MEM_PAGE", "Makes a page of multixact members of zeros").slru(multixact::ZERO_MEM_PAGE_SLRU),
-    op(RM_MULTIXACT, 0x20, "MultiXact/CREATE_ID", "Writes a multixact's members and their offset; moves the next multixact and offset").slru(multixact::CREATE_ID_SLRU).check_point(multixact::create_id_state),
+    op(RM_MULTIXACT, 0x00, "MultiXact/ZERO_OFF_PAGE", "Makes a page of multixact offsets zeros, but for a first entry already there").slru(&multixact::ZERO_OFF_PAGE_SLRU),
+    op(RM_MULTIXACT, 0x10, "MultiXact/ZERO_MEM_PAGE", "Makes a page of multixact members of zeros").slru(&multixact::ZERO_MEM_PAGE_SLRU),
+    op(RM_MULTIXACT, 0x20, "MultiXact/CREATE_ID", "Writes a multixact's members and their offset; moves the next multixact and offset").slru(&multixact::CREATE_ID_SLRU).check_point(multixact::create_id_state),
     op(RM_MULTIXACT, 0x30, "MultiXact/TRUNCATE_ID", "Removes old segments of multixact offsets and members; sets oldestMulti").effects(multixact::truncate).check_point(multixact::truncate_state),
 
     op(RM_RELMAP, 0x00, "RelMap/UPDATE", "Replaces a relation map: the files of catalogs that cannot be looked up").effects(relmap::update),
@@ -227,7 +227,7 @@ pub const OPCODES: [Opcode; 123] = [
     op(RM_BRIN, 0x40, "BRIN/REVMAP_EXTEND", "Makes a page one of the revmap, and notes it in the metapage").blocks(Apply(brin::revmap_extend)),
     op(RM_BRIN, 0x50, "BRIN/DESUMMARIZE", "Deletes a range's summary, and empties its entry of the revmap").blocks(Apply(brin::desummarize)),
 
-    op(RM_COMMIT_TS, 0x00, "CommitTs/ZEROPAGE", "Makes a page of commit timestamps of zeros").slru(commit_ts::ZEROPAGE_SLRU),
+    op(RM_COMMIT_TS, 0x00, "CommitTs/ZEROPAGE", "Makes a page of commit timestamps of zeros").slru(&commit_ts::ZEROPAGE_SLRU),
     op(RM_COMMIT_TS, 0x10, "CommitTs/TRUNCATE", "Removes old segments of commit timestamps; sets oldestCommitTsXid").effects(commit_ts::truncate).check_point(commit_ts::truncate_state),
 
     op(RM_REPLORIGIN, 0x00, "ReplicationOrigin/SET", "Sets how far a replication origin has come").effects(replorigin::set),

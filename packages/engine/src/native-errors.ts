@@ -24,6 +24,8 @@ export const engineError = defineErrors({
   disk_full: { kind: 'alert', sqlState: '53100', httpStatus: 507 },
   /** Bytes on disk are not what the engine wrote. */
   storage_corrupt: { kind: 'alert', sqlState: 'XX001', httpStatus: 500 },
+  /** What a compute had acknowledged stands in its log no more; nothing of the log is taken or deleted. */
+  wal_damaged: { kind: 'alert', sqlState: 'XX001', httpStatus: 500 },
   /** Another version of this program wrote the tenant's store, in formats that this one does not read. */
   storage_other_format: { kind: 'fix', sqlState: '0A000', httpStatus: 501 },
   /** The cluster or its backup is of a form that the engine does not serve. */
@@ -63,6 +65,7 @@ const codes: Readonly<Record<string, Parameters<typeof engineError>[0]>> = {
   store_full: 'store_full',
   unsupported: 'source_unsupported',
   unsupported_record: 'unsupported_record',
+  wal_damaged: 'wal_damaged',
 };
 
 /** The one place where an error of the addon becomes ours. */

@@ -163,7 +163,7 @@ export class PageServer implements PageSource {
 
   /**
    * Everything that a former compute of the branch had acknowledged is in its pages when this resolves, with the end of
-   * its last record. Throws `wal_not_taken_in`.
+   * its last record. Throws `wal_not_taken_in`, `wal_damaged`.
    */
   async recoverBranch({ tenant, timeline }: BranchRecord): Promise<Lsn> {
     const record = this.catalog.timeline(timeline);

@@ -1,9 +1,60 @@
-//! Records without the images in them: whoever needs an image has it as a version of its own.
+//! Records as they are filed: without the images in them, since whoever needs an image has it as a version of
+//! its own, and without what in long lists concerns other pages.
 
 use std::borrow::Cow;
 
+use offshoot_layout::SlruKind;
+use offshoot_redo::{RedoContext, SlruExcerpts, slru_excerpts};
 use offshoot_wal::generate::{BlockDraft, RecordDraft};
 use offshoot_wal::{Record, WalError};
+
+use crate::EngineError;
+
+/// A record up to this long is filed whole for each SLRU page: there is little to save.
+const WHOLE_BYTES_MAX: usize = 1024;
+
+/// A record's bytes for the SLRU pages that it changes. One that ends a million subtransactions is on more than
+/// a thousand of them, and each has what concerns itself.
+pub(super) struct ForSlru<'r> {
+    record: &'r Record,
+    major: u32,
+    excerpts: Option<Box<dyn SlruExcerpts + 'r>>,
+}
+
+impl<'r> ForSlru<'r> {
+    pub(super) fn of(
+        record: &'r Record,
+        context: &RedoContext,
+    ) -> Result<ForSlru<'r>, EngineError> {
+        let excerpts = match record.bytes.len() > WHOLE_BYTES_MAX {
+            true => slru_excerpts(record, context)?,
+            false => None,
+        };
+        Ok(ForSlru {
+            record,
+            major: context.major,
+            excerpts,
+        })
+    }
+
+    pub(super) fn bytes(&self, kind: SlruKind, page: u32) -> Result<Cow<'r, [u8]>, WalError> {
+        let record = self.record;
+        let excerpts = self.excerpts.as_ref();
+        let Some(main) = excerpts.and_then(|excerpts| excerpts.main_data(kind, page)) else {
+            return Ok(Cow::Borrowed(&record.bytes));
+        };
+        let draft = RecordDraft {
+            rmid: record.rmid,
+            info: record.info,
+            xid: record.xid,
+            origin: record.origin,
+            top_xid: record.top_xid,
+            blocks: Vec::new(),
+            main,
+        };
+        draft.to_bytes(record.prev, self.major).map(Cow::Owned)
+    }
+}
 
 /// The record's bytes as they are filed for a page that needs none of its images. Longer records than the
 /// pages they change are rare without images, and common with them.

@@ -167,6 +167,13 @@ describe("a compute's WAL", () => {
     await wal.finish();
   });
 
+  test('a damaged log is told by its own code, and not opened for a new WAL', async () => {
+    recover = () => Promise.reject(engineError('wal_damaged', 'damaged behind 0/100'));
+    await expect(book.ofCompute(timeline).open(START)).rejects.toEqual(coded('wal_damaged'));
+    await expect(book.recover(timeline)).rejects.toEqual(coded('wal_damaged'));
+    expect(follower.calls).toEqual([]);
+  });
+
   test('what cannot be taken in is said, and tried again before the timeline is used', async () => {
     const wal = await streaming();
     follower.settling = () => Promise.reject(engineError('disk_full', 'no space'));

@@ -54,7 +54,7 @@ export class WalBook {
     return new TimelineWal(home, this.options.settings);
   }
 
-  /** Takes in what is left in the log of a timeline that no compute writes to. Throws `wal_not_taken_in`. */
+  /** Takes in what is left in the log of a timeline that no compute writes to. Throws `wal_not_taken_in`, `wal_damaged`. */
   recover(timeline: TimelineRecord): Promise<void> {
     return this.#inTurn(timeline.id, () => this.#recover(timeline));
   }
@@ -126,7 +126,9 @@ export class WalBook {
   }
 }
 
+/** A damaged log is told by its own code: trying again does not help. */
 function notTakenIn(cause: OffshootError): OffshootError {
+  if (cause.code === 'wal_damaged') return cause;
   return computeWalError('wal_not_taken_in', `what was written before cannot be taken in: ${cause.message}`, {
     details: cause.details,
     cause,

@@ -11,4 +11,5 @@ pub(crate) use effects::{truncate, truncate_state};
 pub(crate) const ZEROPAGE_SLRU: SlruRedo = SlruRedo {
     pages: apply::zero_pages,
     apply: crate::slru::no_apply,
+    excerpts: None,
 };

@@ -4,6 +4,7 @@
 mod apply;
 mod check_point;
 mod effects;
+mod excerpts;
 mod prepare;
 mod record;
 #[cfg(test)]
@@ -19,9 +20,11 @@ pub use record::commit_time;
 pub(crate) const COMMIT_SLRU: SlruRedo = SlruRedo {
     pages: apply::commit_pages,
     apply: apply::commit,
+    excerpts: Some(excerpts::excerpts),
 };
 /// Abort: status 2.
 pub(crate) const ABORT_SLRU: SlruRedo = SlruRedo {
     pages: apply::abort_pages,
     apply: apply::abort,
+    excerpts: Some(excerpts::excerpts),
 };

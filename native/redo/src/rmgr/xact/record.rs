@@ -20,18 +20,18 @@ use crate::payload::{Malformed, Payload};
 use crate::rmgr::replorigin;
 
 const RM_XACT_ID: u8 = 1;
-const XLOG_XACT_HAS_INFO: u8 = 0x80;
+pub(super) const XLOG_XACT_HAS_INFO: u8 = 0x80;
 const XLOG_XACT_OPMASK: u8 = 0x70;
 const XLOG_XACT_COMMIT: u8 = 0x00;
 const XLOG_XACT_COMMIT_PREPARED: u8 = 0x30;
 const XLOG_XACT_ABORT_PREPARED: u8 = 0x40;
 
 const XACT_XINFO_HAS_DBINFO: u32 = 1 << 0;
-const XACT_XINFO_HAS_SUBXACTS: u32 = 1 << 1;
+pub(super) const XACT_XINFO_HAS_SUBXACTS: u32 = 1 << 1;
 const XACT_XINFO_HAS_RELFILENODES: u32 = 1 << 2;
 const XACT_XINFO_HAS_INVALS: u32 = 1 << 3;
-const XACT_XINFO_HAS_TWOPHASE: u32 = 1 << 4;
-const XACT_XINFO_HAS_ORIGIN: u32 = 1 << 5;
+pub(super) const XACT_XINFO_HAS_TWOPHASE: u32 = 1 << 4;
+pub(super) const XACT_XINFO_HAS_ORIGIN: u32 = 1 << 5;
 const XACT_XINFO_HAS_GID: u32 = 1 << 7;
 const XACT_XINFO_HAS_DROPPED_STATS: u32 = 1 << 8;
 
