@@ -71,12 +71,14 @@ export declare class Tenant {
 
 /** A timeline's WAL log while it may grow; see `Tenant.followWal`. */
 export declare class WalFollower {
-  /** The next byte wanted; those before it are in the log, on disk. */
+  /** The next byte wanted; those before it are in the log, on disk, or in memory. */
   receivedLsn(): bigint
   /** End of the last record that is in the store. */
   indexedLsn(): bigint
   /** All bytes of the log before it are indexed, as far as they are whole records. */
   settledLsn(): bigint
+  /** Whether more WAL should be written. If not, `onProgress` says when to ask again. */
+  hasRoom(): boolean
   /** Why indexing ended for good. */
   failure(): NativeError | null
   /**
@@ -232,8 +234,11 @@ export interface UnsupportedRecords {
 
 export interface WalLogOptions {
   index: number
-  /** Directory of the log; made if it is not there. */
-  dir: string
+  /**
+   * Directory of the log; made if it is not there. Absent: WAL waits in memory until it is in the store, and
+   * the source is not told before that it is flushed.
+   */
+  dir?: string
   /** Postgres' timeline number (TLI). */
   timelineId: number
   segmentBytes: number
