@@ -177,14 +177,14 @@ impl WalFollower {
         let follower = Arc::clone(&self.follower);
         promise(move || {
             follower.write(messages.iter().map(|message| &message[..]))?;
-            Ok(follower.source_status().to_bytes().to_vec())
+            Ok(follower.status().to_bytes().to_vec())
         })
     }
 
     /// The body of a status update.
     #[napi]
     pub fn status(&self) -> Buffer {
-        Buffer::from(self.follower.source_status().to_bytes().to_vec())
+        Buffer::from(self.follower.status().to_bytes().to_vec())
     }
 
     /// Asks that the log be indexed up to `lsn`, or as far as it has come; answers the position that

@@ -49,7 +49,6 @@ pub struct Follower {
     /// Where WAL waits that is kept in memory.
     inbox: Option<Arc<Inbox>>,
     tli: u32,
-    seg_size: u32,
 }
 
 /// Where received WAL goes.
@@ -208,7 +207,6 @@ impl Follower {
             indexer: Mutex::new(Some(thread)),
             inbox,
             tli: options.wal.tli,
-            seg_size: options.wal.seg_size,
         })
     }
 
@@ -269,22 +267,6 @@ impl Follower {
             writer,
             began,
         })
-    }
-
-    /// What to tell a source that outlives us, by its slot. A log that is opened again goes on at the end of its
-    /// last whole record, so the slot must keep the segment in which that lies: what is on disk is owned up
-    /// to only when the index has come to the same segment.
-    #[must_use]
-    pub fn source_status(&self) -> Status {
-        let status = self.status();
-        let segment = |lsn| wal_segment::start_of(lsn, self.seg_size);
-        match segment(status.applied) == segment(status.flushed) {
-            true => status,
-            false => Status {
-                flushed: status.applied,
-                ..status
-            },
-        }
     }
 
     /// What to tell the source now.

@@ -1,8 +1,7 @@
 //! Where a log ends, and whether that is where it was written up to.
 //!
-//! A process or machine that stops leaves WAL that is not whole, behind what was acknowledged. In the log of
-//! production it may be taken for the end wherever decoding stops: the source has it still, or says that it is
-//! gone. A compute's log is the only place where its WAL is. There the writer's order tells the end from damage:
+//! A process or machine that stops leaves WAL that is not whole, behind what was acknowledged. Where a source has
+//! its WAL still, or says that it is gone, the log may be taken to end wherever decoding stops. A compute's log is the only place where its WAL is. There the writer's order tells the end from damage:
 //! it puts a segment on disk before it begins the next. So when some later segment was begun, what was decoded
 //! was on disk as the source had sent it, and sent it whole.
 

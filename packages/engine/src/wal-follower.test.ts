@@ -13,7 +13,9 @@ class FakeNative {
   failed: { code: string; message: string } | null = null;
   listener: NativeProgressListener = () => {};
   wanted: bigint[] = [];
+  room = true;
 
+  hasRoom = () => this.room;
   receivedLsn = () => this.received;
   indexedLsn = () => this.indexed;
   settledLsn = () => this.settled;
@@ -77,6 +79,30 @@ describe('a WAL follower', () => {
       { indexed: 0x180n, settled: 0x180n },
       { indexed: 0x1f0n, settled: 0x200n },
     ]);
+  });
+
+  it('holds up who writes until there is room again, or nothing more is indexed, or it is closed', async () => {
+    const ends: ((native: FakeNative, follower: WalFollower) => void)[] = [
+      (native) => {
+        native.room = true;
+        native.commit(0x100n);
+      },
+      (native) => native.fail(),
+      (_, follower) => void follower.close(),
+    ];
+    for (const end of ends) {
+      const { native, follower } = await open();
+      native.room = false;
+      let written = 0;
+      const writing = follower.write([Buffer.from('w')]).then(() => {
+        written += 1;
+      });
+      native.commit(0x100n);
+      await new Promise(setImmediate);
+      expect(written).toBe(0);
+      end(native, follower);
+      await writing;
+    }
   });
 
   it('waits for an LSN that has not come yet, until it is told not to', async () => {
