@@ -109,6 +109,7 @@ describe('a compute', () => {
       'archive_mode = on',
       'max_logical_replication_workers = 4',
       "listen_addresses = '*'",
+      "hba_file = '/dev/null'",
     ]) {
       await queryOnce(connection, `ALTER SYSTEM SET ${undo}`);
     }
@@ -118,7 +119,9 @@ describe('a compute', () => {
     expect(settings).toMatchObject({
       archive_mode: 'off',
       max_logical_replication_workers: '0',
-      listen_addresses: '',
+      listen_addresses: '127.0.0.1',
+      ssl: 'off',
+      hba_file: join(running.dataDirectory, 'pg_hba.conf'),
       synchronous_standby_names: '',
       restart_after_crash: 'off',
       fsync: 'off',

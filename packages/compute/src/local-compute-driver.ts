@@ -2,6 +2,7 @@ import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PageServiceAddress } from './base-backup.js';
+import { askActivity } from './compute-activity.js';
 import type {
   ComputeDriver,
   ComputeEnd,
@@ -21,6 +22,7 @@ import {
 } from './compute-paths.js';
 import { type ComputeSettings, resolveComputeSettings } from './compute-settings.js';
 import { askFlushedLsn } from './flushed-lsn.js';
+import { FreePorts, LOOPBACK } from './free-ports.js';
 import { copyForUser } from './installation-copy.js';
 import { LocalCompute } from './local-compute.js';
 import type { LocalComputeHost } from './local-compute-host.js';
@@ -46,6 +48,8 @@ export interface LocalComputeDriverOptions {
   readonly limits?: Partial<LocalComputeLimits> | undefined;
   /** Names of new computes; a test can hold it. */
   readonly newId?: (() => string) | undefined;
+  /** Where they listen; the same. */
+  readonly ports?: FreePorts | undefined;
 }
 
 /** Computes as processes of this machine, in directories of this daemon's. */
@@ -78,6 +82,7 @@ export class LocalComputeDriver implements ComputeDriver {
       preloadLibrary: await findPreloadLibrary(options.preloadLibrary, places, osUser),
       settings: resolveComputeSettings(options.settings),
       limits: { ...defaultLocalComputeLimits, ...options.limits },
+      ports: options.ports ?? new FreePorts(),
     };
     return new LocalComputeDriver(host, options.newId ?? randomComputeId);
   }
@@ -92,11 +97,14 @@ export class LocalComputeDriver implements ComputeDriver {
       timelineId: spec.timelineId,
       baseLsn: spec.baseLsn,
       startedAt: compute.startedAt,
+      host: LOOPBACK,
       ...compute.address,
       dataDirectory: compute.paths.dataDirectory,
       logFile: compute.paths.logFile,
+      ending: compute.ending,
       ended: compute.ended,
       flushedLsn: (flushSignal) => askFlushedLsn(compute.address, start.connectedAs, flushSignal),
+      activity: (askSignal) => askActivity(compute.address, start.connectedAs, askSignal),
       ...start,
     };
   }

@@ -21,8 +21,8 @@ export interface ComputePreparation {
 
 /** A data directory that Postgres can be started in. */
 export interface PreparedCompute {
-  /** Given on the command line. */
-  readonly fixedParameters: Parameters;
+  /** Given on the command line, for a port that is free when it is started. */
+  fixedParameters(port: number): Parameters;
   /** Of the first record that Postgres will have written, in a manner of speaking. */
   readonly walStart: Lsn;
   readonly environment: Record<string, string>;
@@ -50,10 +50,14 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
   signal.throwIfAborted();
   return {
     environment,
-    fixedParameters: fixedParameters(preparation.socketDirectory, {
-      durability: spec.wal === undefined ? 'none' : (spec.durability ?? 'sync'),
-      unsentWalBytesMax: settings.unsentWalBytesMax,
-    }),
+    fixedParameters: (port) =>
+      fixedParameters(
+        { socketDirectory: preparation.socketDirectory, port, dataDirectory: directory.path },
+        {
+          durability: spec.wal === undefined ? 'none' : (spec.durability ?? 'sync'),
+          unsentWalBytesMax: settings.unsentWalBytesMax,
+        },
+      ),
     walStart: control.checkpointLsn,
     baseBackupMs: fetched - began,
     configureMs: performance.now() - fetched,

@@ -29,7 +29,7 @@ export interface FollowProgress {
 
 /** A Postgres on this machine whose WAL a thread of the engine receives. */
 export interface ReceiveOptions {
-  /** The Unix socket itself: `…/.s.PGSQL.5432`. */
+  /** The Unix socket itself: `…/.s.PGSQL.PORT`. */
   readonly socketPath: string;
   readonly user: string;
   readonly applicationName: string;

@@ -46,11 +46,14 @@ export class FakeDriver implements ComputeDriver {
       startedAt: new Date(0),
       socketDirectory: `/sockets/${id}`,
       port: 5432,
+      host: '127.0.0.1',
       dataDirectory: `/computes/${id}`,
       logFile: `/computes/${id}/log`,
       connectedAs: { user: 'postgres', database: 'postgres' },
       timings: { base_backup: 1, configure: 1, spawn: 1, postmaster: 1, first_query: 1, wal: 1, total: 6 },
+      ending: ended.then(() => undefined),
       ended,
+      activity: async () => ({ sessions: 0 }),
       flushedLsn: (signal) => this.flushedLsn(signal),
     };
   }
