@@ -7,12 +7,21 @@ import type {
   ImportTenantRequest,
   Operation,
   Status,
+  StoppedCompute,
   Tenant,
   UpdateBranchRequest,
 } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs } from '@offshoot/compute';
-import { type BranchRecord, catalogError, type PageServer, type TenantRecord } from '@offshoot/pageserver';
+import {
+  type BranchId,
+  type BranchRecord,
+  type BranchSettings,
+  catalogError,
+  type PageServer,
+  type TenantRecord,
+} from '@offshoot/pageserver';
 import { type BranchName, formatLsn, parseBranchName, parseTenantName, type TenantId } from '@offshoot/types';
+import { asOpenError, branchDeleted, branchNameOfClient } from './branch-errors.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
 import { ComputeBook } from './compute-book.js';
@@ -21,6 +30,10 @@ import { controlError } from './control-errors.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
 import { receiverStatus, receiverView } from './receiver-view.js';
+import type { BranchHost, OpenBranch } from './sleep/branch-host.js';
+import { type Clock, systemClock } from './sleep/clock.js';
+import { ComputeRoom } from './sleep/compute-room.js';
+import { resolveWakeSettings, type WakeSettings } from './sleep/wake-settings.js';
 
 /** What the daemon tells of itself. */
 export interface DaemonFacts {
@@ -37,23 +50,56 @@ export interface ControlPlaneOptions {
   facts: DaemonFacts;
   /** Ended operations that stay readable. */
   operationsEndedMax: number;
+  /** Computes that are awake at one time; no more than the driver takes. */
+  computesMax: number;
+  wake?: Partial<WakeSettings> | undefined;
+  clock?: Clock | undefined;
   onComputeCrash(branch: string, end: ComputeEnd): void;
+  /** Something that nobody waits for has failed. */
+  onTrouble?: ((message: string, facts: { branch: string; error: unknown }) => void) | undefined;
 }
 
-/** Tenants, branches and computes as the management API shows them. */
-export class ControlPlane {
+/** Tenants, branches and computes as the management API shows them, and branches as a gateway opens them. */
+export class ControlPlane implements BranchHost {
   readonly #pageServer: PageServer;
   readonly #facts: DaemonFacts;
   readonly #computes: ComputeBook;
   readonly #operations: OperationBook;
   readonly #driver: ComputeDriver;
+  readonly #room: ComputeRoom;
+  readonly #wake: WakeSettings;
   #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
     this.#pageServer = options.pageServer;
     this.#facts = options.facts;
     this.#driver = options.driver;
-    this.#computes = new ComputeBook(options.driver, options.onComputeCrash);
+    this.#wake = resolveWakeSettings(options.wake);
+    const clock = options.clock ?? systemClock;
+    const { computesMax, driver, onComputeCrash, onTrouble } = options;
+    this.#room = new ComputeRoom({ ...this.#wake, computesMax }, clock);
+    this.#computes = new ComputeBook({
+      driver,
+      room: this.#room,
+      clock,
+      settings: this.#wake,
+      specOf: (id) => this.#computeSpec(id),
+      idleTimeoutSeconds: (id) => this.#idleTimeoutSeconds(this.#catalog.findBranch(id)),
+      recordUse: async (id, use) => {
+        if (this.#catalog.findBranch(id) === undefined) return;
+        await this.#catalog.recordUse(id, use).catch((error: unknown) => {
+          const branch = this.#catalog.findBranch(id);
+          if (branch !== undefined)
+            onTrouble?.('the use of a branch was not written down', { branch: branch.name, error });
+        });
+      },
+      onCrash: onComputeCrash,
+      onUnanswered: (branch, error) =>
+        onTrouble?.('a compute does not say whether there is work, and is not put to sleep', {
+          branch,
+          error,
+        }),
+    });
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
   }
 
@@ -120,7 +166,9 @@ export class ControlPlane {
     }
     const left = await this.#pageServer.deleteTenant(parseTenantName(view.name), async () => {
       const branches = this.#catalog.branches().filter((branch) => branch.tenant === view.id);
-      await Promise.all(branches.map((branch) => this.#computes.retire(branch, async () => {})));
+      await Promise.all(
+        branches.map((branch) => this.#computes.retire(branch, branchDeleted(branch.name), async () => {})),
+      );
     });
     return { ...view, state: 'deleting', ...(left === undefined ? {} : { left_on_source: left }) };
   }
@@ -140,16 +188,18 @@ export class ControlPlane {
       at,
     );
     const settled = performance.now();
-    const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, request.durability);
+    const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, settingsOf(request));
     const timings = { settle: settled - began, catalog: performance.now() - settled };
     return { branch: this.#branchView(branch), at: branchPointView(asked, point), timings_ms: timings };
   }
 
-  /** For computes that start from then on. */
-  async updateBranch(name: string, { durability }: UpdateBranchRequest): Promise<Branch> {
+  /** Durability holds for computes that start from then on, the idle time at once. */
+  async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
     this.#expectOpen();
     const { id } = this.#catalog.branchNamed(parseBranchName(name));
-    return this.#branchView(await this.#catalog.setDurability(id, durability));
+    const branch = await this.#catalog.updateBranch(id, settingsOf(request));
+    this.#computes.retime(id);
+    return this.#branchView(branch);
   }
 
   branches(): Branch[] {
@@ -166,26 +216,36 @@ export class ControlPlane {
     const branch = this.#catalog.branchNamed(parseBranchName(name));
     this.#catalog.refuseUndeletable(branch);
     const view = this.#branchView(branch);
-    await this.#computes.retire(branch, async () => {
+    await this.#computes.retire(branch, branchDeleted(branch.name), async () => {
       this.#expectStillThere(branch);
       await this.#pageServer.deleteBranch(branch.name);
     });
-    return { ...view, compute: 'stopped' };
+    return { ...view, compute: 'stopped', activity: { ...view.activity, state: 'asleep', connections: 0 } };
   }
 
   async startCompute(name: string): Promise<Compute> {
     this.#expectOpen();
     const branch = this.#catalog.branchNamed(parseBranchName(name));
-    if (branch.parent === undefined) {
-      throw controlError('branch_without_compute', `branch ${branch.name} is production's own history`, {
-        details: { action: `branch it first: pageserver-ctl branch create NAME --from ${branch.name}` },
-      });
-    }
-    return this.#computes.start(branch, () => this.#computeSpec(branch));
+    expectWritable(branch);
+    return this.#computes.start(branch);
   }
 
-  async stopCompute(name: string): Promise<Compute> {
-    return this.#computes.stop(this.#catalog.branchNamed(parseBranchName(name)));
+  /** At once: sessions end, and are counted. */
+  async stopCompute(name: string): Promise<StoppedCompute> {
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    const { compute, connectionsEnded } = await this.#computes.stop(branch);
+    return { ...compute, connections_ended: connectionsEnded };
+  }
+
+  async open(name: string, { signal }: { signal: AbortSignal }): Promise<OpenBranch> {
+    try {
+      this.#expectOpen();
+      const branch = this.#catalog.branchNamed(branchNameOfClient(name));
+      expectWritable(branch);
+      return await this.#computes.open(branch, signal);
+    } catch (error) {
+      throw asOpenError(name, error);
+    }
   }
 
   computes(): Compute[] {
@@ -211,6 +271,8 @@ export class ControlPlane {
       tenants: this.#catalog.tenants().length,
       branches: this.#catalog.branchCount(),
       computes_running: this.#computes.list().filter(({ state }) => state === 'running').length,
+      computes_max: this.#room.limits.computesMax,
+      wakes_waiting: this.#room.waiting,
       stored_bytes: [...stats.values()].reduce((sum, { usedBytes }) => sum + usedBytes, 0),
       receivers: this.#receivers(),
       page_service: this.#facts.pageService(),
@@ -219,7 +281,11 @@ export class ControlPlane {
 
   /** Begins nothing new, cancels what is under way and ends all computes. A second call waits for the same end. */
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.#operations.cancelAll(), this.#driver.close()]).then(() => undefined);
+    this.#closing ??= Promise.all([
+      this.#operations.cancelAll(),
+      this.#computes.close(shuttingDown()),
+      this.#driver.close(),
+    ]).then(() => undefined);
     return this.#closing;
   }
 
@@ -231,7 +297,7 @@ export class ControlPlane {
   }
 
   #expectOpen(): void {
-    if (this.#closing !== undefined) throw controlError('shutting_down', 'the page server is shutting down');
+    if (this.#closing !== undefined) throw shuttingDown();
   }
 
   /** Another branch may have its name by now. Throws `branch_not_found`. */
@@ -242,10 +308,10 @@ export class ControlPlane {
   }
 
   /** As it is now. Throws when the branch is gone, or its tenant on its way out. */
-  async #computeSpec(named: BranchRecord): Promise<ComputeSpec> {
+  async #computeSpec(id: BranchId): Promise<ComputeSpec> {
     this.#expectOpen();
-    this.#expectStillThere(named);
-    const branch = this.#catalog.findBranch(named.id) ?? named;
+    const branch = this.#catalog.findBranch(id);
+    if (branch === undefined) throw catalogError('branch_not_found', 'the branch does not exist any more');
     const tenant = this.#catalog.tenant(branch.tenant);
     if (tenant.state !== 'active') {
       throw catalogError('tenant_not_active', `tenant ${tenant.name} is ${tenant.state}`);
@@ -259,6 +325,10 @@ export class ControlPlane {
       wal: this.#pageServer.walOfCompute(branch),
       durability: branch.durability ?? 'sync',
     };
+  }
+
+  #idleTimeoutSeconds(branch: BranchRecord | undefined): number {
+    return branch?.idleTimeoutSeconds ?? this.#wake.idleTimeoutSeconds;
   }
 
   #onlyTenant(): BranchName {
@@ -322,10 +392,32 @@ export class ControlPlane {
       base_lsn: formatLsn(timeline.parent?.ancestorLsn ?? timeline.readableFrom),
       created_at: record.createdAt,
       durability: record.durability ?? 'sync',
+      idle_timeout: this.#idleTimeoutSeconds(record),
       compute: this.#computes.state(record.id),
+      activity: this.#computes.activity(record),
       ...(parent === undefined ? {} : { parent: parent.name }),
     };
   }
+}
+
+function shuttingDown() {
+  return controlError('shutting_down', 'the page server is shutting down');
+}
+
+/** Throws `branch_without_compute`. */
+function expectWritable({ name, parent }: BranchRecord): void {
+  if (parent !== undefined) return;
+  throw controlError('branch_without_compute', `branch ${name} is production's own history`, {
+    details: { action: `branch it first: pageserver-ctl branch create NAME --from ${name}` },
+  });
+}
+
+/** What was chosen, and nothing else. */
+function settingsOf({ durability, idle_timeout }: UpdateBranchRequest): BranchSettings {
+  return {
+    ...(durability === undefined ? {} : { durability }),
+    ...(idle_timeout === undefined ? {} : { idleTimeoutSeconds: idle_timeout }),
+  };
 }
 
 /**

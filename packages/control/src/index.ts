@@ -1,3 +1,6 @@
 export { type ApiOptions, buildApi } from './api/build-api.js';
 export { ControlPlane, type ControlPlaneOptions, type DaemonFacts } from './control-plane.js';
 export { toProblem } from './problem.js';
+export type { BranchHost, OpenBranch } from './sleep/branch-host.js';
+export type { Clock } from './sleep/clock.js';
+export { resolveWakeSettings, type WakeSettings, wakeDefaults } from './sleep/wake-settings.js';

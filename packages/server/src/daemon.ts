@@ -4,6 +4,7 @@ import { createSecureContext } from 'node:tls';
 import {
   type ComputeSettings,
   computePlaces,
+  defaultLocalComputeLimits,
   LocalComputeDriver,
   resolveOsUser,
   resolvePostgres,
@@ -134,6 +135,9 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     driver,
     operationsEndedMax,
     facts: { version, pid: process.pid, dataDirectory, startedAt, pageService: () => factsOf(pageService) },
+    computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
+    wake: tuning.wake,
+    onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });
   const token = await openTokenFile(join(dataDirectory, 'token'));

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits } from '@offshoot/compute';
+import { wakeDefaults } from '@offshoot/control';
 import {
   computeWalDefaults,
   followDefaults,
@@ -15,6 +16,8 @@ export interface TuningSettings {
   compute: Record<string, number | Record<string, string>>;
   /** See `LocalComputeLimits`. */
   computeLimits: Record<string, number>;
+  /** See `WakeSettings`. */
+  wake: Record<string, number>;
   /** See `ComputeWalSettings`. */
   computeWal: Record<string, number>;
   /** See `PageServiceSettings`. */
@@ -30,6 +33,7 @@ export interface TuningSettings {
 const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   compute: defaultComputeSettings,
   computeLimits: defaultLocalComputeLimits,
+  wake: wakeDefaults,
   computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,
   import: importDefaults,

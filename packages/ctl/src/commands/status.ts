@@ -35,7 +35,8 @@ function describe(status: Status): string {
   return [
     `page server   ${status.version}, pid ${status.pid}, since ${status.started_at}`,
     `data          ${status.data_directory} (${prettyBytes(status.stored_bytes)} stored)`,
-    `holds         ${status.tenants} tenants, ${status.branches} branches, ${status.computes_running} computes running`,
+    `holds         ${status.tenants} tenants, ${status.branches} branches, ${status.computes_running} of ${status.computes_max} computes running` +
+      (status.wakes_waiting === 0 ? '' : `, ${status.wakes_waiting} wait`),
     ...status.receivers.map(receiver),
     `page service  ${service.addresses.join(', ')}: ${service.connections} connections, ` +
       `${service.pages_served} pages served, ${prettyBytes(service.bytes_sent)} sent`,
