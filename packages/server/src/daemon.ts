@@ -9,7 +9,7 @@ import {
   resolveOsUser,
   resolvePostgres,
 } from '@offshoot/compute';
-import { buildApi, ControlPlane } from '@offshoot/control';
+import { type BranchHost, buildApi, ControlPlane } from '@offshoot/control';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
@@ -30,6 +30,8 @@ export interface Daemon {
   apiUrl: string;
   token: string;
   dataDirectory: string;
+  /** What a gateway opens branches with. */
+  branches: BranchHost;
   /** Stops computes, services and storage, in that order. A second call waits for the same end. */
   close(): Promise<void>;
 }
@@ -161,7 +163,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     { apiUrl, pageService: pageService.addresses, postgres: installation, osUser: osUser.name },
     'ready',
   );
-  return { apiUrl, token, dataDirectory, close: () => teardown.run() };
+  return { apiUrl, token, dataDirectory, branches: control, close: () => teardown.run() };
 }
 
 async function startPageService(
