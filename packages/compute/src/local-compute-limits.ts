@@ -20,6 +20,8 @@ export interface LocalComputeLimits {
   readonly logCheckMs: number;
   /** Directories of ended computes, which hold only their logs, that are kept; the oldest go first. */
   readonly endedMax: number;
+  /** Directories of computes to come that are kept ready. */
+  readonly sparesMax: number;
 }
 
 const MIB = 1024 * 1024;
@@ -60,4 +62,5 @@ export const defaultLocalComputeLimits: LocalComputeLimits = {
   logBytesMax: 16 * MIB,
   logCheckMs: 10_000,
   endedMax: 50,
+  sparesMax: 4,
 };

@@ -5,7 +5,7 @@ import { computeError } from './compute-errors.js';
 import { type ComputeEffect, type ComputeEvent, type ComputeState, transition } from './compute-lifecycle.js';
 import { type ComputePaths, computePaths } from './compute-paths.js';
 import { parameterArguments } from './configuration.js';
-import { isPortTaken, PORT_MAX } from './free-ports.js';
+import { isPortTaken } from './free-ports.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { logTail } from './log-file.js';
 import type { SocketAddress } from './own-session.js';
@@ -13,7 +13,7 @@ import { formatExit, PostgresProcess } from './postgres-process.js';
 import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
 import { awaitReady, type Readiness } from './readiness.js';
 import { removeLeftovers } from './remove-leftovers.js';
-import { chooseSocketDirectory, temporaryDirectories } from './socket-directory.js';
+import { type SpareDirectory, socketDirectoryOf } from './spare-directories.js';
 import { WalReceiving } from './wal-receiving.js';
 
 /** What a start that succeeded found. */
@@ -52,10 +52,11 @@ export class LocalCompute {
     readonly id: string,
     readonly spec: ComputeSpec,
     private readonly host: LocalComputeHost,
+    /** Of this id. */
+    private readonly spare?: SpareDirectory | undefined,
   ) {
-    const temporary = temporaryDirectories(host.osUser);
     this.paths = computePaths(host.places, id);
-    this.socketDirectory = chooseSocketDirectory(host.places.run, id, PORT_MAX, temporary);
+    this.socketDirectory = socketDirectoryOf(host.places, id, host.osUser);
     this.ending = new Promise((resolve) => {
       this.#resolveEnding = resolve;
     });
@@ -113,9 +114,13 @@ export class LocalCompute {
 
   async #start(signal: AbortSignal): Promise<LocalComputeStart> {
     const began = performance.now();
-    const { paths, socketDirectory, spec, id, host } = this;
-    const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, signal });
+    const { paths, socketDirectory, spec, id, host, spare } = this;
+    // Found while the base backup comes.
+    const port = host.ports.take();
+    port.catch(() => undefined);
+    const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, spare, signal });
     await spec.wal?.open(prepared.walStart);
+    this.#port = await port;
     spec.wal?.failed.then((failure) => {
       this.#walFailure = failure;
       this.#dispatch('wal_lost');
@@ -139,7 +144,6 @@ export class LocalCompute {
   /** With a free port; one that somebody takes meanwhile is not the last. */
   async #startPostgres(prepared: PreparedCompute, signal: AbortSignal) {
     for (let attempt = 1; ; attempt += 1) {
-      this.#port = await this.host.ports.take();
       signal.throwIfAborted();
       const process = await this.#spawn(prepared);
       const spawned = performance.now();
@@ -149,7 +153,7 @@ export class LocalCompute {
         if (attempt === PORT_ATTEMPTS_MAX || !isPortTaken(error)) {
           throw error;
         }
-        signal.throwIfAborted();
+        this.#port = await this.host.ports.take();
       }
     }
   }

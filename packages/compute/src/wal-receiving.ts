@@ -78,7 +78,10 @@ export class WalReceiving implements FurtherSteps {
     const sender = rows.length > 1 ? await ours(client, rows) : rows[0];
     if (sender === undefined) return false;
     const { state, sync_state } = sender;
-    return state === null || (state === 'streaming' && (this.options.durability === 'async' || sync_state === 'sync'));
+    return (
+      state === null ||
+      (state === 'streaming' && (this.options.durability === 'async' || sync_state === 'sync'))
+    );
   }
 
   #receiveAs(user: string): Promise<void> {
