@@ -4,8 +4,9 @@ import type { BranchId, BranchRecord } from '@offshoot/pageserver';
 import type { OffshootError } from '@offshoot/types';
 import { controlError } from './control-errors.js';
 import { OneAtATime } from './one-at-a-time.js';
-import { activityView, BranchCompute, type BranchSurroundings, notRunning } from './sleep/branch-compute.js';
+import { BranchCompute, type BranchSurroundings, notRunning } from './sleep/branch-compute.js';
 import type { OpenBranch } from './sleep/branch-host.js';
+import { activityView } from './sleep/branch-view.js';
 
 /** A compute whose process may still be there. */
 export interface AliveCompute {

@@ -21,6 +21,7 @@ import {
   type BranchPhase,
   branchStep,
 } from './branch-lifecycle.js';
+import { activityView, computeStates, type StopCause, sleepReason } from './branch-view.js';
 import { abandoned, BranchWaiters } from './branch-waiters.js';
 import type { Clock } from './clock.js';
 import type { Admission, ComputeRoom, RoomUser } from './compute-room.js';
@@ -53,9 +54,6 @@ interface Awake {
   readonly running: RunningCompute;
   readonly durability: Durability;
 }
-
-/** Why it is being stopped. */
-type StopCause = 'asked' | 'idle' | 'room';
 
 /** The compute of one branch, sleeping or awake: carries out what the lifecycle's table says. */
 export class BranchCompute implements RoomUser {
@@ -94,7 +92,7 @@ export class BranchCompute implements RoomUser {
   }
 
   get state(): Compute['state'] {
-    return states[this.phase];
+    return computeStates[this.phase];
   }
 
   get activity(): Activity {
@@ -421,52 +419,6 @@ export class BranchCompute implements RoomUser {
 
 /** How long a stop waits to be told what it ends. */
 const COUNT_MS_MAX = 1000;
-
-const states: Readonly<Record<BranchPhase, Compute['state']>> = {
-  asleep: 'stopped',
-  crashed: 'crashed',
-  queued: 'starting',
-  waking: 'starting',
-  giving_up: 'starting',
-  awake: 'running',
-  asking: 'running',
-  ending: 'stopping',
-  gone: 'stopped',
-};
-
-const activityStates: Readonly<Record<BranchPhase, Activity['state']>> = {
-  asleep: 'asleep',
-  crashed: 'crashed',
-  queued: 'waking',
-  waking: 'waking',
-  giving_up: 'waking',
-  awake: 'awake',
-  asking: 'awake',
-  ending: 'going_to_sleep',
-  gone: 'asleep',
-};
-
-/** How a branch is used, as the API shows it. */
-export function activityView(phase: BranchPhase, connections: number, use: BranchUse | undefined): Activity {
-  const { wakes = 0, lastConnectionAt, lastWake } = use ?? {};
-  return {
-    state: activityStates[phase],
-    connections,
-    wakes,
-    ...(lastConnectionAt === undefined ? {} : { last_connection_at: lastConnectionAt }),
-    ...(lastWake === undefined
-      ? {}
-      : { last_wake: { at: lastWake.at, phases_ms: { ...lastWake.phasesMs } } }),
-  };
-}
-
-function sleepReason(cause: StopCause, idleSeconds: number): string | undefined {
-  if (cause === 'asked') return undefined;
-  const idle = `no connection and no work for ${idleSeconds} s`;
-  return cause === 'idle'
-    ? `it was put to sleep: ${idle}`
-    : `it was put to sleep to make room for another: ${idle}`;
-}
 
 export function notRunning(name: string, reason: string | undefined): never {
   const why = reason === undefined ? '' : ` (${reason})`;
