@@ -8,11 +8,13 @@ import { getpage } from './suite/getpage.js';
 import { importBench } from './suite/import.js';
 import { ingestBench } from './suite/ingest.js';
 import { pageHistory } from './suite/page-history.js';
+import { wake } from './suite/wake.js';
 import { warmPgbench } from './suite/warm-pgbench.js';
 
 /** Every bench, in the order in which they run. */
 export const benches: readonly Bench[] = [
   forkToFirstRow,
+  wake,
   getpage,
   branchCreate,
   importBench,

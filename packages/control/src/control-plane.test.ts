@@ -281,7 +281,7 @@ describe('durability', () => {
 });
 
 test('a tenant whose store cannot be opened says so, with the reason', async () => {
-  await using fixture = await ControlFixture.open(['shop'], ['broken']);
+  await using fixture = await ControlFixture.open(['shop'], { broken: ['broken'] });
   const { control } = fixture;
   const reason = { code: 'storage_io', message: expect.stringMatching(/./) };
   const tenants = await control.tenants();

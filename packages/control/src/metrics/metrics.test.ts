@@ -60,7 +60,7 @@ describe('metrics', () => {
 });
 
 test('a control plane tells of its tenants and computes, never of a single branch', async () => {
-  await using fixture = await ControlFixture.open(['shop'], ['broken']);
+  await using fixture = await ControlFixture.open(['shop'], { broken: ['broken'] });
   const { control, driver } = fixture;
   await control.createBranch({ name: 'try-1', from: 'shop' });
   await control.createBranch({ name: 'try-2', from: 'shop' });

@@ -45,7 +45,8 @@ function describe(status: Status): string {
   return [
     `page server   ${status.version}, pid ${status.pid}, since ${status.started_at}`,
     `data          ${status.data_directory} (${prettyBytes(status.stored_bytes)} stored)`,
-    `holds         ${status.tenants} tenants, ${status.branches} branches, ${status.computes_running} computes running`,
+    `holds         ${status.tenants} tenants, ${status.branches} branches, ${status.computes_running} of ${status.computes_max} computes running` +
+      (status.wakes_waiting === 0 ? '' : `, ${status.wakes_waiting} wait`),
     ...status.unavailable.map(({ tenant, message }) => `unavailable   ${tenant}: ${message}`),
     ...status.receivers.map(receiver),
     `page service  ${service.addresses.join(', ')}: ${service.connections} connections, ` +
