@@ -176,6 +176,8 @@ describe('computes', () => {
     expect(() => control.connectionString('shop', {})).toThrow(coded('branch_without_compute'));
     await control.startCompute('a');
     expect(control.connectionString('a', { via: 'socket' }).host).toMatch('/sockets/');
+    fixture.gateway = { host: '0.0.0.0', port: 6000, tls: 'require', ...counts };
+    expect(control.connectionString('a', { via: 'gateway' }).host).toBe('127.0.0.1');
     expect(await control.status()).toMatchObject({ gateway: fixture.gateway });
   });
 

@@ -28,7 +28,7 @@ import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.j
 import { branchPointView } from './branch-point-view.js';
 import { BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
-import { connectionUrl, gatewayUrl } from './connection-url.js';
+import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js';
 import { controlError } from './control-errors.js';
 import { computeMetrics, Metrics, receiverMetrics, storeMetrics } from './metrics/index.js';
 import { OperationBook } from './operations.js';
@@ -303,8 +303,9 @@ export class ControlPlane implements BranchHost {
   #gatewayConnection(
     branch: BranchRecord,
     choice: { database?: string; user?: string },
-    { host, port }: NonNullable<Status['gateway']>,
+    { host: listens, port }: NonNullable<Status['gateway']>,
   ): ConnectionString {
+    const host = hostToConnectTo(listens);
     expectWritable(branch);
     // A running compute knows better which of them are there.
     const connectedAs = this.#computes.alive(branch.id)?.running.connectedAs;

@@ -192,12 +192,15 @@ async function keepRunning(
   narrator: Narrator,
   interrupted: Promise<void>,
 ): Promise<void> {
-  const { url } = await client.connectionString('try-1');
+  const direct = await client.connectionString('try-1', { via: 'socket' });
+  const gateway = await client.connectionString('try-1', { via: 'gateway' });
+  // The clone has production's roles and passwords.
   narrator.say(`
 Everything keeps running until Ctrl-C.
 
   production   psql '${production.url()}'
-  the fork     psql '${url}'
+  the fork     psql '${direct.url}'
+  by gateway   PGPASSWORD=${production.password} psql '${gateway.url}'
   control      npx pageserver-ctl --data ${daemon.dataDirectory} status
                npx pageserver-ctl --data ${daemon.dataDirectory} branch create try-2 --from prod
 `);

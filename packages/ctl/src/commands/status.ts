@@ -1,4 +1,4 @@
-import type { Status } from '@offshoot/client';
+import type { ConnectionString, Status } from '@offshoot/client';
 import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes } from '../table.js';
@@ -12,7 +12,10 @@ export function addStatusCommands(program: Command, context: () => Context): voi
     .action(async () => show(context(), await context().client().status(), describe));
   program
     .command('connection-string <branch>')
-    .description('the URL of a branch, for psql and drivers; --json has its parts')
+    .description(
+      'the URL of a branch, for psql and drivers; --json has its parts. By the gateway its role logs in with the ' +
+        'password that it has on the branch, which the URL does not hold: set PGPASSWORD, or have a line in ~/.pgpass',
+    )
     .option('--database <name>', 'database to connect to')
     .option('--user <name>', 'role to connect as')
     .option('--socket', "straight to the running compute's Unix socket, not by the gateway")
@@ -22,8 +25,14 @@ export function addStatusCommands(program: Command, context: () => Context): voi
         ...(options.user === undefined ? {} : { user: options.user }),
         ...(options.socket === undefined ? {} : { via: 'socket' as const }),
       };
-      show(context(), await context().client().connectionString(branch, choice), (c) => c.url);
+      const connection = await context().client().connectionString(branch, choice);
+      show(context(), connection, (c) => c.url);
+      if (context().format === 'text' && connection.via === 'gateway') context().aside(password(connection));
     });
+}
+
+function password({ user, branch }: ConnectionString): string {
+  return `${user} logs in with its password there; a role that has none can: pageserver-ctl connection-string ${branch} --socket`;
 }
 
 function receiver({ tenant, state, lag_bytes: bytes, reason, slot }: Status['receivers'][number]): string {
