@@ -81,6 +81,13 @@ export class ComputeBook {
     return counts;
   }
 
+  /** The same by what they are at; those that are asleep are not all known. */
+  countsByActivity(): Record<Activity['state'], number> {
+    const counts = { asleep: 0, waking: 0, awake: 0, going_to_sleep: 0, crashed: 0 };
+    for (const { activity } of this.#computes.values()) counts[activity.state] += 1;
+    return counts;
+  }
+
   /** Another idle time was chosen for the branch. */
   retime(branch: BranchId): void {
     this.#computes.get(branch)?.retime();

@@ -30,7 +30,14 @@ import { BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js';
 import { controlError } from './control-errors.js';
-import { computeMetrics, Metrics, receiverMetrics, storeMetrics } from './metrics/index.js';
+import {
+  computeMetrics,
+  Metrics,
+  receiverMetrics,
+  storeMetrics,
+  wakeMetrics,
+  wakeObserver,
+} from './metrics/index.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
 import { receiverStatus, receiverView } from './receiver-view.js';
@@ -97,6 +104,7 @@ export class ControlPlane implements BranchHost {
     this.metrics.add(receiverMetrics(this.#pageServer));
     this.metrics.add(storeMetrics(this.#pageServer));
     this.metrics.add(computeMetrics(this.#computes, this.#pageServer));
+    this.metrics.add(wakeMetrics(this.#computes, this.#room, () => this.#forkCount()));
   }
 
   #surroundings(
@@ -109,6 +117,7 @@ export class ControlPlane implements BranchHost {
       clock,
       settings: this.#wake,
       counters: new ComputeCounters(),
+      observer: wakeObserver(this.metrics),
       specOf: (id) => this.#computeSpec(id),
       idleTimeoutSeconds: (id) => this.#idleTimeoutSeconds(this.#catalog.findBranch(id)),
       recordUse: async (id, use) => {
@@ -395,6 +404,11 @@ export class ControlPlane implements BranchHost {
 
   #idleTimeoutSeconds(branch: BranchRecord | undefined): number {
     return branch?.idleTimeoutSeconds ?? this.#wake.idleTimeoutSeconds;
+  }
+
+  /** Branches that can have a compute: of each tenant all but the first. */
+  #forkCount(): number {
+    return [...this.#catalog.branchCounts().values()].reduce((sum, count) => sum + Math.max(0, count - 1), 0);
   }
 
   #onlyTenant(): BranchName {

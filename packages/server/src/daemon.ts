@@ -7,8 +7,14 @@ import {
   resolveOsUser,
   resolvePostgres,
 } from '@offshoot/compute';
-import { buildApi, ControlPlane, pageServiceMetrics } from '@offshoot/control';
-import type { BranchHost, Gateway } from '@offshoot/gateway';
+import {
+  buildApi,
+  ControlPlane,
+  gatewayMetrics,
+  gatewayObserver,
+  pageServiceMetrics,
+} from '@offshoot/control';
+import type { Gateway } from '@offshoot/gateway';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
@@ -33,8 +39,6 @@ export interface Daemon {
   gateway: Address | undefined;
   token: string;
   dataDirectory: string;
-  /** What a gateway opens branches with. */
-  branches: BranchHost;
   /** Stops computes, services and storage, in that order. A second call waits for the same end. */
   close(): Promise<void>;
 }
@@ -166,7 +170,12 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   // First of these: who waits for a compute or an import then gets an answer, while the API still sends it.
   teardown.add(() => control.close());
   if (settings.gatewayListen !== undefined) {
-    gateway = await startGateway(settings.gatewayListen, settings, tuning.gateway ?? {}, control, log);
+    gateway = await startGateway(settings.gatewayListen, settings, log, {
+      host: control,
+      settings: tuning.gateway,
+      observer: gatewayObserver(control.metrics),
+    });
+    control.metrics.add(gatewayMetrics(gateway));
     teardown.add(() => gateway?.retire());
   }
   const apiUrl = await listen(api, settings.apiListen);
@@ -193,7 +202,6 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     gateway: gateway?.address,
     token,
     dataDirectory,
-    branches: control,
     close: () => teardown.run(),
   };
 }

@@ -10,7 +10,7 @@ import type {
 } from '@offshoot/compute';
 import type { OpenBranch } from '@offshoot/gateway';
 import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
-import { formatLsn, type OffshootError } from '@offshoot/types';
+import { asOffshootError, formatLsn, type OffshootError } from '@offshoot/types';
 import { controlError } from '../control-errors.js';
 import { askForWork } from './ask-for-work.js';
 import {
@@ -24,8 +24,9 @@ import {
 import { activityView, computeStates, type StopCause, sleepReason } from './branch-view.js';
 import { abandoned, BranchWaiters } from './branch-waiters.js';
 import type { Clock } from './clock.js';
-import type { ComputeCounters } from './compute-counters.js';
+import type { ComputeCounters, WakeStage } from './compute-counters.js';
 import type { Admission, ComputeRoom, RoomUser } from './compute-room.js';
+import type { WakeObserver } from './wake-observer.js';
 import type { WakeSettings } from './wake-settings.js';
 
 /** What has to be known of a branch. Its id: a name may be given to another branch. */
@@ -38,6 +39,7 @@ export interface BranchSurroundings {
   readonly clock: Clock;
   readonly settings: WakeSettings;
   readonly counters: ComputeCounters;
+  readonly observer: WakeObserver;
   /** Asked when it is a start's turn; rejects when there can be no compute any more. */
   specOf(branch: BranchId): Promise<ComputeSpec>;
   /** As it is chosen now; 0: never. */
@@ -144,9 +146,17 @@ export class BranchCompute implements RoomUser {
   /** Wakes it for a connection, or gives it one at once. */
   async open(signal: AbortSignal): Promise<OpenBranch> {
     if (signal.aborted) throw abandoned(this.branch.name);
-    if (this.phase === 'awake' || this.phase === 'asking') return this.#connect(this.#expectAwake());
+    const { clock, observer } = this.around;
+    if (this.phase === 'awake' || this.phase === 'asking') {
+      observer.opened('already_up', 0);
+      return this.#connect(this.#expectAwake());
+    }
+    const beganMs = clock.now();
     // Counted in the moment in which it is awake: nothing comes between that and the answer.
-    return this.#wait(signal, (awake) => this.#connect(awake));
+    return this.#wait(signal, (awake) => {
+      observer.opened('cold', clock.now() - beganMs);
+      return this.#connect(awake);
+    });
   }
 
   /** Wakes it by hand. */
@@ -190,6 +200,7 @@ export class BranchCompute implements RoomUser {
   async condemn(reason: OffshootError, mode: StopMode): Promise<void> {
     this.#failure = reason;
     this.#stopMode = mode;
+    this.#stopCause = 'asked';
     this.#dispatch('condemned');
     while (this.phase !== 'gone') await this.#change();
     await this.#recorded;
@@ -267,6 +278,7 @@ export class BranchCompute implements RoomUser {
       this.#dispatch('admitted');
     } catch (error) {
       if (queueing.signal.aborted) return;
+      this.around.counters.wakeFailures.add('queue', asOffshootError(error).code);
       this.#failure = error;
       this.#dispatch('refused');
     }
@@ -276,10 +288,12 @@ export class BranchCompute implements RoomUser {
     const turnMs = this.around.clock.now();
     const starting = new AbortController();
     this.#starting = starting;
+    let stage: WakeStage = 'recover';
     try {
       const spec = await this.around.specOf(this.branch.id);
       starting.signal.throwIfAborted();
       const readMs = this.around.clock.now();
+      stage = 'start';
       const running = await this.around.driver.start(spec, starting.signal);
       this.around.counters.starts.succeeded += 1;
       this.#keep(running, spec.durability ?? 'sync');
@@ -288,6 +302,7 @@ export class BranchCompute implements RoomUser {
       this.#dispatch('started');
     } catch (error) {
       this.around.counters.starts.failed += 1;
+      this.around.counters.wakeFailures.add(stage, asOffshootError(error).code);
       // One that is condemned has its reason already.
       if (this.#life.hold !== 'condemned') this.#failure = error;
       this.#dispatch('start_failed');
@@ -372,6 +387,7 @@ export class BranchCompute implements RoomUser {
     }
     this.#record();
     if (end.state === 'crashed') this.around.counters.crashes += 1;
+    else if (this.#stopCause === 'room') this.around.counters.evictions += 1;
     this.#dispatch(end.state === 'crashed' ? 'crashed' : 'ended');
     if (end.state === 'crashed') this.around.onCrash(this.branch.name, end);
   }
@@ -408,6 +424,7 @@ export class BranchCompute implements RoomUser {
       wakes: this.#use.wakes + 1,
       lastWake: { at: new Date(nowMs).toISOString(), phasesMs },
     };
+    this.around.observer.woken(phasesMs);
     this.#record();
   }
 
