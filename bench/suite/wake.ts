@@ -53,7 +53,7 @@ async function oneByOne(client: OffshootClient, { remark }: BenchContext, rounds
   for (let round = 0; round <= rounds; round += 1) {
     const whole = await timed(async () => {
       await client.startCompute(name);
-      return row((await client.connectionString(name)).url, firstRow);
+      return row((await client.connectionString(name, { via: 'socket' })).url, firstRow);
     });
     expectEqual('the first row', { production: expected, branch: whole.answer });
     const { activity } = await client.branch(name);
