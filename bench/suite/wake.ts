@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { OffshootClient } from '@offshoot/client';
 import type { Bench, BenchContext, Measurement } from '../bench.js';
 import { DaemonProcess } from '../fixture/daemon-process.js';
-import { importTenant } from '../fixture/import-tenant.js';
+import { importTenant, withPassword } from '../fixture/import-tenant.js';
 import { query, row } from '../fixture/query.js';
 import { expectEqual, resultHash } from '../fixture/result-hash.js';
 import { SourceCluster } from '../fixture/source-cluster.js';
@@ -40,7 +40,7 @@ export const wake: Bench = {
       if (startsMax === starts[0]) {
         measurements.push(...(await oneByOne(daemon.client, context, rounds, expected)));
       }
-      measurements.push(...(await allAtOnce(daemon.client, atOnce, startsMax)));
+      measurements.push(...(await allAtOnce(daemon.client, source, atOnce, startsMax)));
     }
     return { measurements, resultHash: resultHash(expected) };
   },
@@ -72,11 +72,22 @@ async function oneByOne(client: OffshootClient, { remark }: BenchContext, rounds
   );
 }
 
-/** From the first request to each one's answer. */
-async function allAtOnce(client: OffshootClient, atOnce: number, startsMax: number): Promise<Measurement[]> {
+/** From the first connection by the gateway to each one's first row. */
+async function allAtOnce(
+  client: OffshootClient,
+  source: SourceCluster,
+  atOnce: number,
+  startsMax: number,
+): Promise<Measurement[]> {
   const names = Array.from({ length: atOnce }, (_, n) => `at-once-${n}`);
   for (const name of names) await client.createBranch({ name, from: tenant });
-  const all = await Promise.all(names.map((name) => timed(() => client.startCompute(name))));
+  const urls = await Promise.all(
+    names.map(async (name) => {
+      const connection = await client.connectionString(name, { via: 'gateway' });
+      return withPassword(connection, source.password).url;
+    }),
+  );
+  const all = await Promise.all(urls.map((url) => timed(() => row(url, firstRow))));
   for (const name of names) await client.deleteBranch(name);
   const ready = all.map(({ ms }) => ms);
   return [
