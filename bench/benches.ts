@@ -7,12 +7,16 @@ import { gatewayBench } from './suite/gateway.js';
 import { getpage } from './suite/getpage.js';
 import { importBench } from './suite/import.js';
 import { ingestBench } from './suite/ingest.js';
+import { manyBranches } from './suite/many-branches.js';
 import { pageHistory } from './suite/page-history.js';
+import { wake } from './suite/wake.js';
 import { warmPgbench } from './suite/warm-pgbench.js';
 
 /** Every bench, in the order in which they run. */
 export const benches: readonly Bench[] = [
   forkToFirstRow,
+  wake,
+  manyBranches,
   getpage,
   branchCreate,
   importBench,

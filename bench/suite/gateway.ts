@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Bench, BenchContext, Measurement } from '../bench.js';
-import { fork } from '../fixture/import-tenant.js';
+import { fork, withPassword } from '../fixture/import-tenant.js';
 import { query, row } from '../fixture/query.js';
 import { expectEqual, resultHash } from '../fixture/result-hash.js';
 import { Stage, tenant } from '../fixture/stage.js';
@@ -64,11 +64,10 @@ export const gatewayBench: Bench = {
   },
 };
 
-async function urlsOf({ client }: Stage): Promise<Record<Side, string>> {
+async function urlsOf({ client, source }: Stage): Promise<Record<Side, string>> {
   // Commits wait for nobody: it is the way there that is compared.
   const direct = await fork(client, branch, tenant, 'async');
-  const { url, via } = await client.connectionString(branch);
-  if (via !== 'gateway') throw new Error('there is no gateway');
+  const { url } = withPassword(await client.connectionString(branch, { via: 'gateway' }), source.password);
   return {
     direct,
     gateway: `${url}?sslmode=disable`,

@@ -84,7 +84,7 @@ async function faultsOfBranch(name: string): Promise<string[]> {
   const client = daemon.client();
   await client.createBranch({ name, from: 'prod', at: 'now', timeout_ms: 60_000 });
   await client.startCompute(name);
-  const { url } = await client.connectionString(name);
+  const { url } = await client.connectionString(name, { via: 'socket' });
   return [...(await tpcbFaults(url, acknowledged)), ...(await structureFaults(url))];
 }
 
@@ -116,7 +116,7 @@ test(`production goes on while the network is cut for ${seconds} s, and all of i
   const faults = await faultsOfBranch('under-load');
   await load.stop();
   faults.push(...(await faultsOfBranch('at-rest')));
-  const { url } = await daemon.client().connectionString('at-rest');
+  const { url } = await daemon.client().connectionString('at-rest', { via: 'socket' });
   const rates = { followed, cut, 'catching up': catchingUp, after };
   const words = Object.entries(rates).map(([when, rate]) => `${when} ${rate.toFixed(0)}`);
   process.stdout.write(

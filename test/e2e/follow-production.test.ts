@@ -214,7 +214,7 @@ test('metrics tell how production is followed', async () => {
   const before = await metrics();
   expect(before.get('offshoot_computes{state="running"}')).toBe(1);
   expect(before.get('offshoot_compute_wal_receivers{state="streaming"}')).toBe(1);
-  const { url } = await client.connectionString('watched');
+  const { url } = await client.connectionString('watched', { via: 'socket' });
   await query(url, 'select count(*) from entry');
   const pages = 'offshoot_page_service_requests_total{request="get_page"}';
   expect(Number((await metrics()).get(pages))).toBeGreaterThan(Number(before.get(pages)));

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ctl, runCommand } from '../fixture/command-line.js';
@@ -13,21 +15,26 @@ import { World } from '../fixture/world.js';
 let world: World;
 
 beforeAll(async () => {
-  world = await World.make([
-    'create table shop (id int primary key)',
-    'insert into shop select generate_series(1, 1000)',
-    'create database "odd@name"',
-  ]);
+  world = await World.make(
+    [
+      'create table shop (id int primary key)',
+      'insert into shop select generate_series(1, 1000)',
+      'create database "odd@name"',
+      `create role app login password 'it''s a secret'`,
+      'create role bare login superuser',
+      'grant select on shop to app',
+    ],
+    { parameters: { max_connections: '250' } },
+  );
 });
 
 afterAll(async () => world[Symbol.asyncDispose]());
 
-/** A new branch without a compute; answers its URL by the gateway. */
+/** A new branch without a compute; answers its URL by the gateway, with the superuser's password. */
 async function branch(name: string, choice: { database?: string } = {}): Promise<string> {
   await world.client.createBranch({ name, from: 'prod' });
-  const { url, via } = await world.client.connectionString(name, choice);
-  expect(via).toBe('gateway');
-  return url;
+  expect((await world.client.connectionString(name, choice)).via).toBe('gateway');
+  return world.gatewayUrl(name, choice);
 }
 
 async function counters() {
@@ -36,7 +43,7 @@ async function counters() {
   return gateway;
 }
 
-describe('a branch is reached by its name, and its compute is started for that', () => {
+describe('a branch is reached by its name, and wakes for that', () => {
   test('by node-postgres', async () => {
     const url = await branch('by-node');
     expect((await world.client.branch('by-node')).compute).toBe('stopped');
@@ -53,7 +60,7 @@ describe('a branch is reached by its name, and its compute is started for that',
       const psql = async (...args: string[]) =>
         runCommand(postgresProgram('psql') ?? '', ['-XAtc', 'select count(*) from shop', ...args]);
       const { host, port, user } = await world.client.connectionString('by-psql');
-      const plain = `host=${host} port=${port} user=${user}`;
+      const plain = `host=${host} port=${port} user=${user} password=${world.production.password}`;
       for (const target of [
         url,
         url.replace(/@(by-psql)$/, '%40$1'),
@@ -80,30 +87,105 @@ describe('a branch is reached by its name, and its compute is started for that',
     expect(await value(url, 'select current_database()')).toBe('odd@name');
   });
 
-  test('by many at once: one compute', async () => {
+  test('by two hundred at once: one wake, and all are served', async () => {
     const url = await branch('by-many');
+    const clients = Array.from({ length: 200 }, () => new pg.Client({ connectionString: url }));
+    await Promise.all(clients.map((client) => client.connect()));
+    // All of them at the same time.
     const answers = await Promise.all(
-      Array.from({ length: 40 }, () => value(url, 'select pg_postmaster_start_time()::text')),
+      clients.map((client) => client.query('select pg_postmaster_start_time()::text as at')),
     );
-    expect(new Set(answers).size).toBe(1);
-    expect((await world.client.computes()).filter((compute) => compute.branch === 'by-many')).toHaveLength(1);
+    expect(new Set(answers.map(({ rows }) => rows[0].at)).size).toBe(1);
+    expect(await world.client.branch('by-many')).toMatchObject({
+      activity: { state: 'awake', connections: 200, wakes: 1 },
+    });
+    await Promise.all(clients.map((client) => client.end()));
+    await waitUntil('they have left', async () => {
+      const { activity } = await world.client.branch('by-many');
+      return activity.connections === 0;
+    });
   });
 
-  test('again after its compute was killed, with what was committed', async () => {
-    const url = await branch('killed');
+  test.each(['postmaster', 'backend'])('again after its %s was killed amid commits', async (victim) => {
+    const name = `killed-${victim}`;
+    const url = await branch(name);
     const client = new pg.Client({ connectionString: url });
     client.on('error', () => {});
     await client.connect();
-    await client.query('insert into shop values (2000)');
     const { rows } = await client.query('select pg_backend_pid() as pid');
-    const ended = new Promise<void>((resolve) => client.once('end', resolve));
-    process.kill(rows[0].pid, 'SIGKILL');
-    await ended;
-    await waitUntil(
-      'the crash is seen',
-      async () => (await world.client.branch('killed')).compute === 'crashed',
+    const [compute] = (await world.client.computes()).filter((each) => each.branch === name);
+    const postmaster = Number(
+      readFileSync(join(dirname(compute?.log_file ?? ''), '..', 'pgdata', 'postmaster.pid'), 'utf8').split(
+        '\n',
+      )[0],
     );
-    expect(await value(url, 'select count(*)::int from shop where id = 2000')).toBe(1);
+    let acknowledged = 2000;
+    const writing = (async () => {
+      for (let id = 2001; ; id += 1) {
+        await client.query('insert into shop values ($1)', [id]);
+        acknowledged = id;
+      }
+    })();
+    const broken = expect(writing).rejects.toThrow();
+    await waitUntil('there are commits', async () => acknowledged > 2050);
+    process.kill(victim === 'backend' ? rows[0].pid : postmaster, 'SIGKILL');
+    await broken;
+    // At once: the next one waits for the wake and hears nothing of the crash.
+    const seen = Number(await value(url, 'select max(id) from shop'));
+    // The one that was not answered may be there.
+    expect([acknowledged, acknowledged + 1]).toContain(seen);
+    expect(await value(url, 'select count(*)::int from shop')).toBe(1000 + seen - 2000);
+    expect((await world.client.branch(name)).activity.wakes).toBe(2);
+  });
+});
+
+describe('a role', () => {
+  test.each(['disable', 'require'])(
+    'logs in with the password that the clone inherited, sslmode=%s',
+    async (sslmode) => {
+      const name = `login-${sslmode}`;
+      await branch(name);
+      const { host, port } = await world.client.connectionString(name);
+      const app = { host, port, user: 'app', password: "it's a secret", database: `postgres@${name}` };
+      const client = new pg.Client({
+        ...app,
+        ssl: sslmode === 'require' ? { rejectUnauthorized: false } : false,
+      });
+      await client.connect();
+      expect(
+        (await client.query('select current_user as who, count(*)::int as n from shop group by 1')).rows,
+      ).toEqual([{ who: 'app', n: 1000 }]);
+      await client.end();
+      expect((await world.client.branch(name)).activity).toMatchObject({ state: 'awake', wakes: 1 });
+      if (postgresProgram('psql') === undefined) return;
+      await world.client.stopCompute(name);
+      const url = `postgresql://app@${host}:${port}/postgres@${name}?sslmode=${sslmode}`;
+      const env = { PGPASSWORD: "it's a secret" };
+      const told = await runCommand(postgresProgram('psql') ?? '', ['-XAtc', 'select current_user', url], {
+        env,
+      });
+      expect(told).toEqual({ code: 0, stdout: 'app\n', stderr: '' });
+      expect((await world.client.branch(name)).activity.wakes).toBe(2);
+    },
+  );
+
+  test('with a wrong password, or none, hears so from Postgres', async () => {
+    await branch('locked');
+    const { host, port } = await world.client.connectionString('locked');
+    const login = (user: string, password: string) =>
+      query(`postgresql://${user}:${password}@${host}:${port}/postgres@locked`, 'select 1');
+    const before = (await counters()).refused.compute ?? 0;
+    for (const [user, password] of [
+      ['app', 'wrong'],
+      ['bare', 'x'],
+      ['nobody', 'x'],
+    ] as const) {
+      await expect(login(user, password)).rejects.toMatchObject({ code: '28P01', severity: 'FATAL' });
+    }
+    expect((await counters()).refused.compute).toBe(before + 3);
+    // As the documents say.
+    await query(await world.url('locked'), `alter role bare password 'given'`);
+    await login('bare', 'given');
   });
 });
 
@@ -168,7 +250,7 @@ describe('the daemon', () => {
   test('ends sessions with their computes, and does not wait for clients', async () => {
     await using own = await World.make([]);
     await own.client.createBranch({ name: 'a', from: 'prod' });
-    const { url } = await own.client.connectionString('a');
+    const url = await own.gatewayUrl('a');
     const client = new pg.Client({ connectionString: url });
     client.on('error', () => {});
     await client.connect();

@@ -82,7 +82,6 @@ export class OffshootClient {
     return this.#call('GET', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
   }
 
-  /** Holds for computes that start from then on. */
   updateBranch(name: string, request: schemas.UpdateBranchRequest): Promise<schemas.Branch> {
     return this.#call('PATCH', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch, request);
   }
@@ -96,8 +95,9 @@ export class OffshootClient {
     return this.#call('POST', `/v1/branches/${encodeURIComponent(branch)}/compute`, schemas.compute);
   }
 
-  stopCompute(branch: string): Promise<schemas.Compute> {
-    return this.#call('DELETE', `/v1/branches/${encodeURIComponent(branch)}/compute`, schemas.compute);
+  /** Ends its sessions, and says how many. */
+  stopCompute(branch: string): Promise<schemas.StoppedCompute> {
+    return this.#call('DELETE', `/v1/branches/${encodeURIComponent(branch)}/compute`, schemas.stoppedCompute);
   }
 
   async computes(): Promise<schemas.Compute[]> {

@@ -141,6 +141,26 @@ export type Durability = z.infer<typeof durability>;
 /** The life of a compute's process. The next one has all that was acknowledged on the last; see `durability`. */
 export const computeState = z.enum(['starting', 'running', 'stopping', 'stopped', 'crashed']);
 
+/** How long a branch is left alone before its compute is put to sleep, in seconds; 0: it never is. */
+export const idleTimeout = z.number().int().min(0).max(2_147_483);
+
+const phases = z.record(z.string(), z.number());
+
+/** Whether a branch's compute sleeps, and how it is used. */
+export const activity = z.object({
+  /** `crashed`: its compute ended by itself; the next connection wakes it anew. */
+  state: z.enum(['asleep', 'waking', 'awake', 'going_to_sleep', 'crashed']),
+  /** Connections through the gateway now. */
+  connections: z.number().int().nonnegative(),
+  /** When the last of them began or ended. */
+  last_connection_at: time.optional(),
+  /** How often its compute was started. */
+  wakes: z.number().int().nonnegative(),
+  /** The last start, by phase, in milliseconds, from the first who waited for it. */
+  last_wake: z.object({ at: time, phases_ms: phases }).optional(),
+});
+export type Activity = z.infer<typeof activity>;
+
 export const compute = z.object({
   id: z.string(),
   branch: name,
@@ -152,11 +172,22 @@ export const compute = z.object({
   /** How long the start took, by phase, in milliseconds. */
   timings_ms: z.record(z.string(), z.number()),
   socket_directory: z.string().optional(),
+  /** Where it asks for the passwords of the branch's roles; while it runs. */
+  address: z.object({ host: z.string(), port: z.number().int() }).optional(),
+  activity,
   log_file: z.string(),
   /** Why it stopped, when it was not asked to. */
   reason: z.string().optional(),
 });
 export type Compute = z.infer<typeof compute>;
+
+/** A compute that was stopped by hand. */
+export const stoppedCompute = z.object({
+  ...compute.shape,
+  /** Sessions that ended with it. */
+  connections_ended: z.number().int().nonnegative(),
+});
+export type StoppedCompute = z.infer<typeof stoppedCompute>;
 
 export const branch = z.object({
   id,
@@ -169,7 +200,10 @@ export const branch = z.object({
   created_at: time,
   /** Of the next start of its compute. */
   durability,
+  /** Its own, or the page server's setting. */
+  idle_timeout: idleTimeout,
   compute: computeState,
+  activity,
 });
 export type Branch = z.infer<typeof branch>;
 
@@ -202,6 +236,9 @@ export const status = z.object({
   tenants: z.number().int(),
   branches: z.number().int(),
   computes_running: z.number().int(),
+  /** As many may be awake at one time; the ones that wait for room. */
+  computes_max: z.number().int(),
+  wakes_waiting: z.number().int(),
   stored_bytes: bytes,
   /** How each tenant's source is followed. */
   receivers: z.array(
@@ -248,6 +285,8 @@ export const createBranchRequest = z.strictObject({
   from: name.optional(),
   /** Default: `sync`. */
   durability: durability.optional(),
+  /** Default: the page server's setting, 300. */
+  idle_timeout: idleTimeout.optional(),
   /**
    * Where in the parent's history it starts: `latest` (the default: what the page server has of production; of another
    * branch, all that was committed there), `now` (all that production has on its disk at the time of the call), an LSN,
@@ -259,7 +298,10 @@ export const createBranchRequest = z.strictObject({
 });
 export type CreateBranchRequest = z.infer<typeof createBranchRequest>;
 
-export const updateBranchRequest = z.strictObject({ durability });
+/** What is not given stays as it is. `durability` holds from the next start on, `idle_timeout` at once. */
+export const updateBranchRequest = z
+  .strictObject({ durability: durability.optional(), idle_timeout: idleTimeout.optional() })
+  .refine((request) => Object.keys(request).length > 0, 'say what to change: durability or idle_timeout');
 export type UpdateBranchRequest = z.infer<typeof updateBranchRequest>;
 
 /** Where in its parent's history a branch starts. */

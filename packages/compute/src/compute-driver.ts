@@ -51,18 +51,30 @@ export interface RunningCompute {
   /** Process id of the postmaster. */
   readonly pid: number;
   readonly startedAt: Date;
-  /** `host` of a connection; the socket's file there is named after `port`. */
+  /** `host` of a connection that is trusted; the socket's file there is named after `port`. */
   readonly socketDirectory: string;
   readonly port: number;
+  /** The address where `port` asks for the passwords of the branch's roles. */
+  readonly host: string;
   readonly dataDirectory: string;
   readonly logFile: string;
   /** The candidate that could connect. */
   readonly connectedAs: ConnectAs;
   readonly timings: ComputeTimings;
+  /** Settles, never rejects, as soon as it takes no more connections: it is being stopped, or has crashed. */
+  readonly ending: Promise<void>;
   /** Settles, never rejects, when the process has ended, its directory is gone and its WAL is taken in. */
   readonly ended: Promise<ComputeEnd>;
   /** An LSN behind all that was committed before the call; its WAL can be received. */
   flushedLsn(signal: AbortSignal): Promise<Lsn>;
+  /** What is going on there now. */
+  activity(signal: AbortSignal): Promise<ComputeActivity>;
+}
+
+/** What goes on in a compute, besides what we do there ourselves. */
+export interface ComputeActivity {
+  /** Clients' sessions, idle ones too, by whatever way they came; and those that take WAL from it. */
+  readonly sessions: number;
 }
 
 /** How a compute ended. */

@@ -8,7 +8,7 @@ export type Durability = 'sync' | 'async';
 
 /** A Postgres on this machine whose WAL is to be received. */
 export interface WalSource {
-  /** The Unix socket itself: `…/.s.PGSQL.5432`. */
+  /** The Unix socket itself: `…/.s.PGSQL.PORT`. */
   readonly socketPath: string;
   /** A role that may do replication. */
   readonly user: string;

@@ -20,6 +20,8 @@ const control: ControlFile = {
   walSegmentBytes: 16 * MIB,
 };
 
+const places = (socketDirectory: string) => ({ socketDirectory, port: 5433, dataDirectory: '/data' });
+
 describe('the configuration of a compute', () => {
   test.each<[string, Partial<ControlFile>, Parameters<typeof resolveComputeSettings>[0], string, string]>([
     ['production had more connections', { maxConnections: 500 }, {}, 'max_connections', '500'],
@@ -43,6 +45,8 @@ describe('the configuration of a compute', () => {
 
   test.each<[string, string, string]>([
     ['archive_mode', 'on', 'archive_mode cannot be chosen'],
+    ['hba_file', '/etc/pg_hba.conf', 'hba_file cannot be chosen'],
+    ['ssl', 'on', 'ssl cannot be chosen'],
     ['Listen_Addresses', '*', 'Listen_Addresses cannot be chosen'],
     ['cron.launch_active_jobs', 'on', 'cannot be chosen'],
     ['synchronous_standby_names', '', 'synchronous_standby_names cannot be chosen'],
@@ -68,7 +72,7 @@ describe('the configuration of a compute', () => {
   test('values and paths are quoted', () => {
     expect(formatParameters({ a: "it's", b: 'c:\\x' })).toBe("a = 'it''s'\nb = 'c:\\\\x'\n");
     expect(parameterArguments({ a: '1', b: '' })).toEqual(['-c', 'a=1', '-c', 'b=']);
-    const fixed = fixedParameters('/a, b"c', { durability: 'sync', unsentWalBytesMax: 64 * MIB });
+    const fixed = fixedParameters(places('/a, b"c'), { durability: 'sync', unsentWalBytesMax: 64 * MIB });
     expect(fixed.unix_socket_directories).toBe('"/a, b""c"');
   });
 
@@ -77,7 +81,7 @@ describe('the configuration of a compute', () => {
     ['async', ''],
     ['none', ''],
   ] as const)('durability %s: synchronous_standby_names is %j', (durability, names) => {
-    const fixed = fixedParameters('/run', { durability, unsentWalBytesMax: 64 * MIB });
+    const fixed = fixedParameters(places('/run'), { durability, unsentWalBytesMax: 64 * MIB });
     expect(fixed).toMatchObject({ synchronous_standby_names: names, max_slot_wal_keep_size: '64MB' });
   });
 });

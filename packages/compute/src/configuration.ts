@@ -1,13 +1,12 @@
+import { join } from 'node:path';
 import { computeError } from './compute-errors.js';
 import type { ComputeSettings } from './compute-settings.js';
 import type { Durability } from './compute-wal.js';
 import type { ControlFile } from './control-file.js';
+import { LOOPBACK } from './free-ports.js';
 
 /** Postgres parameters in the order in which they are written. */
 export type Parameters = Readonly<Record<string, string>>;
-
-/** The socket's file is named after it; there is no TCP port. */
-export const COMPUTE_PORT = 5432;
 
 /** What synchronous_standby_names, the receiver's connection and its replication slot are called. */
 export const WAL_RECEIVER_NAME = 'offshoot';
@@ -30,16 +29,29 @@ export interface WalKeeping {
   readonly unsentWalBytesMax: number;
 }
 
+/** Where a compute can be reached, and where it reads who may. */
+export interface ListeningPlaces {
+  readonly socketDirectory: string;
+  /** On TCP; the socket's file is named after it too. */
+  readonly port: number;
+  readonly dataDirectory: string;
+}
+
 /**
  * What makes a clone not act as production, and what the way it is stored relies on. Given on the command line,
  * where neither ALTER SYSTEM nor a configuration file can undo it.
  */
-export function fixedParameters(socketDirectory: string, keeping: WalKeeping): Parameters {
+export function fixedParameters(places: ListeningPlaces, keeping: WalKeeping): Parameters {
   return {
-    listen_addresses: '',
-    unix_socket_directories: quoteListElement(socketDirectory),
+    listen_addresses: LOOPBACK,
+    unix_socket_directories: quoteListElement(places.socketDirectory),
     unix_socket_permissions: '0700',
-    port: String(COMPUTE_PORT),
+    port: String(places.port),
+    hba_file: join(places.dataDirectory, 'pg_hba.conf'),
+    ident_file: join(places.dataDirectory, 'pg_ident.conf'),
+    // Production's certificates do not come along; who connects from elsewhere does so through a gateway.
+    ssl: 'off',
+    db_user_namespace: 'off',
     archive_mode: 'off',
     // Subscriptions of production are in the catalog; without workers none connects to its publisher.
     max_logical_replication_workers: '0',
@@ -126,7 +138,10 @@ const constants: Parameters = {
   log_line_prefix: '%m [%p] %q%u@%d ',
 };
 
-const fixedNames = fixedParameters('', { durability: 'none', unsentWalBytesMax: 0 });
+const fixedNames = fixedParameters(
+  { socketDirectory: '', port: 0, dataDirectory: '' },
+  { durability: 'none', unsentWalBytesMax: 0 },
+);
 
 function checkParameter(name: string, value: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/.test(name)) {
@@ -182,5 +197,15 @@ export function parameterArguments(parameters: Parameters): string[] {
   return Object.entries(parameters).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
 
-/** Only processes of the OS user (and root) reach the socket, whose directory has mode 0700. */
-export const COMPUTE_HBA = 'local all all trust\nlocal replication all trust\n';
+/**
+ * Production's own rules are about production's networks and stay there. Only processes of the OS user (and root)
+ * reach the socket, whose directory has mode 0700. On TCP the clone's roles log in with the passwords that they have
+ * in production: `md5` takes verifiers of both kinds, SCRAM for those of SCRAM.
+ */
+export const COMPUTE_HBA = [
+  'local all all trust',
+  'local replication all trust',
+  `host all all ${LOOPBACK}/32 md5`,
+  `host replication all ${LOOPBACK}/32 md5`,
+  '',
+].join('\n');

@@ -20,7 +20,7 @@ export interface DataDirectoryLimits {
 const SMALL_FILE_BYTES = 64 * 1024;
 
 /** The preload library's state, inside the data directory. */
-const stateDirectories = ['offshoot', 'offshoot/map', 'offshoot/gone', 'offshoot/tmp'] as const;
+export const stateDirectories = ['offshoot', 'offshoot/map', 'offshoot/gone', 'offshoot/tmp'] as const;
 
 /** One compute's data directory while it is being made; nothing is flushed to disk, it does not outlive its compute. */
 export class DataDirectory {
@@ -29,17 +29,25 @@ export class DataDirectory {
   #control: Buffer | undefined;
   readonly #walSegments: string[] = [];
   /** Relative paths; `.` is the data directory. */
-  readonly #made = new Set<string>();
+  readonly #made: Set<string>;
 
   private constructor(
     readonly path: string,
     private readonly owner: OsUser,
     private readonly limits: DataDirectoryLimits,
-  ) {}
+    made: Iterable<string>,
+  ) {
+    this.#made = new Set(made);
+  }
 
-  /** Makes the directory itself, empty, with mode 0700. */
-  static create(path: string, owner: OsUser, limits: DataDirectoryLimits): DataDirectory {
-    const directory = new DataDirectory(path, owner, limits);
+  /** Makes the directory itself, empty, with mode 0700; `made` are directories that are there already. */
+  static create(
+    path: string,
+    owner: OsUser,
+    limits: DataDirectoryLimits,
+    made: Iterable<string> = [],
+  ): DataDirectory {
+    const directory = new DataDirectory(path, owner, limits, made);
     directory.#mkdir('.');
     return directory;
   }

@@ -1,5 +1,6 @@
 export { formatPageServiceAddress, type PageServiceAddress } from './base-backup.js';
 export type {
+  ComputeActivity,
   ComputeDriver,
   ComputeEnd,
   ComputeSpec,

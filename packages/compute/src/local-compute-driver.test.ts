@@ -63,6 +63,8 @@ async function openDriver(options: Partial<LocalComputeDriverOptions> = {}): Pro
     pageService: { kind: 'unix', path: service.path },
     preloadLibrary: harmlessLibrary,
     ...options,
+    // What is made ahead would be taken for something left behind.
+    limits: { sparesMax: 0, ...options.limits },
   });
   drivers.push(driver);
   return driver;
@@ -109,6 +111,7 @@ describe('a compute', () => {
       'archive_mode = on',
       'max_logical_replication_workers = 4',
       "listen_addresses = '*'",
+      "hba_file = '/dev/null'",
     ]) {
       await queryOnce(connection, `ALTER SYSTEM SET ${undo}`);
     }
@@ -118,7 +121,9 @@ describe('a compute', () => {
     expect(settings).toMatchObject({
       archive_mode: 'off',
       max_logical_replication_workers: '0',
-      listen_addresses: '',
+      listen_addresses: '127.0.0.1',
+      ssl: 'off',
+      hba_file: join(running.dataDirectory, 'pg_hba.conf'),
       synchronous_standby_names: '',
       restart_after_crash: 'off',
       fsync: 'off',
@@ -317,6 +322,31 @@ describe('the driver', () => {
       await driver.start(spec).catch(() => undefined);
     }
     await expect.poll(() => readdir(join(data, 'computes'))).toHaveLength(1);
+  });
+
+  test('has directories ready for the next computes, uses them, and leaves none', async () => {
+    const driver = await openDriver({ limits: { sparesMax: 2, endedMax: 1 } });
+    await driver.sweep();
+    const spares = await readdir(join(data, 'computes'));
+    expect(spares).toHaveLength(2);
+    const running = await Promise.all([driver.start(spec), driver.start(spec), driver.start(spec)]);
+    expect(running.map(({ id }) => id)).toEqual(expect.arrayContaining(spares));
+    for (const compute of running) {
+      expect(await queryOnce(connectionTo(compute), 'SELECT what FROM shop')).toEqual([{ what: 'kept' }]);
+      await driver.stop(compute.id);
+    }
+    // Logs of ended ones are pruned; what is kept ready is not taken for one.
+    await expect.poll(async () => (await readdir(join(data, 'computes'))).length).toBe(3);
+    await driver.close();
+    expect(await leftovers()).toEqual([]);
+  });
+
+  test('sweeps away what a former one had ready', async () => {
+    const former = await openDriver({ limits: { sparesMax: 1 } });
+    await former.sweep();
+    const next = await openDriver();
+    expect((await next.sweep()).removedDirectories).toHaveLength(1);
+    expect(await leftovers()).toEqual([]);
   });
 
   test('starts nothing once it is closed, and stops what runs', async () => {

@@ -2,6 +2,7 @@ import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PageServiceAddress } from './base-backup.js';
+import { askActivity } from './compute-activity.js';
 import type {
   ComputeDriver,
   ComputeEnd,
@@ -21,6 +22,7 @@ import {
 } from './compute-paths.js';
 import { type ComputeSettings, resolveComputeSettings } from './compute-settings.js';
 import { askFlushedLsn } from './flushed-lsn.js';
+import { FreePorts, LOOPBACK } from './free-ports.js';
 import { copyForUser } from './installation-copy.js';
 import { LocalCompute } from './local-compute.js';
 import type { LocalComputeHost } from './local-compute-host.js';
@@ -30,6 +32,7 @@ import type { OsUser } from './os-user.js';
 import type { PostgresInstallation } from './postgres-installation.js';
 import { assertEnterable, firstUnreachable } from './reachability.js';
 import { removeLeftovers } from './remove-leftovers.js';
+import { SpareDirectories } from './spare-directories.js';
 
 export interface LocalComputeDriverOptions {
   /** The daemon's data directory, which exists. Computes live in `computes`, sockets in `run`. */
@@ -46,12 +49,15 @@ export interface LocalComputeDriverOptions {
   readonly limits?: Partial<LocalComputeLimits> | undefined;
   /** Names of new computes; a test can hold it. */
   readonly newId?: (() => string) | undefined;
+  /** Where they listen; the same. */
+  readonly ports?: FreePorts | undefined;
 }
 
 /** Computes as processes of this machine, in directories of this daemon's. */
 export class LocalComputeDriver implements ComputeDriver {
   readonly #computes = new Map<string, LocalCompute>();
   readonly #logCheck: NodeJS.Timeout;
+  readonly #spares: SpareDirectories;
   #state: 'open' | 'closed' = 'open';
   /** Checked once: it takes a process of the OS user. */
   #pageServiceReach: 'unknown' | 'reached' = 'unknown';
@@ -60,6 +66,8 @@ export class LocalComputeDriver implements ComputeDriver {
     private readonly host: LocalComputeHost,
     private readonly newId: () => string,
   ) {
+    const { places, osUser: owner, limits } = host;
+    this.#spares = new SpareDirectories({ places, owner, newId, sparesMax: limits.sparesMax });
     this.#logCheck = setInterval(() => this.#boundLogs(), host.limits.logCheckMs).unref();
   }
 
@@ -78,6 +86,7 @@ export class LocalComputeDriver implements ComputeDriver {
       preloadLibrary: await findPreloadLibrary(options.preloadLibrary, places, osUser),
       settings: resolveComputeSettings(options.settings),
       limits: { ...defaultLocalComputeLimits, ...options.limits },
+      ports: options.ports ?? new FreePorts(),
     };
     return new LocalComputeDriver(host, options.newId ?? randomComputeId);
   }
@@ -85,18 +94,22 @@ export class LocalComputeDriver implements ComputeDriver {
   async start(spec: ComputeSpec, signal?: AbortSignal): Promise<RunningCompute> {
     await this.#reachPageService();
     const compute = this.#admit(spec);
-    const start = await compute.start(signal);
+    // Made while nobody waits for that.
+    const start = await compute.start(signal).finally(() => void this.#spares.refill());
     return {
       id: compute.id,
       tenantId: spec.tenantId,
       timelineId: spec.timelineId,
       baseLsn: spec.baseLsn,
       startedAt: compute.startedAt,
+      host: LOOPBACK,
       ...compute.address,
       dataDirectory: compute.paths.dataDirectory,
       logFile: compute.paths.logFile,
+      ending: compute.ending,
       ended: compute.ended,
       flushedLsn: (flushSignal) => askFlushedLsn(compute.address, start.connectedAs, flushSignal),
+      activity: (askSignal) => askActivity(compute.address, start.connectedAs, askSignal),
       ...start,
     };
   }
@@ -130,17 +143,19 @@ export class LocalComputeDriver implements ComputeDriver {
       removedDirectories.push(paths.dataDirectory);
     }
     await this.#pruneEnded();
+    await this.#spares.refill();
     return { killedPids, removedDirectories };
   }
 
   async close(): Promise<void> {
     this.#state = 'closed';
     clearInterval(this.#logCheck);
-    await Promise.all(
-      [...this.#computes.values()].map((compute) =>
+    await Promise.all([
+      this.#spares.close(),
+      ...[...this.#computes.values()].map((compute) =>
         compute.stop(compute.spec.wal === undefined ? 'immediate' : 'fast'),
       ),
-    );
+    ]);
   }
 
   #admit(spec: ComputeSpec): LocalCompute {
@@ -156,7 +171,8 @@ export class LocalComputeDriver implements ComputeDriver {
         details: { computesMax },
       });
     }
-    const compute = new LocalCompute(this.newId(), spec, this.host);
+    const spare = this.#spares.take();
+    const compute = new LocalCompute(spare?.id ?? this.newId(), spec, this.host, spare);
     this.#computes.set(compute.id, compute);
     compute.ended.then(() => this.#forget(compute.id));
     return compute;
@@ -199,7 +215,7 @@ export class LocalComputeDriver implements ComputeDriver {
   /** Ids that have a directory and are not among the computes of this driver. */
   async #directories(): Promise<string[]> {
     const names = await readdir(this.host.places.computes);
-    return names.filter((name) => isComputeId(name) && !this.#computes.has(name));
+    return names.filter((name) => isComputeId(name) && !this.#computes.has(name) && !this.#spares.has(name));
   }
 
   async #pruneEnded(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { PageServiceAddress } from './base-backup.js';
 import type { ComputePlaces } from './compute-paths.js';
 import type { ComputeSettings } from './compute-settings.js';
+import type { FreePorts } from './free-ports.js';
 import type { LocalComputeLimits } from './local-compute-limits.js';
 import type { OsUser } from './os-user.js';
 import type { PostgresInstallation } from './postgres-installation.js';
@@ -15,4 +16,5 @@ export interface LocalComputeHost {
   readonly preloadLibrary: string;
   readonly settings: ComputeSettings;
   readonly limits: LocalComputeLimits;
+  readonly ports: FreePorts;
 }

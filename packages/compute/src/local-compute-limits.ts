@@ -1,3 +1,5 @@
+import { availableParallelism, totalmem } from 'node:os';
+
 /** Limits of the driver of local processes. */
 export interface LocalComputeLimits {
   /** Computes at a time, starting and stopping ones included. */
@@ -18,12 +20,39 @@ export interface LocalComputeLimits {
   readonly logCheckMs: number;
   /** Directories of ended computes, which hold only their logs, that are kept; the oldest go first. */
   readonly endedMax: number;
+  /** Directories of computes to come that are kept ready. */
+  readonly sparesMax: number;
 }
 
 const MIB = 1024 * 1024;
 
+/** A compute's buffer pool, filled, and its processes; one that idles takes a tenth of it. */
+const COMPUTE_BYTES = 96 * MIB;
+/** Half of the memory is for computes: the rest is the kernel's cache of their files, and ours. */
+const COMPUTES_SHARE = 0.5;
+const COMPUTES_PER_CORE = 50;
+const COMPUTES_LEAST = 4;
+
+/** What a machine has, or what the control group leaves of it. */
+export interface Machine {
+  readonly memoryBytes: number;
+  readonly cores: number;
+}
+
+/** How many computes a machine bears at a time: as memory and cores allow, whichever is less. */
+export function computesMaxOf({ memoryBytes, cores }: Machine): number {
+  const byMemory = Math.floor((memoryBytes * COMPUTES_SHARE) / COMPUTE_BYTES);
+  return Math.max(COMPUTES_LEAST, Math.min(byMemory, cores * COMPUTES_PER_CORE));
+}
+
+function thisMachine(): Machine {
+  // Older versions of Node.js answer undefined or nothing sensible where there is no limit.
+  const limitBytes = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
+  return { memoryBytes: Math.min(totalmem(), limitBytes), cores: availableParallelism() };
+}
+
 export const defaultLocalComputeLimits: LocalComputeLimits = {
-  computesMax: 200,
+  computesMax: computesMaxOf(thisMachine()),
   startTimeoutMs: 60_000,
   baseBackupSilenceMs: 30_000,
   messageBytesMax: 16 * MIB,
@@ -33,4 +62,5 @@ export const defaultLocalComputeLimits: LocalComputeLimits = {
   logBytesMax: 16 * MIB,
   logCheckMs: 10_000,
   endedMax: 50,
+  sparesMax: 4,
 };

@@ -4,7 +4,8 @@ import type { ComputeEnd, ComputeSpec, ComputeTimings, ConnectAs, StopMode } fro
 import { computeError } from './compute-errors.js';
 import { type ComputeEffect, type ComputeEvent, type ComputeState, transition } from './compute-lifecycle.js';
 import { type ComputePaths, computePaths } from './compute-paths.js';
-import { COMPUTE_PORT, parameterArguments } from './configuration.js';
+import { parameterArguments } from './configuration.js';
+import { isPortTaken } from './free-ports.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { logTail } from './log-file.js';
 import type { SocketAddress } from './own-session.js';
@@ -12,7 +13,7 @@ import { formatExit, PostgresProcess } from './postgres-process.js';
 import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
 import { awaitReady, type Readiness } from './readiness.js';
 import { removeLeftovers } from './remove-leftovers.js';
-import { chooseSocketDirectory, temporaryDirectories } from './socket-directory.js';
+import { type SpareDirectory, socketDirectoryOf } from './spare-directories.js';
 import { WalReceiving } from './wal-receiving.js';
 
 /** What a start that succeeded found. */
@@ -24,6 +25,8 @@ export interface LocalComputeStart {
 
 /** Lines of the log that the reason of a crash quotes. */
 const CRASH_LOG_LINES = 5;
+/** Ports that are tried when others take the chosen one before Postgres does. */
+const PORT_ATTEMPTS_MAX = 5;
 
 /** One compute as a process of this machine: carries out what the lifecycle's table says. */
 export class LocalCompute {
@@ -31,24 +34,32 @@ export class LocalCompute {
   readonly socketDirectory: string;
   readonly startedAt = new Date();
   /** Never rejects. */
+  readonly ending: Promise<void>;
+  /** Never rejects. */
   readonly ended: Promise<ComputeEnd>;
   #state: ComputeState = 'starting';
+  #port = 0;
   #process: PostgresProcess | undefined;
   #stopMode: StopMode = 'immediate';
   #stopDeadline: NodeJS.Timeout | undefined;
   /** Why its WAL cannot be kept any more. */
   #walFailure: OffshootError | undefined;
   readonly #abort = new AbortController();
+  #resolveEnding: () => void = () => undefined;
   #resolveEnded: (end: ComputeEnd) => void = () => undefined;
 
   constructor(
     readonly id: string,
     readonly spec: ComputeSpec,
     private readonly host: LocalComputeHost,
+    /** Of this id. */
+    private readonly spare?: SpareDirectory | undefined,
   ) {
-    const temporary = temporaryDirectories(host.osUser);
     this.paths = computePaths(host.places, id);
-    this.socketDirectory = chooseSocketDirectory(host.places.run, id, COMPUTE_PORT, temporary);
+    this.socketDirectory = socketDirectoryOf(host.places, id, host.osUser);
+    this.ending = new Promise((resolve) => {
+      this.#resolveEnding = resolve;
+    });
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
@@ -63,7 +74,7 @@ export class LocalCompute {
   }
 
   get address(): SocketAddress {
-    return { socketDirectory: this.socketDirectory, port: COMPUTE_PORT };
+    return { socketDirectory: this.socketDirectory, port: this.#port };
   }
 
   /** Once. When it throws, the compute has ended and is cleaned up. */
@@ -76,13 +87,17 @@ export class LocalCompute {
       const start = await this.#start(signal);
       signal.throwIfAborted();
       this.#dispatch('answered');
+      if (this.#hasExited()) {
+        // Between its answer and now: until then its end was the start's to see.
+        this.#dispatch('exited');
+      }
       if (this.#walFailure !== undefined) {
         // In the last moment of the start, when the table did not expect it.
         this.#dispatch('wal_lost');
       }
       return start;
     } catch (error) {
-      this.#dispatch(this.#process === undefined ? 'exited' : 'stop_requested');
+      this.#dispatch(this.#hasExited() ? 'exited' : 'stop_requested');
       await this.ended;
       throw this.#asStartError(error, callerSignal);
     } finally {
@@ -99,13 +114,20 @@ export class LocalCompute {
 
   async #start(signal: AbortSignal): Promise<LocalComputeStart> {
     const began = performance.now();
-    const { paths, socketDirectory, spec, id, host } = this;
-    const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, signal });
+    const { paths, socketDirectory, spec, id, host, spare } = this;
+    // Found while the base backup comes.
+    const port = host.ports.take();
+    port.catch(() => undefined);
+    const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, spare, signal });
     await spec.wal?.open(prepared.walStart);
+    this.#port = await port;
+    spec.wal?.failed.then((failure) => {
+      this.#walFailure = failure;
+      this.#dispatch('wal_lost');
+    });
     const ready = performance.now();
-    const process = await this.#spawn(prepared);
-    const spawned = performance.now();
-    const { connectedAs, readyAtMs, answeredAtMs } = await this.#awaitReady(process, signal);
+    const { process, spawned, readiness } = await this.#startPostgres(prepared, signal);
+    const { connectedAs, readyAtMs, answeredAtMs } = readiness;
     const kept = performance.now();
     const timings = {
       base_backup: prepared.baseBackupMs,
@@ -117,6 +139,23 @@ export class LocalCompute {
       total: kept - began,
     };
     return { pid: process.pid, connectedAs, timings };
+  }
+
+  /** With a free port; one that somebody takes meanwhile is not the last. */
+  async #startPostgres(prepared: PreparedCompute, signal: AbortSignal) {
+    for (let attempt = 1; ; attempt += 1) {
+      signal.throwIfAborted();
+      const process = await this.#spawn(prepared);
+      const spawned = performance.now();
+      try {
+        return { process, spawned, readiness: await this.#awaitReady(process, signal) };
+      } catch (error) {
+        if (attempt === PORT_ATTEMPTS_MAX || !isPortTaken(error)) {
+          throw error;
+        }
+        this.#port = await this.host.ports.take();
+      }
+    }
   }
 
   #awaitReady(process: PostgresProcess, signal: AbortSignal): Promise<Readiness> {
@@ -133,10 +172,6 @@ export class LocalCompute {
     if (wal === undefined || first === undefined) {
       return undefined;
     }
-    wal.failed.then((failure) => {
-      this.#walFailure = failure;
-      this.#dispatch('wal_lost');
-    });
     return new WalReceiving({ wal, durability, address: this.address, user: first.user });
   }
 
@@ -144,7 +179,7 @@ export class LocalCompute {
     const { dataDirectory, logFile } = this.paths;
     const postgres = await PostgresProcess.spawn({
       program: join(this.host.installation.bindir, 'postgres'),
-      args: ['-D', dataDirectory, ...parameterArguments(prepared.fixedParameters)],
+      args: ['-D', dataDirectory, ...parameterArguments(prepared.fixedParameters(this.#port))],
       workingDirectory: dataDirectory,
       environment: prepared.environment,
       osUser: this.host.osUser,
@@ -152,13 +187,21 @@ export class LocalCompute {
       standardInput: 'none',
     });
     this.#process = postgres;
-    postgres.exited.then(() => this.#dispatch('exited'));
+    postgres.exited.then(() => {
+      // While it starts, its start decides whether another attempt follows.
+      if (this.#state !== 'starting') this.#dispatch('exited');
+    });
     return postgres;
+  }
+
+  #hasExited(): boolean {
+    return this.#process === undefined || this.#process.exit !== undefined;
   }
 
   #dispatch(event: ComputeEvent): void {
     const { state, effects } = transition(this.#state, event);
     this.#state = state;
+    if (state !== 'starting' && state !== 'running') this.#resolveEnding();
     for (const effect of effects) {
       this.#carryOut(effect);
     }

@@ -1,4 +1,3 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Lsn } from '@offshoot/types';
 import { fetchBaseBackup } from './base-backup.js';
 import type { ComputeSpec } from './compute-driver.js';
@@ -8,7 +7,7 @@ import { fileParameters, fixedParameters, type Parameters } from './configuratio
 import { DataDirectory } from './data-directory.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { preloadableName, preloadEnvironment } from './preload-environment.js';
-import { makeSocketDirectory } from './socket-directory.js';
+import { makeComputeDirectories, type SpareDirectory } from './spare-directories.js';
 
 export interface ComputePreparation {
   readonly id: string;
@@ -16,13 +15,15 @@ export interface ComputePreparation {
   readonly host: LocalComputeHost;
   readonly paths: ComputePaths;
   readonly socketDirectory: string;
+  /** Directories that were made ahead. */
+  readonly spare: SpareDirectory | undefined;
   readonly signal: AbortSignal;
 }
 
 /** A data directory that Postgres can be started in. */
 export interface PreparedCompute {
-  /** Given on the command line. */
-  readonly fixedParameters: Parameters;
+  /** Given on the command line, for a port that is free when it is started. */
+  fixedParameters(port: number): Parameters;
   /** Of the first record that Postgres will have written, in a manner of speaking. */
   readonly walStart: Lsn;
   readonly environment: Record<string, string>;
@@ -35,7 +36,9 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
   const { spec, host, signal } = preparation;
   const settings = resolveComputeSettings(spec.settings, host.settings);
   const began = performance.now();
-  await makeDirectories(preparation);
+  if (preparation.spare === undefined) {
+    await makeComputeDirectories(preparation.paths, preparation.socketDirectory, host.osUser);
+  }
   const directory = await fetchDataDirectory(preparation);
   const fetched = performance.now();
   const control = directory.controlFile();
@@ -50,28 +53,24 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
   signal.throwIfAborted();
   return {
     environment,
-    fixedParameters: fixedParameters(preparation.socketDirectory, {
-      durability: spec.wal === undefined ? 'none' : (spec.durability ?? 'sync'),
-      unsentWalBytesMax: settings.unsentWalBytesMax,
-    }),
+    fixedParameters: (port) =>
+      fixedParameters(
+        { socketDirectory: preparation.socketDirectory, port, dataDirectory: directory.path },
+        {
+          durability: spec.wal === undefined ? 'none' : (spec.durability ?? 'sync'),
+          unsentWalBytesMax: settings.unsentWalBytesMax,
+        },
+      ),
     walStart: control.checkpointLsn,
     baseBackupMs: fetched - began,
     configureMs: performance.now() - fetched,
   };
 }
 
-async function makeDirectories({ host, paths, socketDirectory }: ComputePreparation): Promise<void> {
-  mkdirSync(paths.root, { mode: host.osUser.kind === 'other' ? 0o711 : 0o700 });
-  mkdirSync(paths.logDirectory, { mode: 0o700 });
-  // Before the directory itself: what a crash leaves behind must be found.
-  writeFileSync(paths.socketRecord, `${socketDirectory}\n`);
-  await makeSocketDirectory(socketDirectory, host.osUser);
-}
-
 async function fetchDataDirectory(preparation: ComputePreparation): Promise<DataDirectory> {
   const { host, spec, paths, signal } = preparation;
   const { limits } = host;
-  const directory = DataDirectory.create(paths.dataDirectory, host.osUser, limits);
+  const directory = DataDirectory.create(paths.dataDirectory, host.osUser, limits, preparation.spare?.made);
   const of = { tenantId: spec.tenantId, timelineId: spec.timelineId, lsn: spec.baseLsn };
   await directory.unpack(
     fetchBaseBackup(host.pageService, of, {

@@ -1,14 +1,13 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { appendFile, chown, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { StopMode } from './compute-driver.js';
 import { computeError } from './compute-errors.js';
 import { formatParameters, type Parameters, parameterArguments, quoteListElement } from './configuration.js';
 import { endProcesses } from './end-processes.js';
+import { freePort, isPortTaken, LOOPBACK } from './free-ports.js';
 import { type OsUser, resolveOsUser, spawnAs } from './os-user.js';
 import type { PostgresInstallation } from './postgres-installation.js';
 import { PostgresProcess } from './postgres-process.js';
@@ -48,7 +47,6 @@ const STOP_TIMEOUT_MS = 120_000;
 const INITDB_TIMEOUT_MS = 300_000;
 const PORT_ATTEMPTS_MAX = 5;
 const SUPERUSER = 'postgres';
-const LOOPBACK = '127.0.0.1';
 /** Names the socket's file when there is no TCP port. */
 const SOCKET_ONLY_PORT = 5432;
 /** Nothing of this program's own environment. */
@@ -257,21 +255,6 @@ export class ScratchPostgres {
     await guard.exited;
     clearTimeout(timer);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, LOOPBACK);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Somebody may take the port between the look for a free one and the start. */
-function isPortTaken(error: unknown): boolean {
-  return error instanceof Error && error.message.includes('could not bind');
 }
 
 function asScratchError(what: string, error: unknown) {

@@ -22,9 +22,18 @@ const LOOK_MS = 2;
 const ROLES = `SELECT rolname FROM pg_catalog.pg_roles WHERE rolcanlogin AND (rolsuper OR rolreplication)
   ORDER BY rolsuper DESC, rolname = current_user DESC, oid LIMIT 1`;
 
+/** Asked without a view, a condition or a join: what those need would be read from the page server first. */
+const SENDERS = 'SELECT pid, state, sync_state FROM pg_catalog.pg_stat_get_wal_senders()';
+
+/** Which of several is our receiver's, whatever others call themselves. */
+const OURS = 'SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE slot_name = $1';
+
 /** Nulls are what a role sees that may not read statistics; then the connection, which is there, has to do. */
-const STREAMS = `SELECT 1 FROM pg_catalog.pg_stat_replication WHERE application_name = $1
-  AND (state IS NULL OR state = 'streaming' AND ($2 = 'async' OR sync_state = 'sync'))`;
+interface Sender {
+  readonly pid: number;
+  readonly state: string | null;
+  readonly sync_state: string | null;
+}
 
 /** Has a compute's WAL received, from the moment on when it takes connections. */
 export class WalReceiving implements FurtherSteps {
@@ -57,11 +66,22 @@ export class WalReceiving implements FurtherSteps {
       signal.throwIfAborted();
       await this.#receiveAs(await replicationRole(client));
     }
-    const wanted = [WAL_RECEIVER_NAME, this.options.durability];
-    while ((await client.query(STREAMS, wanted)).rowCount === 0) {
+    while (!(await this.#isSending(client))) {
       await sleep(LOOK_MS, undefined, { signal });
     }
     return undefined;
+  }
+
+  async #isSending(client: pg.Client): Promise<boolean> {
+    const { rows } = await client.query<Sender>(SENDERS);
+    // The only one there is ours: it has begun to receive.
+    const sender = rows.length > 1 ? await ours(client, rows) : rows[0];
+    if (sender === undefined) return false;
+    const { state, sync_state } = sender;
+    return (
+      state === null ||
+      (state === 'streaming' && (this.options.durability === 'async' || sync_state === 'sync'))
+    );
   }
 
   #receiveAs(user: string): Promise<void> {
@@ -73,6 +93,11 @@ export class WalReceiving implements FurtherSteps {
       slot: WAL_RECEIVER_NAME,
     });
   }
+}
+
+async function ours(client: pg.Client, senders: readonly Sender[]): Promise<Sender | undefined> {
+  const { rows } = await client.query<{ active_pid: number | null }>(OURS, [WAL_RECEIVER_NAME]);
+  return senders.find(({ pid }) => pid === rows[0]?.active_pid);
 }
 
 async function replicationRole(client: pg.Client): Promise<string> {

@@ -1,21 +1,32 @@
-import type { Branch, Compute } from '@offshoot/client';
-import type { BranchId, BranchRecord, Catalog } from '@offshoot/pageserver';
+import type { Branch } from '@offshoot/client';
+import type { BranchRecord, Catalog } from '@offshoot/pageserver';
 import { formatLsn, type TimelineId } from '@offshoot/types';
+import type { ComputeBook } from './compute-book.js';
+
+/** What the catalog says of a branch; where its compute is changes without it. */
+interface Listed {
+  readonly record: BranchRecord;
+  readonly view: Omit<Branch, 'compute' | 'activity'>;
+}
 
 /** Branches as the management API shows them. */
 export class BranchViews {
-  /** As of `#version` of the catalog, but for the states of computes. */
-  #listed: readonly Branch[] = [];
+  /** As of `#version` of the catalog. */
+  #listed: readonly Listed[] = [];
   #version: number | undefined;
 
   constructor(
     private readonly catalog: () => Catalog,
-    private readonly computeState: (branch: BranchId) => Compute['state'],
+    private readonly computes: Pick<ComputeBook, 'state' | 'activity'>,
+    private readonly idleTimeoutSeconds: (branch: BranchRecord) => number,
   ) {}
 
   one(record: BranchRecord): Branch {
     const parent = record.parent === undefined ? undefined : this.catalog().findBranch(record.parent);
-    return this.#view(record, this.catalog().tenant(record.tenant).name, parent?.name);
+    return this.#now({
+      record,
+      view: this.#view(record, this.catalog().tenant(record.tenant).name, parent?.name),
+    });
   }
 
   /** There may be ten thousand: they are decoded once for each change of the catalog. */
@@ -25,10 +36,10 @@ export class BranchViews {
       this.#listed = this.#list();
       this.#version = version;
     }
-    return this.#listed.map((view) => ({ ...view, compute: this.computeState(view.id as BranchId) }));
+    return this.#listed.map((listed) => this.#now(listed));
   }
 
-  #list(): readonly Branch[] {
+  #list(): readonly Listed[] {
     const records = this.catalog().branches();
     const names = new Map(records.map(({ id, name }) => [id, name]));
     const tenants = new Map(
@@ -36,16 +47,21 @@ export class BranchViews {
         .tenants()
         .map(({ id, name }) => [id, name]),
     );
-    const known = new Map(this.#listed.map(({ timeline, base_lsn }) => [timeline, base_lsn]));
+    const known = new Map(this.#listed.map(({ view: { timeline, base_lsn } }) => [timeline, base_lsn]));
     return records.map((record) => {
       const tenant = tenants.get(record.tenant) ?? this.catalog().tenant(record.tenant).name;
       // Where a timeline starts never changes.
       const baseLsn = known.get(record.timeline);
-      return this.#view(record, tenant, record.parent && names.get(record.parent), baseLsn);
+      const parent = record.parent && names.get(record.parent);
+      return { record, view: this.#view(record, tenant, parent, baseLsn) };
     });
   }
 
-  #view(record: BranchRecord, tenant: string, parent: string | undefined, baseLsn?: string): Branch {
+  #now({ record, view }: Listed): Branch {
+    return { ...view, compute: this.computes.state(record.id), activity: this.computes.activity(record) };
+  }
+
+  #view(record: BranchRecord, tenant: string, parent: string | undefined, baseLsn?: string): Listed['view'] {
     return {
       id: record.id,
       name: record.name,
@@ -54,7 +70,7 @@ export class BranchViews {
       base_lsn: baseLsn ?? this.#readBaseLsn(record.timeline),
       created_at: record.createdAt,
       durability: record.durability ?? 'sync',
-      compute: this.computeState(record.id),
+      idle_timeout: this.idleTimeoutSeconds(record),
       ...(parent === undefined ? {} : { parent }),
     };
   }

@@ -32,3 +32,9 @@ export function gatewayUrl({ host, port, user, database }: GatewayTarget): strin
   const authority = `${encodeURIComponent(user)}@${host.includes(':') ? `[${host}]` : host}:${port}`;
   return `postgresql://${authority}/${encodeURIComponent(database).replaceAll('%40', '@')}`;
 }
+
+/** Who listens on all addresses is reached, from here, at the loopback one. */
+export function hostToConnectTo(listens: string): string {
+  if (listens === '0.0.0.0') return '127.0.0.1';
+  return listens === '::' ? '::1' : listens;
+}

@@ -39,6 +39,15 @@ export const controlError = defineErrors({
     httpStatus: 409,
     action: 'wait a moment, then ask again',
   },
+  /** A connection woke a branch, and its compute could not be started. */
+  wake_failed: {
+    kind: 'retry',
+    sqlState: '57P03',
+    httpStatus: 503,
+    action: 'do what the reason says, then connect again',
+  },
+  /** Whoever wanted a branch awake has gone. */
+  open_abandoned: { kind: 'retry', sqlState: '57014', httpStatus: 499 },
   branch_without_compute: { kind: 'fix', sqlState: '55000', httpStatus: 409 },
   gateway_off: {
     kind: 'fix',

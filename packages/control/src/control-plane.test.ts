@@ -176,6 +176,8 @@ describe('computes', () => {
     expect(() => control.connectionString('shop', {})).toThrow(coded('branch_without_compute'));
     await control.startCompute('a');
     expect(control.connectionString('a', { via: 'socket' }).host).toMatch('/sockets/');
+    fixture.gateway = { host: '0.0.0.0', port: 6000, tls: 'require', ...counts };
+    expect(control.connectionString('a', { via: 'gateway' }).host).toBe('127.0.0.1');
     expect(await control.status()).toMatchObject({ gateway: fixture.gateway });
   });
 
@@ -281,7 +283,7 @@ describe('durability', () => {
 });
 
 test('a tenant whose store cannot be opened says so, with the reason', async () => {
-  await using fixture = await ControlFixture.open(['shop'], ['broken']);
+  await using fixture = await ControlFixture.open(['shop'], { broken: ['broken'] });
   const { control } = fixture;
   const reason = { code: 'storage_io', message: expect.stringMatching(/./) };
   const tenants = await control.tenants();

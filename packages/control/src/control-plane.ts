@@ -8,22 +8,44 @@ import type {
   ImportTenantRequest,
   Operation,
   Status,
+  StoppedCompute,
   Tenant,
   UpdateBranchRequest,
 } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs } from '@offshoot/compute';
-import { type BranchRecord, catalogError, type PageServer, type TenantRecord } from '@offshoot/pageserver';
+import type { BranchHost, OpenBranch } from '@offshoot/gateway';
+import {
+  type BranchId,
+  type BranchRecord,
+  type BranchSettings,
+  catalogError,
+  type PageServer,
+  type TenantRecord,
+} from '@offshoot/pageserver';
 import { type BranchName, formatLsn, parseBranchName, parseTenantName, type TenantId } from '@offshoot/types';
+import { asOpenError, branchDeleted, branchNameOfClient } from './branch-errors.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
 import { BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
-import { connectionUrl, gatewayUrl } from './connection-url.js';
+import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js';
 import { controlError } from './control-errors.js';
-import { computeMetrics, Metrics, receiverMetrics, storeMetrics } from './metrics/index.js';
+import {
+  computeMetrics,
+  Metrics,
+  receiverMetrics,
+  storeMetrics,
+  wakeMetrics,
+  wakeObserver,
+} from './metrics/index.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
 import { receiverStatus, receiverView } from './receiver-view.js';
+import type { BranchSurroundings } from './sleep/branch-compute.js';
+import { type Clock, systemClock } from './sleep/clock.js';
+import { ComputeCounters } from './sleep/compute-counters.js';
+import { ComputeRoom } from './sleep/compute-room.js';
+import { resolveWakeSettings, type WakeSettings } from './sleep/wake-settings.js';
 
 /** What the daemon tells of itself. */
 export interface DaemonFacts {
@@ -42,11 +64,17 @@ export interface ControlPlaneOptions {
   facts: DaemonFacts;
   /** Ended operations that stay readable. */
   operationsEndedMax: number;
+  /** Computes that are awake at one time; no more than the driver takes. */
+  computesMax: number;
+  wake?: Partial<WakeSettings> | undefined;
+  clock?: Clock | undefined;
   onComputeCrash(branch: string, end: ComputeEnd): void;
+  /** Something that nobody waits for has failed. */
+  onTrouble?: ((message: string, facts: { branch: string; error: unknown }) => void) | undefined;
 }
 
-/** Tenants, branches and computes as the management API shows them. */
-export class ControlPlane {
+/** Tenants, branches and computes as the management API shows them, and branches as a gateway opens them. */
+export class ControlPlane implements BranchHost {
   /** Of all that the control plane knows; others add theirs. */
   readonly metrics = new Metrics();
   readonly #pageServer: PageServer;
@@ -55,21 +83,58 @@ export class ControlPlane {
   readonly #branches: BranchViews;
   readonly #operations: OperationBook;
   readonly #driver: ComputeDriver;
+  readonly #room: ComputeRoom;
+  readonly #wake: WakeSettings;
   #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
     this.#pageServer = options.pageServer;
     this.#facts = options.facts;
     this.#driver = options.driver;
-    this.#computes = new ComputeBook(options.driver, options.onComputeCrash);
+    this.#wake = resolveWakeSettings(options.wake);
+    const clock = options.clock ?? systemClock;
+    this.#room = new ComputeRoom({ ...this.#wake, computesMax: options.computesMax }, clock);
+    this.#computes = new ComputeBook(this.#surroundings(options, clock));
     this.#branches = new BranchViews(
       () => this.#catalog,
-      (branch) => this.#computes.state(branch),
+      this.#computes,
+      (branch) => this.#idleTimeoutSeconds(branch),
     );
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
     this.metrics.add(receiverMetrics(this.#pageServer));
     this.metrics.add(storeMetrics(this.#pageServer));
     this.metrics.add(computeMetrics(this.#computes, this.#pageServer));
+    this.metrics.add(wakeMetrics(this.#computes, this.#room, () => this.#forkCount()));
+  }
+
+  #surroundings(
+    { driver, onComputeCrash, onTrouble }: ControlPlaneOptions,
+    clock: Clock,
+  ): Omit<BranchSurroundings, 'onGone'> {
+    return {
+      driver,
+      room: this.#room,
+      clock,
+      settings: this.#wake,
+      counters: new ComputeCounters(),
+      observer: wakeObserver(this.metrics),
+      specOf: (id) => this.#computeSpec(id),
+      idleTimeoutSeconds: (id) => this.#idleTimeoutSeconds(this.#catalog.findBranch(id)),
+      recordUse: async (id, use) => {
+        if (this.#catalog.findBranch(id) === undefined) return;
+        await this.#catalog.recordUse(id, use).catch((error: unknown) => {
+          const branch = this.#catalog.findBranch(id);
+          if (branch !== undefined)
+            onTrouble?.('the use of a branch was not written down', { branch: branch.name, error });
+        });
+      },
+      onCrash: onComputeCrash,
+      onUnanswered: (branch, error) =>
+        onTrouble?.('a compute does not say whether there is work, and is not put to sleep', {
+          branch,
+          error,
+        }),
+    };
   }
 
   get #catalog() {
@@ -135,7 +200,9 @@ export class ControlPlane {
     }
     const left = await this.#pageServer.deleteTenant(parseTenantName(view.name), async () => {
       const branches = this.#catalog.branches().filter((branch) => branch.tenant === view.id);
-      await Promise.all(branches.map((branch) => this.#computes.retire(branch, async () => {})));
+      await Promise.all(
+        branches.map((branch) => this.#computes.retire(branch, branchDeleted(branch.name), async () => {})),
+      );
     });
     return { ...view, state: 'deleting', ...(left === undefined ? {} : { left_on_source: left }) };
   }
@@ -155,16 +222,18 @@ export class ControlPlane {
       at,
     );
     const settled = performance.now();
-    const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, request.durability);
+    const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, settingsOf(request));
     const timings = { settle: settled - began, catalog: performance.now() - settled };
     return { branch: this.#branches.one(branch), at: branchPointView(asked, point), timings_ms: timings };
   }
 
-  /** For computes that start from then on. */
-  async updateBranch(name: string, { durability }: UpdateBranchRequest): Promise<Branch> {
+  /** Durability holds for computes that start from then on, the idle time at once. */
+  async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
     this.#expectOpen();
     const { id } = this.#catalog.branchNamed(parseBranchName(name));
-    return this.#branches.one(await this.#catalog.setDurability(id, durability));
+    const branch = await this.#catalog.updateBranch(id, settingsOf(request));
+    this.#computes.retime(id);
+    return this.#branches.one(branch);
   }
 
   branches(): Branch[] {
@@ -181,22 +250,36 @@ export class ControlPlane {
     const branch = this.#catalog.branchNamed(parseBranchName(name));
     this.#catalog.refuseUndeletable(branch);
     const view = this.#branches.one(branch);
-    await this.#computes.retire(branch, async () => {
+    await this.#computes.retire(branch, branchDeleted(branch.name), async () => {
       this.#expectStillThere(branch);
       await this.#pageServer.deleteBranch(branch.name);
     });
-    return { ...view, compute: 'stopped' };
+    return { ...view, compute: 'stopped', activity: { ...view.activity, state: 'asleep', connections: 0 } };
   }
 
   async startCompute(name: string): Promise<Compute> {
     this.#expectOpen();
     const branch = this.#catalog.branchNamed(parseBranchName(name));
-    requireParent(branch);
-    return this.#computes.start(branch, () => this.#computeSpec(branch));
+    expectWritable(branch);
+    return this.#computes.start(branch);
   }
 
-  async stopCompute(name: string): Promise<Compute> {
-    return this.#computes.stop(this.#catalog.branchNamed(parseBranchName(name)));
+  /** At once: sessions end, and are counted. */
+  async stopCompute(name: string): Promise<StoppedCompute> {
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    const { compute, connectionsEnded } = await this.#computes.stop(branch);
+    return { ...compute, connections_ended: connectionsEnded };
+  }
+
+  async open(name: string, { signal }: { signal: AbortSignal }): Promise<OpenBranch> {
+    try {
+      this.#expectOpen();
+      const branch = this.#catalog.branchNamed(branchNameOfClient(name));
+      expectWritable(branch);
+      return await this.#computes.open(branch, signal);
+    } catch (error) {
+      throw asOpenError(name, error);
+    }
   }
 
   computes(): Compute[] {
@@ -229,9 +312,10 @@ export class ControlPlane {
   #gatewayConnection(
     branch: BranchRecord,
     choice: { database?: string; user?: string },
-    { host, port }: NonNullable<Status['gateway']>,
+    { host: listens, port }: NonNullable<Status['gateway']>,
   ): ConnectionString {
-    requireParent(branch);
+    const host = hostToConnectTo(listens);
+    expectWritable(branch);
     // A running compute knows better which of them are there.
     const connectedAs = this.#computes.alive(branch.id)?.running.connectedAs;
     const tenant = this.#catalog.tenant(branch.tenant);
@@ -253,6 +337,8 @@ export class ControlPlane {
       tenants: this.#catalog.tenants().length,
       branches: this.#catalog.branchCount(),
       computes_running: this.#computes.list().filter(({ state }) => state === 'running').length,
+      computes_max: this.#room.limits.computesMax,
+      wakes_waiting: this.#room.waiting,
       stored_bytes: [...stats.values()].reduce((sum, { usedBytes }) => sum + usedBytes, 0),
       receivers: this.#receivers(),
       unavailable: this.#unavailable(),
@@ -263,7 +349,11 @@ export class ControlPlane {
 
   /** Begins nothing new, cancels what is under way and ends all computes. A second call waits for the same end. */
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.#operations.cancelAll(), this.#driver.close()]).then(() => undefined);
+    this.#closing ??= Promise.all([
+      this.#operations.cancelAll(),
+      this.#computes.close(shuttingDown()),
+      this.#driver.close(),
+    ]).then(() => undefined);
     return this.#closing;
   }
 
@@ -282,7 +372,7 @@ export class ControlPlane {
   }
 
   #expectOpen(): void {
-    if (this.#closing !== undefined) throw controlError('shutting_down', 'the page server is shutting down');
+    if (this.#closing !== undefined) throw shuttingDown();
   }
 
   /** Another branch may have its name by now. Throws `branch_not_found`. */
@@ -293,10 +383,10 @@ export class ControlPlane {
   }
 
   /** As it is now. Throws when the branch is gone, or its tenant on its way out. */
-  async #computeSpec(named: BranchRecord): Promise<ComputeSpec> {
+  async #computeSpec(id: BranchId): Promise<ComputeSpec> {
     this.#expectOpen();
-    this.#expectStillThere(named);
-    const branch = this.#catalog.findBranch(named.id) ?? named;
+    const branch = this.#catalog.findBranch(id);
+    if (branch === undefined) throw catalogError('branch_not_found', 'the branch does not exist any more');
     const tenant = this.#catalog.tenant(branch.tenant);
     if (tenant.state !== 'active') {
       throw catalogError('tenant_not_active', `tenant ${tenant.name} is ${tenant.state}`);
@@ -310,6 +400,15 @@ export class ControlPlane {
       wal: this.#pageServer.walOfCompute(branch),
       durability: branch.durability ?? 'sync',
     };
+  }
+
+  #idleTimeoutSeconds(branch: BranchRecord | undefined): number {
+    return branch?.idleTimeoutSeconds ?? this.#wake.idleTimeoutSeconds;
+  }
+
+  /** Branches that can have a compute: of each tenant all but the first. */
+  #forkCount(): number {
+    return [...this.#catalog.branchCounts().values()].reduce((sum, count) => sum + Math.max(0, count - 1), 0);
   }
 
   #onlyTenant(): BranchName {
@@ -368,13 +467,24 @@ export class ControlPlane {
   }
 }
 
+function shuttingDown() {
+  return controlError('shutting_down', 'the page server is shutting down');
+}
+
 /** Throws `branch_without_compute`. */
-function requireParent(branch: BranchRecord): void {
-  if (branch.parent === undefined) {
-    throw controlError('branch_without_compute', `branch ${branch.name} is production's own history`, {
-      details: { action: `branch it first: pageserver-ctl branch create NAME --from ${branch.name}` },
-    });
-  }
+function expectWritable({ name, parent }: BranchRecord): void {
+  if (parent !== undefined) return;
+  throw controlError('branch_without_compute', `branch ${name} is production's own history`, {
+    details: { action: `branch it first: pageserver-ctl branch create NAME --from ${name}` },
+  });
+}
+
+/** What was chosen, and nothing else. */
+function settingsOf({ durability, idle_timeout }: UpdateBranchRequest): BranchSettings {
+  return {
+    ...(durability === undefined ? {} : { durability }),
+    ...(idle_timeout === undefined ? {} : { idleTimeoutSeconds: idle_timeout }),
+  };
 }
 
 /**

@@ -1,4 +1,14 @@
 export { type ApiOptions, buildApi } from './api/build-api.js';
 export { ControlPlane, type ControlPlaneOptions, type DaemonFacts } from './control-plane.js';
-export { type Family, type MetricGroup, Metrics, pageServiceMetrics, type Sample } from './metrics/index.js';
+export {
+  type Family,
+  gatewayMetrics,
+  gatewayObserver,
+  type MetricGroup,
+  Metrics,
+  pageServiceMetrics,
+  type Sample,
+} from './metrics/index.js';
 export { toProblem } from './problem.js';
+export type { Clock } from './sleep/clock.js';
+export { resolveWakeSettings, type WakeSettings, wakeDefaults } from './sleep/wake-settings.js';

@@ -12,6 +12,8 @@ export interface Context {
   remark(text: string): void;
   /** Progress that replaces the line before, on a terminal; elsewhere nothing. */
   progress(text: string): void;
+  /** What a person at a terminal may want to know; elsewhere nothing. */
+  aside(text: string): void;
   /** Aborted when the user interrupts. */
   interrupted: AbortSignal;
 }

@@ -104,6 +104,9 @@ function contextOf(options: DaemonChoice & { json?: boolean }, interrupted: Abor
     progress: (text) => {
       if (terminal) process.stderr.write(`\r\u001b[K${text}`);
     },
+    aside: (text) => {
+      if (terminal) process.stderr.write(`${text}\n`);
+    },
     interrupted,
   };
 }

@@ -157,7 +157,8 @@ async function workOnFork(
   const began = performance.now();
   const created = await narrator.step(
     'branch prod as try-1',
-    () => client.createBranch({ name: 'try-1', from: 'prod' }),
+    // Whoever it is kept for connects by its Unix socket, which wakes nobody.
+    () => client.createBranch({ name: 'try-1', from: 'prod', idle_timeout: 0 }),
     ({ branch }) => `at ${branch.base_lsn}`,
   );
   const compute = await narrator.step('start Postgres on it', () => client.startCompute('try-1'));
@@ -191,12 +192,15 @@ async function keepRunning(
   narrator: Narrator,
   interrupted: Promise<void>,
 ): Promise<void> {
-  const { url } = await client.connectionString('try-1');
+  const direct = await client.connectionString('try-1', { via: 'socket' });
+  const gateway = await client.connectionString('try-1', { via: 'gateway' });
+  // The clone has production's roles and passwords.
   narrator.say(`
 Everything keeps running until Ctrl-C.
 
   production   psql '${production.url()}'
-  the fork     psql '${url}'
+  the fork     psql '${direct.url}'
+  by gateway   PGPASSWORD=${production.password} psql '${gateway.url}'
   control      npx pageserver-ctl --data ${daemon.dataDirectory} status
                npx pageserver-ctl --data ${daemon.dataDirectory} branch create try-2 --from prod
 `);

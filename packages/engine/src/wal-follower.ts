@@ -1,6 +1,7 @@
 import type { Lsn, OffshootError } from '@offshoot/types';
 import type { WalFollower as NativeWalFollower } from '../native.js';
 import { awaiting, calling, engineError, fromNative } from './native-errors.js';
+import { PoolShare, poolThreads } from './pool-share.js';
 
 /** Which WAL to take in, and where it waits to be indexed. */
 export interface FollowOptions {
@@ -32,7 +33,7 @@ export interface FollowProgress {
 
 /** A Postgres on this machine whose WAL a thread of the engine receives. */
 export interface ReceiveOptions {
-  /** The Unix socket itself: `…/.s.PGSQL.5432`. */
+  /** The Unix socket itself: `…/.s.PGSQL.PORT`. */
   readonly socketPath: string;
   readonly user: string;
   readonly applicationName: string;
@@ -61,6 +62,12 @@ interface Waiter {
   resolve(indexed: Lsn): void;
   reject(error: unknown): void;
 }
+
+/**
+ * Until it streams, a source that is a compute reads pages, for which the engine needs threads of the same pool: if
+ * connecting took them all, every one of them would wait for its deadline.
+ */
+const connecting = new PoolShare(Math.max(1, Math.floor(poolThreads() / 2)));
 
 /**
  * A timeline that grows: what is written to it goes to its log on disk or waits in memory, and from there into the
@@ -135,9 +142,11 @@ export class WalFollower {
 
   /** Resolves when streaming has begun; `onEnd` is called once, whenever it ends after that. */
   async startReceiving(options: ReceiveOptions, onEnd: (end: ReceiveEnd) => void): Promise<void> {
-    await awaiting(() =>
-      this.#native.startReceiving(options, (reason, failure) =>
-        onEnd({ reason, failure: failure == null ? undefined : fromNative(failure) }),
+    await connecting.run(() =>
+      awaiting(() =>
+        this.#native.startReceiving(options, (reason, failure) =>
+          onEnd({ reason, failure: failure == null ? undefined : fromNative(failure) }),
+        ),
       ),
     );
   }

@@ -77,7 +77,7 @@ test('nobody there', async () => {
   await expect(
     connectCompute({ path: join(directory, 'u') }, gatewayDefaults, patient()),
   ).rejects.toMatchObject({
-    code: 'compute_unreachable',
+    code: 'compute_gone',
     message: expect.stringContaining('ENOENT'),
   });
 });

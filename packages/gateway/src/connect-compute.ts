@@ -9,7 +9,13 @@ export type ConnectSettings = Pick<
   'connectTimeoutMs' | 'connectPauseMs' | 'socketBufferBytes' | 'keepAliveIdleMs'
 >;
 
-/** A connected socket, paused, that hears of errors. Throws `compute_unreachable`, or what `signal` was aborted with. */
+/** Nobody listens there: what listened has ended. */
+const GONE: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE']);
+
+/**
+ * A connected socket, paused, that hears of errors. Throws `compute_gone`, `compute_unreachable`, or what `signal` was
+ * aborted with.
+ */
 export async function connectCompute(
   address: ComputeAddress,
   settings: ConnectSettings,
@@ -22,9 +28,11 @@ export async function connectCompute(
       return attempt;
     }
     signal.throwIfAborted();
+    const { code } = attempt as NodeJS.ErrnoException;
     // A Unix socket refuses at once when Postgres is slow to accept what waits already.
-    if ((attempt as NodeJS.ErrnoException).code !== 'EAGAIN' || deadline.aborted) {
-      throw gatewayError('compute_unreachable', `the compute cannot be reached: ${attempt.message}`, {
+    if (code !== 'EAGAIN' || deadline.aborted) {
+      const outcome = GONE.has(code) ? 'compute_gone' : 'compute_unreachable';
+      throw gatewayError(outcome, `the compute cannot be reached: ${attempt.message}`, {
         cause: attempt,
       });
     }

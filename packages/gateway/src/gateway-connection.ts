@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocketOptions } from 'node:tls';
 import { asOffshootError, type OffshootError } from '@offshoot/types';
 import { backendKeyData } from '@offshoot/wire';
+import { beginStartup } from './begin-startup.js';
 import type { BranchHost, ComputeAddress, OpenBranch } from './branch-host.js';
 import type { CancelKeys } from './cancel-keys.js';
 import { ClientHandshake, type HandshakeEffect } from './client-handshake.js';
@@ -156,22 +158,53 @@ export class GatewayConnection {
     }
     const leave = this.#services.enter(request.branch);
     try {
-      this.#clock.begin('park');
-      const open = await this.#park(request.branch);
-      try {
-        this.#clock.begin('connect');
-        const { settings } = this.#services;
-        const compute = await connectCompute(open.address, settings, this.#lifetime.signal);
-        try {
-          await this.#relay(compute, open.address, request.startup);
-        } finally {
-          compute.destroy();
-        }
-      } finally {
-        open.release();
-      }
+      await this.#reachCompute(request);
     } finally {
       leave();
+    }
+  }
+
+  /** A compute may end in the moment in which its address is given out; then the branch is opened again. */
+  async #reachCompute(request: RouteEffect['request']): Promise<void> {
+    const { counters, settings } = this.#services;
+    for (let left = settings.reopensMax; ; left -= 1) {
+      const outcome = await this.#tryCompute(request, left > 0 ? 'reopen' : 'give_up');
+      if (outcome === 'served') {
+        return;
+      }
+      counters.reopened++;
+      await this.#unlessAborted(sleep(settings.reopenPauseMs));
+    }
+  }
+
+  async #tryCompute(
+    { branch, startup }: RouteEffect['request'],
+    whenGone: 'reopen' | 'give_up',
+  ): Promise<'served' | 'reopen'> {
+    const { now, settings } = this.#services;
+    const { signal } = this.#lifetime;
+    this.#clock.begin('park');
+    const open = await this.#park(branch);
+    let compute: Socket | undefined;
+    try {
+      this.#clock.begin('connect');
+      compute = await connectCompute(open.address, settings, signal);
+      this.#clock.begin('startup');
+      const sent = now();
+      const answer = await beginStartup(compute, startup, settings.startupTimeoutMs, signal);
+      if (answer === 'not_now' && whenGone === 'reopen') {
+        return 'reopen';
+      }
+      await this.#relay(compute, open.address, now() - sent);
+      return 'served';
+    } catch (error) {
+      if (whenGone === 'reopen' && asOffshootError(error).code === 'compute_gone') {
+        return 'reopen';
+      }
+      throw error;
+    } finally {
+      compute?.destroy();
+      open.release();
     }
   }
 
@@ -204,8 +237,7 @@ export class GatewayConnection {
     }
   }
 
-  async #relay(compute: Socket, address: ComputeAddress, startup: Buffer): Promise<void> {
-    this.#clock.begin('startup');
+  async #relay(compute: Socket, address: ComputeAddress, computeSpentMs: number): Promise<void> {
     const { cancelKeys, now, settings } = this.#services;
     let forgetKey: () => unknown = () => {};
     const exchange = new StartupExchange((processId, secret) => {
@@ -222,10 +254,11 @@ export class GatewayConnection {
       this.#earlyBytes = 0;
       const relay = new StartupRelay({
         ...{ client, compute, exchange, now },
+        computeSpentMs,
         budgetsMs: { compute: settings.startupTimeoutMs, client: settings.authenticationTimeoutMs },
         onBytes: (to, bytes) => this.#count(to, bytes),
       });
-      const outcome = await relay.run(Buffer.concat([startup, ...early]), this.#lifetime.signal);
+      const outcome = await relay.run(Buffer.concat(early), this.#lifetime.signal);
       if (outcome === 'ready') {
         await this.#spliceWith(compute);
       } else {

@@ -13,6 +13,8 @@ export class GatewayCounters {
   turnedAway = 0;
   /** Clients that left before they were handed over. */
   left = 0;
+  /** Branches opened again, since the compute had ended or took no connection. */
+  reopened = 0;
   cancelsForwarded = 0;
   /** Cancel requests with a key of no connection. */
   cancelsUnknown = 0;

@@ -52,6 +52,13 @@ export const gatewayError = defineErrors({
     httpStatus: 503,
     action: 'try again; if it stays so, look at the compute: pageserver-ctl compute list',
   },
+  /** It has ended since its address was given out; said when that was so again and again. */
+  compute_gone: {
+    kind: 'retry',
+    sqlState: '57P03',
+    httpStatus: 503,
+    action: 'try again; if it stays so, look at the compute: pageserver-ctl compute list',
+  },
   /** What answers at the compute's address is no Postgres. */
   compute_protocol_violation: { kind: 'alert', sqlState: '08P01', httpStatus: 502 },
   gateway_stopping: {

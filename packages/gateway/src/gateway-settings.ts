@@ -18,6 +18,10 @@ export interface GatewaySettings {
   readonly connectTimeoutMs: number;
   /** Between two attempts at a compute whose queue of new connections is full. */
   readonly connectPauseMs: number;
+  /** How often a branch is opened again for a connection whose compute has ended, or takes none now (57P03). */
+  readonly reopensMax: number;
+  /** The pause before that. */
+  readonly reopenPauseMs: number;
   /** What a compute may take in all from the start-up packet to ReadyForQuery, the client's pauses not counted. */
   readonly startupTimeoutMs: number;
   /** What a client may take in all for its part of the authentication. */
@@ -42,6 +46,8 @@ export const gatewayDefaults: GatewaySettings = {
   handshakeTimeoutMs: 30_000,
   connectTimeoutMs: 5000,
   connectPauseMs: 10,
+  reopensMax: 100,
+  reopenPauseMs: 100,
   startupTimeoutMs: 30_000,
   authenticationTimeoutMs: 60_000,
   socketBufferBytes: 64 * 1024,

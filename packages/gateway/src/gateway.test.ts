@@ -77,6 +77,8 @@ describe('a connection', () => {
   test('bytes that the client sends ahead reach the compute', async () => {
     await fixture.start();
     fixture.compute.play = async ({ peer }) => {
+      // As Postgres does, which reads on only after it has asked for a password or needs none.
+      peer.send(AUTHENTICATION_OK);
       const early = await peer.message();
       peer.send(WELCOME, frame('A', early?.body ?? ''));
     };
@@ -287,7 +289,7 @@ describe('a client that leaves', () => {
 
 describe('a compute that goes away', () => {
   test('before it is reached', async () => {
-    await fixture.start();
+    await fixture.start({ settings: { reopensMax: 2, reopenPauseMs: 1 } });
     await fixture.compute.close();
     vi.spyOn(fixture.host.compute, 'address', 'get').mockReturnValue({ host: '127.0.0.1', port: 1 });
     const client = await fixture.asking();
@@ -295,7 +297,7 @@ describe('a compute that goes away', () => {
       /^FATAL 57P03 the compute cannot be reached: .*ECONNREFUSED/,
     );
     await fixture.expectClean();
-    expect(fixture.host.released).toBe(1);
+    expect(fixture.host.released).toBe(3);
   });
 
   test.each([
@@ -304,7 +306,7 @@ describe('a compute that goes away', () => {
     ['between messages', AUTHENTICATION_OK],
     ['right before ReadyForQuery', Buffer.concat([AUTHENTICATION_OK, KEY])],
   ])('in the start-up exchange, %s', async (_name, words) => {
-    await fixture.start();
+    await fixture.start({ settings: { reopensMax: 2, reopenPauseMs: 1 } });
     fixture.compute.play = ({ peer }) => void peer.socket.end(words);
     const client = await fixture.asking();
     expect(errorOf((await client.until('E')).at(-1))).toMatch(/^FATAL 57P03 the compute ended/);

@@ -10,6 +10,8 @@ export interface StartupRelayOptions {
   readonly exchange: StartupExchange;
   readonly now: () => number;
   readonly budgetsMs: Readonly<Record<Turn, number>>;
+  /** What the compute has taken of its own already. */
+  readonly computeSpentMs: number;
   readonly onBytes: (to: Turn, bytes: number) => void;
 }
 
@@ -23,11 +25,11 @@ export class StartupRelay {
   }
 
   /**
-   * Sends the start-up packet and resolves with the exchange's end: `ready` for anything, or `refused` by the compute,
-   * which has said so to the client. Throws `client_left`, `compute_unreachable`, `handshake_timeout`,
+   * The start-up packet is sent; `early` is what the client has sent behind it. Resolves with the exchange's end: `ready`
+   * for anything, or `refused` by the compute, which has said so to the client. Throws `client_left`, `compute_unreachable`, `handshake_timeout`,
    * `compute_protocol_violation`, and what `signal` is aborted with.
    */
-  async run(startup: Uint8Array, signal: AbortSignal): Promise<'ready' | 'refused'> {
+  async run(early: Uint8Array, signal: AbortSignal): Promise<'ready' | 'refused'> {
     try {
       return await new Promise((resolve, reject) => {
         this.#listen(resolve, reject);
@@ -35,7 +37,10 @@ export class StartupRelay {
         if (signal.aborted) {
           reject(signal.reason);
         }
-        this.#options.compute.write(startup);
+        if (early.length > 0) {
+          this.#options.onBytes('compute', early.length);
+          this.#options.compute.write(early);
+        }
       });
     } finally {
       for (const step of this.#undo.splice(0)) {
@@ -45,8 +50,12 @@ export class StartupRelay {
   }
 
   #listen(resolve: (end: 'ready' | 'refused') => void, reject: (error: unknown) => void): void {
-    const { client, compute, exchange, now, budgetsMs } = this.#options;
-    const clock = new TurnClock({ now, budgetsMs, onOver: (turn) => reject(timeUp(turn, budgetsMs)) });
+    const { client, compute, exchange, now, budgetsMs, computeSpentMs } = this.#options;
+    const clock = new TurnClock({
+      now,
+      budgetsMs: { ...budgetsMs, compute: budgetsMs.compute - computeSpentMs },
+      onOver: (turn) => reject(timeUp(turn, budgetsMs)),
+    });
     this.#undo.push(() => clock.stop());
     const fromClient = pass(client, compute, (chunk) => {
       exchange.clientSpoke();

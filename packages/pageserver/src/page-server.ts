@@ -13,7 +13,7 @@ import {
 } from '@offshoot/types';
 import { type BranchWithTimeline, Catalog, type CatalogSurroundings } from './catalog/catalog.js';
 import { catalogError } from './catalog/catalog-errors.js';
-import type { BranchRecord, Durability, TenantRecord } from './catalog/records.js';
+import type { BranchRecord, BranchSettings, TenantRecord } from './catalog/records.js';
 import type { ComputeWalState, TimelineWal } from './compute-wal/timeline-wal.js';
 import { WalBook } from './compute-wal/wal-book.js';
 import { followError } from './import/follow-errors.js';
@@ -193,7 +193,7 @@ export class PageServer implements PageSource {
     name: BranchName,
     from: BranchName,
     lsn?: Lsn,
-    durability: Durability = 'sync',
+    settings: BranchSettings = {},
   ): Promise<BranchWithTimeline> {
     this.#expectOpen();
     const parent = this.catalog.branchNamed(from);
@@ -205,7 +205,7 @@ export class PageServer implements PageSource {
         `branch ${from} has come to ${formatLsn(newest)}, not to ${formatLsn(ancestorLsn)}`,
       );
     }
-    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn, durability });
+    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn, ...settings });
     this.#openTenant(parent.tenant).attach(made.timeline);
     return made;
   }

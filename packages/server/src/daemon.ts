@@ -2,15 +2,21 @@ import { join } from 'node:path';
 import {
   type ComputeSettings,
   computePlaces,
+  defaultLocalComputeLimits,
   LocalComputeDriver,
   resolveOsUser,
   resolvePostgres,
 } from '@offshoot/compute';
-import { buildApi, ControlPlane, pageServiceMetrics } from '@offshoot/control';
+import {
+  buildApi,
+  ControlPlane,
+  gatewayMetrics,
+  gatewayObserver,
+  pageServiceMetrics,
+} from '@offshoot/control';
 import type { Gateway } from '@offshoot/gateway';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
-import { ControlHost } from './control-host.js';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
 import { openDataDirectory } from './data-directory.js';
 import type { Log } from './log.js';
@@ -146,6 +152,9 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
       pageService: () => factsOf(pageService),
       gateway: () => (gateway === undefined ? undefined : gatewayFacts(gateway, settings)),
     },
+    computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
+    wake: tuning.wake,
+    onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });
   control.metrics.add(pageServiceMetrics(pageService));
@@ -161,8 +170,12 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   // First of these: who waits for a compute or an import then gets an answer, while the API still sends it.
   teardown.add(() => control.close());
   if (settings.gatewayListen !== undefined) {
-    const host = new ControlHost(control);
-    gateway = await startGateway(settings.gatewayListen, settings, tuning.gateway ?? {}, host, log);
+    gateway = await startGateway(settings.gatewayListen, settings, log, {
+      host: control,
+      settings: tuning.gateway,
+      observer: gatewayObserver(control.metrics),
+    });
+    control.metrics.add(gatewayMetrics(gateway));
     teardown.add(() => gateway?.retire());
   }
   const apiUrl = await listen(api, settings.apiListen);
@@ -184,7 +197,13 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     },
     'ready',
   );
-  return { apiUrl, gateway: gateway?.address, token, dataDirectory, close: () => teardown.run() };
+  return {
+    apiUrl,
+    gateway: gateway?.address,
+    token,
+    dataDirectory,
+    close: () => teardown.run(),
+  };
 }
 
 async function startPageService(

@@ -51,12 +51,12 @@ function program(): Command {
     .option('--tls-key <file>', 'its private key, PEM ($OFFSHOOT_TLS_KEY)')
     .option(
       '--gateway-listen <host:port>',
-      'where clients name a branch and are connected to it, loopback only, or off ' +
+      'where clients name a branch and are connected to it, or off ' +
         '($OFFSHOOT_GATEWAY_LISTEN, default 127.0.0.1:0)',
     )
     .option(
       '--gateway-tls <policy>',
-      'off, allow or require TLS of its clients ($OFFSHOOT_GATEWAY_TLS, default allow)',
+      'off, allow or require TLS of its clients ($OFFSHOOT_GATEWAY_TLS, default on loopback allow; else you have to say)',
     )
     .option(
       '--gateway-sni-domain <domain>',

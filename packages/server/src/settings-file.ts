@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits } from '@offshoot/compute';
+import { wakeDefaults } from '@offshoot/control';
 import { gatewayDefaults } from '@offshoot/gateway';
 import {
   computeWalDefaults,
@@ -16,6 +17,8 @@ export interface TuningSettings {
   compute: Record<string, number | Record<string, string>>;
   /** See `LocalComputeLimits`. */
   computeLimits: Record<string, number>;
+  /** See `WakeSettings`. */
+  wake: Record<string, number>;
   /** See `ComputeWalSettings`. */
   computeWal: Record<string, number>;
   /** See `PageServiceSettings`. */
@@ -33,6 +36,7 @@ export interface TuningSettings {
 const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   compute: defaultComputeSettings,
   computeLimits: defaultLocalComputeLimits,
+  wake: wakeDefaults,
   computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,
   gateway: gatewayDefaults,

@@ -27,7 +27,7 @@ test.each([
   [{ tlsCert: 'c.pem', tlsKey: 'k.pem' }, /--page-listen/],
   [{ pageTokenFile: 't' }, /--page-listen/],
   [{ pageListen: '0.0.0.0:1' }, /--page-token-file/],
-  [{ gatewayListen: '0.0.0.0:1' }, /other machines/],
+  [{ gatewayListen: '0.0.0.0:1' }, /other machines: give --gateway-tls require/],
   [{ gatewayListen: 'db.example.com:1' }, /other machines/],
   [{ gatewayTls: 'maybe' }, /--gateway-tls/],
   [{ gatewayTlsCert: 'c.pem' }, /--gateway-tls-key/],
@@ -47,6 +47,14 @@ test.each([
   [{}, { host: '127.0.0.1', port: 0 }],
   [{ gatewayListen: '[::1]:5433' }, { host: '::1', port: 5433 }],
   [{ gatewayListen: 'off' }, undefined],
+  [
+    { gatewayListen: '0.0.0.0:5433', gatewayTls: 'require' },
+    { host: '0.0.0.0', port: 5433 },
+  ],
+  [
+    { gatewayListen: '0.0.0.0:5433', gatewayTls: 'allow' },
+    { host: '0.0.0.0', port: 5433 },
+  ],
 ])('%j opens the gateway at %j', (flags, address) => {
   expect(readSettings(flags, {}).gatewayListen).toEqual(address);
 });

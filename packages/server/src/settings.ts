@@ -21,7 +21,7 @@ export interface Settings {
   /** PEM files; both or neither. With them TCP clients of the page service must use TLS. */
   tlsCertificateFile?: string;
   tlsKeyFile?: string;
-  /** Where clients name a branch and are connected to it; absent: nowhere. A loopback address. */
+  /** Where clients name a branch and are connected to it; absent: nowhere. */
   gatewayListen?: Address;
   /** Whether the gateway speaks TLS, and whether it takes clients that do not. */
   gatewayTls: 'off' | 'allow' | 'require';
@@ -107,29 +107,29 @@ function gatewaySettings(
 ): Pick<Settings, GatewayKey> {
   const listen = choose(flags.gatewayListen, 'OFFSHOOT_GATEWAY_LISTEN') ?? '127.0.0.1:0';
   const address = listen === 'off' ? undefined : parseAddress('--gateway-listen', listen);
+  const tls = choose(flags.gatewayTls, 'OFFSHOOT_GATEWAY_TLS');
+  if (tls === undefined) requireLoopbackOrTls(address);
   return {
     ...present('gatewayListen', address),
-    gatewayTls: oneOf(
-      '--gateway-tls',
-      choose(flags.gatewayTls, 'OFFSHOOT_GATEWAY_TLS') ?? 'allow',
-      gatewayTlsPolicies,
-    ),
+    gatewayTls: oneOf('--gateway-tls', tls ?? 'allow', gatewayTlsPolicies),
     ...present('gatewaySniDomain', choose(flags.gatewaySniDomain, 'OFFSHOOT_GATEWAY_SNI_DOMAIN')),
     ...present('gatewayTlsCertificateFile', choose(flags.gatewayTlsCert, 'OFFSHOOT_GATEWAY_TLS_CERT')),
     ...present('gatewayTlsKeyFile', choose(flags.gatewayTlsKey, 'OFFSHOOT_GATEWAY_TLS_KEY')),
   };
 }
 
+/** Where others listen in, going without TLS is somebody's choice and no default. */
+function requireLoopbackOrTls(listen: Address | undefined): void {
+  if (listen === undefined || isLoopback(listen.host)) return;
+  throw baseError(
+    'invalid_argument',
+    `--gateway-listen ${listen.host} can be reached from other machines: give --gateway-tls require too, or, where ` +
+      'nobody else is on the network, --gateway-tls allow',
+  );
+}
+
 function checkGateway(settings: Settings): void {
-  const { gatewayListen, gatewayTls, gatewayTlsCertificateFile, gatewayTlsKeyFile } = settings;
-  // Computes trust whoever gets to their sockets, and the gateway gets there.
-  if (gatewayListen !== undefined && !isLoopback(gatewayListen.host)) {
-    throw baseError(
-      'invalid_argument',
-      `--gateway-listen ${gatewayListen.host} can be reached from other machines, and branches ask nobody for a ` +
-        'password: use 127.0.0.1, ::1 or localhost',
-    );
-  }
+  const { gatewayTls, gatewayTlsCertificateFile, gatewayTlsKeyFile } = settings;
   if ((gatewayTlsCertificateFile === undefined) !== (gatewayTlsKeyFile === undefined)) {
     throw baseError(
       'invalid_argument',

@@ -1,4 +1,4 @@
-import { type BranchHost, Gateway, type GatewaySettings, type GatewayTls } from '@offshoot/gateway';
+import { Gateway, type GatewayOptions, type GatewayTls } from '@offshoot/gateway';
 import { ownGatewayCertificate } from './gateway-certificate.js';
 import type { Log } from './log.js';
 import type { Address, Settings } from './settings.js';
@@ -8,16 +8,14 @@ import { readTlsFiles } from './tls-files.js';
 export async function startGateway(
   listen: Address,
   settings: Settings,
-  tuning: Partial<GatewaySettings>,
-  host: BranchHost,
   log: Log,
+  options: Pick<GatewayOptions, 'host' | 'settings' | 'observer'>,
 ): Promise<Gateway> {
   return Gateway.start({
-    host,
+    ...options,
     listen,
     tls: await gatewayTls(settings),
     sniDomain: settings.gatewaySniDomain,
-    settings: tuning,
     onAlert: (error) => log.error({ err: error }, 'gateway'),
   });
 }

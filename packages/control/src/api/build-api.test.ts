@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { problem } from '@offshoot/client';
+import { branch, computeList, problem, status, stoppedCompute } from '@offshoot/client';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ControlFixture } from '../testing/control-fixture.js';
@@ -180,6 +180,16 @@ describe('what is wrong with a request is said', () => {
       'compute_not_running',
       /no compute/,
     ],
+    ['nothing to change', 'PATCH', '/v1/branches/shop', json({}), 400, 'invalid_argument', /what to change/],
+    [
+      'an idle time that cannot be',
+      'PATCH',
+      '/v1/branches/shop',
+      json({ idle_timeout: -1 }),
+      400,
+      'invalid_argument',
+      /idle_timeout/,
+    ],
     [
       'no compute to stop',
       'DELETE',
@@ -270,6 +280,20 @@ describe('the whole way round', () => {
       database: 'd b',
       user: 'u',
       url: expect.stringContaining('d%20b'),
+    });
+    const changed = await send('PATCH', '/v1/branches/try-1', json({ idle_timeout: 60 }));
+    expect(branch.parse(await changed.json())).toMatchObject({
+      idle_timeout: 60,
+      durability: 'sync',
+      activity: { state: 'awake', connections: 0, wakes: 1 },
+    });
+    expect(status.parse(await (await send('GET', '/v1/status')).json())).toMatchObject({ computes_max: 100 });
+    const { computes } = computeList.parse(await (await send('GET', '/v1/computes')).json());
+    expect(computes).toMatchObject([{ branch: 'try-1', address: { host: '127.0.0.1', port: 10_001 } }]);
+    const stopped = await send('DELETE', '/v1/branches/try-1/compute');
+    expect(stoppedCompute.parse(await stopped.json())).toMatchObject({
+      state: 'stopped',
+      connections_ended: 0,
     });
     expect((await send('HEAD', '/v1/branches/try-1')).status).toBe(200);
     expect((await send('DELETE', '/v1/branches/try-1')).status).toBe(200);

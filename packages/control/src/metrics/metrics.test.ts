@@ -1,5 +1,7 @@
+import { GatewayCounters } from '@offshoot/gateway';
 import { describe, expect, test } from 'vitest';
 import { ControlFixture } from '../testing/control-fixture.js';
+import { gatewayMetrics, gatewayObserver } from './gateway-metrics.js';
 import { type MetricGroup, Metrics } from './metrics.js';
 
 const noFailure = (error: unknown) => {
@@ -60,7 +62,7 @@ describe('metrics', () => {
 });
 
 test('a control plane tells of its tenants and computes, never of a single branch', async () => {
-  await using fixture = await ControlFixture.open(['shop'], ['broken']);
+  await using fixture = await ControlFixture.open(['shop'], { broken: ['broken'] });
   const { control, driver } = fixture;
   await control.createBranch({ name: 'try-1', from: 'shop' });
   await control.createBranch({ name: 'try-2', from: 'shop' });
@@ -85,4 +87,61 @@ test('a control plane tells of its tenants and computes, never of a single branc
   }
   expect(text).toMatch(/^offshoot_store_used_bytes\{tenant="shop"\} [1-9]\d+$/m);
   expect(text).not.toContain('try-1');
+});
+
+test('wakes, failures and evictions are counted, and how long each phase took', async () => {
+  await using fixture = await ControlFixture.open(['shop'], { computesMax: 1, wake: { busyLookMs: 10 } });
+  const { control, driver } = fixture;
+  for (const name of ['a', 'b', 'c']) await control.createBranch({ name, from: 'shop' });
+  const signal = new AbortController().signal;
+  const opened = [await control.open('a', { signal }), await control.open('a', { signal })];
+  for (const each of opened) each.release();
+  // There is room for one: `a` gives way.
+  const b = await control.open('b', { signal });
+  b.release();
+  driver.startFailure = new Error('no memory');
+  await expect(control.open('c', { signal })).rejects.toThrow('no memory');
+  const text = await control.metrics.text(noFailure);
+  for (const line of [
+    'offshoot_branch_open_seconds_count{how="cold"} 2',
+    'offshoot_branch_open_seconds_count{how="already_up"} 1',
+    'offshoot_wake_phase_seconds_count{phase="total"} 2',
+    'offshoot_wake_phase_seconds_count{phase="base_backup"} 2',
+    'offshoot_wake_phase_seconds_sum{phase="first_query"} 0.002',
+    'offshoot_wake_failures_total{phase="start",code="internal"} 1',
+    'offshoot_evictions_total 2',
+    'offshoot_compute_starts_total{outcome="succeeded"} 2',
+    'offshoot_computes_max 1',
+    'offshoot_wakes_waiting 0',
+    'offshoot_branches_by_activity{state="asleep"} 3',
+    'offshoot_branches_by_activity{state="awake"} 0',
+  ]) {
+    expect(text).toContain(`\n${line}\n`);
+  }
+});
+
+test('what the gateway tells is counted by a few words', async () => {
+  const metrics = new Metrics();
+  const counters = new GatewayCounters();
+  metrics.add(gatewayMetrics({ counters, bytesHeld: 5 }));
+  const observer = gatewayObserver(metrics);
+  counters.connectionsOpen = 3;
+  counters.countRefused('3D000');
+  counters.countRefused('compute');
+  counters.countRefused('compute');
+  observer.handedOver({ parse: 1, park: 800, connect: 0.4, startup: 6, hand_over: 0.1 });
+  observer.ended({ by: 'client', how: 'ended', durationMs: 1500, bytesFromClient: 1, bytesToClient: 2 });
+  const text = await metrics.text(noFailure);
+  for (const line of [
+    'offshoot_gateway_connections 3',
+    'offshoot_gateway_held_bytes 5',
+    'offshoot_gateway_refused_total{sqlstate="3D000"} 1',
+    'offshoot_gateway_refused_total{sqlstate="compute"} 2',
+    'offshoot_gateway_phase_seconds_bucket{le="1",phase="park"} 1',
+    'offshoot_gateway_phase_seconds_bucket{le="0.5",phase="park"} 0',
+    'offshoot_gateway_phase_seconds_sum{phase="startup"} 0.006',
+    'offshoot_gateway_session_seconds_sum{by="client",how="ended"} 1.5',
+  ]) {
+    expect(text).toContain(`\n${line}\n`);
+  }
 });

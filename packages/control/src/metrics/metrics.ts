@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What a metric is. The values of its labels are few: a tenant, a state, an error's code; never a branch. */
 export interface Family {
@@ -18,6 +18,18 @@ export interface MetricGroup<Name extends string = string> {
   readonly families: Readonly<Record<Name, Family>>;
   read(): Readonly<Record<Name, readonly Sample[]>> | Promise<Readonly<Record<Name, readonly Sample[]>>>;
 }
+
+/** A histogram of durations. */
+export interface Durations<Label extends string> {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly Label[];
+}
+
+/** In seconds, from a hand-over to the longest wait for a branch. */
+const BUCKETS_SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 75,
+];
 
 interface Kept {
   readonly group: MetricGroup;
@@ -49,6 +61,22 @@ export class Metrics {
     }
     this.#failures.inc({ group: group.name }, 0);
     this.#groups.push({ group, metrics });
+  }
+
+  /** Answers how to tell of one. A name that is there already is a mistake and throws. */
+  durations<Label extends string>({
+    name,
+    help,
+    labels,
+  }: Durations<Label>): (labels: Readonly<Record<Label, string>>, ms: number) => void {
+    const histogram = new Histogram({
+      name,
+      help,
+      labelNames: [...labels],
+      buckets: BUCKETS_SECONDS,
+      registers: [this.#registry],
+    });
+    return (values, ms) => histogram.observe(values, ms / 1000);
   }
 
   get contentType(): string {

@@ -5,13 +5,14 @@ import type { Status } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, RunningCompute } from '@offshoot/compute';
 import { Catalog, PageServer } from '@offshoot/pageserver';
 import { type Lsn, parseTenantName, randomTenantId } from '@offshoot/types';
-import { ControlPlane } from '../control-plane.js';
+import { ControlPlane, type ControlPlaneOptions } from '../control-plane.js';
 
 const IMPORTED = 0x200_0138n as Lsn;
 
 interface FakeCompute {
   readonly spec: ComputeSpec;
   readonly end: (end: ComputeEnd) => void;
+  readonly beginToEnd: () => void;
   readonly ended: Promise<ComputeEnd>;
 }
 
@@ -24,6 +25,14 @@ export class FakeDriver implements ComputeDriver {
   stopGate: Promise<void> = Promise.resolve();
   /** What computes answer when they are asked to flush. */
   flushedLsn: RunningCompute['flushedLsn'] = async () => IMPORTED;
+  /** What computes answer when they are asked for their sessions; by timeline, else none. */
+  readonly sessions = new Map<string, number>();
+  activity: RunningCompute['activity'] | undefined;
+  /** Rejects each start. */
+  startFailure: Error | undefined;
+  /** Starts under way, and the most that there were at one time. */
+  starting = 0;
+  startingMost = 0;
   #closed = false;
 
   async start(spec: ComputeSpec, signal?: AbortSignal): Promise<RunningCompute> {
@@ -31,14 +40,24 @@ export class FakeDriver implements ComputeDriver {
     const aborted = new Promise<never>((_, reject) =>
       signal?.addEventListener('abort', () => reject(signal.reason)),
     );
-    await Promise.race([this.startGate, aborted]);
-    if (this.#closed) throw new Error('computes are being stopped');
+    this.starting += 1;
+    this.startingMost = Math.max(this.starting, this.startingMost);
     const id = `c${this.started.length}`;
+    await Promise.race([this.startGate, aborted]).finally(() => {
+      this.starting -= 1;
+    });
+    if (this.startFailure !== undefined) throw this.startFailure;
+    if (this.#closed) throw new Error('computes are being stopped');
     let end: (end: ComputeEnd) => void = () => {};
     const ended = new Promise<ComputeEnd>((resolve) => {
       end = resolve;
     });
-    this.running.set(id, { spec, end, ended });
+    let beginToEnd: () => void = () => {};
+    const ending = new Promise<void>((resolve) => {
+      beginToEnd = resolve;
+    });
+    void ended.then(beginToEnd);
+    this.running.set(id, { spec, end, ended, beginToEnd });
     void ended.then(() => this.running.delete(id));
     return {
       id,
@@ -46,12 +65,16 @@ export class FakeDriver implements ComputeDriver {
       pid: 1,
       startedAt: new Date(0),
       socketDirectory: `/sockets/${id}`,
-      port: 5432,
+      port: 10_000 + Number(id.slice(1)),
+      host: '127.0.0.1',
       dataDirectory: `/computes/${id}`,
       logFile: `/computes/${id}/log`,
       connectedAs: { user: 'postgres', database: 'postgres' },
       timings: { base_backup: 1, configure: 1, spawn: 1, postmaster: 1, first_query: 1, wal: 1, total: 6 },
+      ending,
       ended,
+      activity: async (signal) =>
+        this.activity?.(signal) ?? { sessions: this.sessions.get(spec.timelineId) ?? 0 },
       flushedLsn: (signal) => this.flushedLsn(signal),
     };
   }
@@ -59,9 +82,15 @@ export class FakeDriver implements ComputeDriver {
   async stop(id: string): Promise<ComputeEnd> {
     const compute = this.running.get(id);
     if (compute === undefined) throw new Error(`no compute ${id} is running`);
+    compute.beginToEnd();
     await this.stopGate;
     compute.end({ state: 'stopped', reason: 'it was stopped' });
     return compute.ended;
+  }
+
+  /** It takes no more connections, and has not ended yet. */
+  beginToEnd(id: string): void {
+    this.running.get(id)?.beginToEnd();
   }
 
   crash(id: string, reason: string): void {
@@ -99,7 +128,12 @@ export class ControlFixture implements AsyncDisposable {
   /** The stores of `broken` tenants cannot be opened. */
   static async open(
     tenants: readonly string[] = ['shop'],
-    broken: readonly string[] = [],
+    {
+      broken = [],
+      ...options
+    }: { readonly broken?: readonly string[] } & Partial<
+      Pick<ControlPlaneOptions, 'computesMax' | 'wake' | 'clock' | 'onTrouble'>
+    > = {},
   ): Promise<ControlFixture> {
     const dataDir = mkdtempSync(join(tmpdir(), 'offshoot-control-'));
     await addTenants(dataDir, [...tenants, ...broken], broken);
@@ -117,6 +151,8 @@ export class ControlFixture implements AsyncDisposable {
       pageServer,
       driver,
       operationsEndedMax: 10,
+      computesMax: 100,
+      ...options,
       facts: {
         version: '0',
         pid: 1,

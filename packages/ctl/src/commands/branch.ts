@@ -1,7 +1,8 @@
-import type { Branch, CreateBranchRequest, CreatedBranch, Durability } from '@offshoot/client';
+import type { Branch, CreateBranchRequest, CreatedBranch, UpdateBranchRequest } from '@offshoot/client';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Context, show } from '../context.js';
 import { table } from '../table.js';
+import { activityLines } from './activity.js';
 
 /** `branch create|list|show|update|delete`. */
 export function addBranchCommands(program: Command, context: () => Context): void {
@@ -20,10 +21,12 @@ export function addBranchCommands(program: Command, context: () => Context): voi
       parseTimeout,
     )
     .addOption(durabilityOption())
+    .addOption(idleTimeoutOption())
     .addHelpText('after', placesHelp)
-    .action(async (name: string, { timeout, ...options }: CreateOptions) => {
+    .action(async (name: string, { timeout, idleTimeout, ...options }: CreateOptions) => {
       const wait = timeout === undefined ? {} : { timeout_ms: timeout };
-      const request = { name, ...options, ...wait };
+      const idle = idleTimeout === undefined ? {} : { idle_timeout: idleTimeout };
+      const request = { name, ...options, ...wait, ...idle };
       show(context(), await context().client().createBranch(request), created);
     });
   branch
@@ -39,10 +42,17 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     .action(async (name: string) => show(context(), await context().client().branch(name), describe));
   branch
     .command('update <name>')
-    .description("change a branch's settings; they hold from the next start of its compute on")
-    .addOption(durabilityOption().makeOptionMandatory())
-    .action(async (name: string, { durability }: { durability: Durability }) => {
-      show(context(), await context().client().updateBranch(name, { durability }), describe);
+    .description(
+      "change a branch's settings: durability from the next start of its compute on, the idle timeout at once",
+    )
+    .addOption(durabilityOption())
+    .addOption(idleTimeoutOption())
+    .action(async (name: string, { durability, idleTimeout }: UpdateOptions) => {
+      const request = {
+        ...(durability === undefined ? {} : { durability }),
+        ...(idleTimeout === undefined ? {} : { idle_timeout: idleTimeout }),
+      };
+      show(context(), await context().client().updateBranch(name, request), describe);
     });
   branch
     .command('delete <name>')
@@ -54,7 +64,9 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     });
 }
 
-type CreateOptions = Pick<CreateBranchRequest, 'from' | 'at' | 'durability'> & { timeout?: number };
+type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number };
+
+type CreateOptions = Pick<CreateBranchRequest, 'from' | 'at'> & UpdateOptions & { timeout?: number };
 
 const placesHelp = `
 Where a branch starts (--at):
@@ -83,6 +95,30 @@ function parseTimeout(text: string): number {
     throw new InvalidArgumentError(`write seconds, up to ${TIMEOUT_SECONDS_MAX}, like 60 or 2.5`);
   }
   return Math.ceil(seconds * 1000);
+}
+
+function idleTimeoutOption(): Option {
+  return new Option(
+    '--idle-timeout <time>',
+    'put the compute to sleep after so long without connections and work: 300, 90s, 5m, 2h, or never; the next ' +
+      'connection wakes it (default: the setting idleTimeoutSeconds, 300)',
+  ).argParser(parseIdleTimeout);
+}
+
+const SECONDS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600 };
+const IDLE_SECONDS_MAX = 2_147_483;
+
+/** As seconds; 0 is never. */
+export function parseIdleTimeout(text: string): number {
+  if (text === 'never') return 0;
+  const [, count, unit] = /^(\d{1,9})([smh]?)$/.exec(text) ?? [];
+  const seconds = Number(count) * (SECONDS[unit ?? ''] ?? Number.NaN);
+  if (!(seconds <= IDLE_SECONDS_MAX)) {
+    throw new InvalidArgumentError(
+      `write a time like 300, 90s, 5m or 2h (${IDLE_SECONDS_MAX} s at most), or never`,
+    );
+  }
+  return seconds;
 }
 
 function created({ branch, at, timings_ms }: CreatedBranch): string {
@@ -117,9 +153,24 @@ function list(branches: Branch[]): string {
     b.base_lsn,
     b.durability,
     b.compute,
+    b.activity.connections,
+    b.activity.last_connection_at ?? '-',
     b.created_at,
   ]);
-  return table(['NAME', 'TENANT', 'PARENT', 'BASE LSN', 'DURABILITY', 'COMPUTE', 'CREATED'], rows);
+  return table(
+    [
+      'NAME',
+      'TENANT',
+      'PARENT',
+      'BASE LSN',
+      'DURABILITY',
+      'COMPUTE',
+      'CONNECTIONS',
+      'LAST CONNECTION',
+      'CREATED',
+    ],
+    rows,
+  );
 }
 
 function describe(branch: Branch): string {
@@ -131,6 +182,8 @@ function describe(branch: Branch): string {
     `base LSN  ${branch.base_lsn}`,
     `commits   ${branch.durability}`,
     `compute   ${branch.compute}`,
+    `sleeps    ${branch.idle_timeout === 0 ? 'never' : `after ${branch.idle_timeout} s without connections and work`}`,
+    ...activityLines(branch.activity),
     `created   ${branch.created_at}`,
   ].join('\n');
 }

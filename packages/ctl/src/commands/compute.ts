@@ -1,4 +1,4 @@
-import type { Compute } from '@offshoot/client';
+import type { Compute, StoppedCompute } from '@offshoot/client';
 import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { table } from '../table.js';
@@ -8,15 +8,19 @@ export function addComputeCommands(program: Command, context: () => Context): vo
   const compute = program.command('compute').description('running Postgres servers of branches');
   compute
     .command('start <branch>')
-    .description('start Postgres on a branch; returns when a query on it has succeeded')
+    .description(
+      'start Postgres on a branch; returns when a query on it has succeeded. It sleeps after its idle timeout as others do',
+    )
     .action(async (branch: string) => {
       show(context(), await context().client().startCompute(branch), started);
     });
   compute
     .command('stop <branch>')
-    .description("stop a branch's Postgres; the next start has all that was written")
+    .description(
+      "stop a branch's Postgres now, and say how many sessions that ended; the next start has all that was committed",
+    )
     .action(async (branch: string) => {
-      show(context(), await context().client().stopCompute(branch), (c) => `stopped ${c.branch}`);
+      show(context(), await context().client().stopCompute(branch), stopped);
     });
   compute
     .command('list [branch]')
@@ -29,6 +33,11 @@ export function addComputeCommands(program: Command, context: () => Context): vo
       const computes = branch === undefined ? all : all.filter((c) => c.branch === branch);
       show(context(), { computes }, () => list(computes));
     });
+}
+
+function stopped({ branch, connections_ended: ended }: StoppedCompute): string {
+  const sessions = ended === 1 ? '1 session was' : `${ended} sessions were`;
+  return `stopped ${branch}${ended === 0 ? '' : `; ${sessions} ended`}`;
 }
 
 function started(compute: Compute): string {
@@ -44,11 +53,13 @@ function list(computes: Compute[]): string {
   const rows = computes.map((c) => [
     c.branch,
     c.state,
+    c.activity.connections,
+    c.activity.wakes,
     c.base_lsn,
     c.started_at,
     firstLine(c.reason ?? c.socket_directory ?? '-'),
   ]);
-  return table(['BRANCH', 'STATE', 'BASE LSN', 'STARTED', 'SOCKET OR REASON'], rows);
+  return table(['BRANCH', 'STATE', 'CONNECTIONS', 'WAKES', 'BASE LSN', 'STARTED', 'SOCKET OR REASON'], rows);
 }
 
 /** A crash's reason goes on with the log's last lines; --json has them. */

@@ -1,4 +1,4 @@
-import type { Status } from '@offshoot/client';
+import type { ConnectionString, Status } from '@offshoot/client';
 import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes } from '../table.js';
@@ -12,7 +12,10 @@ export function addStatusCommands(program: Command, context: () => Context): voi
     .action(async () => show(context(), await context().client().status(), describe));
   program
     .command('connection-string <branch>')
-    .description('the URL of a branch, for psql and drivers; --json has its parts')
+    .description(
+      'the URL of a branch, for psql and drivers; --json has its parts. By the gateway its role logs in with the ' +
+        'password that it has on the branch, which the URL does not hold: set PGPASSWORD, or have a line in ~/.pgpass',
+    )
     .option('--database <name>', 'database to connect to')
     .option('--user <name>', 'role to connect as')
     .option('--socket', "straight to the running compute's Unix socket, not by the gateway")
@@ -22,8 +25,14 @@ export function addStatusCommands(program: Command, context: () => Context): voi
         ...(options.user === undefined ? {} : { user: options.user }),
         ...(options.socket === undefined ? {} : { via: 'socket' as const }),
       };
-      show(context(), await context().client().connectionString(branch, choice), (c) => c.url);
+      const connection = await context().client().connectionString(branch, choice);
+      show(context(), connection, (c) => c.url);
+      if (context().format === 'text' && connection.via === 'gateway') context().aside(password(connection));
     });
+}
+
+function password({ user, branch }: ConnectionString): string {
+  return `${user} logs in with its password there; a role that has none can: pageserver-ctl connection-string ${branch} --socket`;
 }
 
 function receiver({ tenant, state, lag_bytes: bytes, reason, slot }: Status['receivers'][number]): string {
@@ -45,7 +54,8 @@ function describe(status: Status): string {
   return [
     `page server   ${status.version}, pid ${status.pid}, since ${status.started_at}`,
     `data          ${status.data_directory} (${prettyBytes(status.stored_bytes)} stored)`,
-    `holds         ${status.tenants} tenants, ${status.branches} branches, ${status.computes_running} computes running`,
+    `holds         ${status.tenants} tenants, ${status.branches} branches, ${status.computes_running} of ${status.computes_max} computes running` +
+      (status.wakes_waiting === 0 ? '' : `, ${status.wakes_waiting} wait`),
     ...status.unavailable.map(({ tenant, message }) => `unavailable   ${tenant}: ${message}`),
     ...status.receivers.map(receiver),
     `page service  ${service.addresses.join(', ')}: ${service.connections} connections, ` +

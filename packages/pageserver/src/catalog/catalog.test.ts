@@ -68,6 +68,36 @@ async function branch(name: string, from: string, ancestorLsn: bigint = stats.en
 const names = () => catalog.branches().map(({ name }) => name as string);
 const coded = (code: string) => expect.objectContaining({ code });
 
+describe('what is chosen for a branch, and how it is used', () => {
+  it('is absent until it is chosen, as in catalogs of earlier versions', async () => {
+    await imported('shop');
+    const { branch: fix } = await branch('fix', 'shop');
+    expect(Object.keys(fix).sort()).toEqual(
+      ['createdAt', 'durability', 'id', 'name', 'parent', 'tenant', 'timeline'].sort(),
+    );
+    expect(await catalog.updateBranch(fix.id, { idleTimeoutSeconds: 0 })).toEqual({
+      ...fix,
+      idleTimeoutSeconds: 0,
+    });
+  });
+
+  it('changes on its own, and is there after the catalog was closed and opened', async () => {
+    await imported('shop');
+    const { branch: fix } = await branch('fix', 'shop');
+    const lastWake = { at: '2026-01-01T00:00:00.000Z', phasesMs: { park: 0.5, total: 90 } };
+    const use = { wakes: 3, lastConnectionAt: '2026-01-01T00:00:00.000Z', lastWake };
+    await catalog.updateBranch(fix.id, { idleTimeoutSeconds: 60 });
+    await catalog.recordUse(fix.id, use);
+    await catalog.updateBranch(fix.id, { durability: 'async' });
+    await catalog.close();
+    catalog = Catalog.open(dir);
+    expect(catalog.findBranch(fix.id)).toEqual({ ...fix, idleTimeoutSeconds: 60, durability: 'async', use });
+    await expect(catalog.recordUse('0'.repeat(32) as typeof fix.id, use)).rejects.toEqual(
+      coded('branch_not_found'),
+    );
+  });
+});
+
 describe('a tenant', () => {
   it('has no branch before its import is whole, and one of its name after', async () => {
     const reserved = await catalog.reserveTenant(newTenant('shop'));

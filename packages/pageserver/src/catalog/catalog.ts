@@ -8,7 +8,8 @@ import { inOneTransaction } from './catalog-transaction.js';
 import type {
   BranchId,
   BranchRecord,
-  Durability,
+  BranchSettings,
+  BranchUse,
   ImportStats,
   TenantRecord,
   TimelineRecord,
@@ -26,13 +27,11 @@ export interface BranchWithTimeline {
   readonly timeline: TimelineRecord;
 }
 
-export interface NewBranch {
+export interface NewBranch extends BranchSettings {
   readonly name: BranchName;
   readonly parent: BranchId;
   /** Where it leaves its parent. */
   readonly ancestorLsn: Lsn;
-  /** Default: `sync`. */
-  readonly durability?: Durability | undefined;
 }
 
 /** Where a tenant's history becomes readable and where it ends, after its import. */
@@ -168,7 +167,7 @@ export class Catalog extends CatalogReads {
   }
 
   /** One transaction: the branch and its timeline. The parent's tenant must be active. */
-  createBranch({ name, parent: parentId, ancestorLsn, durability }: NewBranch): Promise<BranchWithTimeline> {
+  createBranch({ name, parent: parentId, ancestorLsn, ...settings }: NewBranch): Promise<BranchWithTimeline> {
     return this.#write(() => {
       this.refuseTakenName(name);
       const parent = this.findBranch(parentId) ?? notFound('branch', parentId);
@@ -188,17 +187,22 @@ export class Catalog extends CatalogReads {
         readableFrom: ancestorLsn,
         lastRecordLsn: ancestorLsn,
       };
-      return this.#putBranch(name, history, { parent: parent.id, durability: durability ?? 'sync' });
+      return this.#putBranch(name, history, {
+        parent: parent.id,
+        ...settings,
+        durability: settings.durability ?? 'sync',
+      });
     });
   }
 
-  /** Of computes that start on the branch from then on. Throws `branch_not_found`. */
-  setDurability(id: BranchId, durability: Durability): Promise<BranchRecord> {
-    return this.#write(() => {
-      const branch = { ...(this.findBranch(id) ?? notFound('branch', id)), durability };
-      this.tables.branches.put(id, branch);
-      return branch;
-    });
+  /** What is not given stays as it is. Throws `branch_not_found`. */
+  updateBranch(id: BranchId, settings: BranchSettings): Promise<BranchRecord> {
+    return this.#changeBranch(id, settings);
+  }
+
+  /** Throws `branch_not_found`. */
+  recordUse(id: BranchId, use: BranchUse): Promise<BranchRecord> {
+    return this.#changeBranch(id, { use });
   }
 
   /** Removes a branch and its timeline. Throws `branch_has_children` and `branch_is_root`. */
@@ -213,6 +217,14 @@ export class Catalog extends CatalogReads {
     });
   }
 
+  #changeBranch(id: BranchId, change: Partial<BranchRecord>): Promise<BranchRecord> {
+    return this.#write(() => {
+      const branch = { ...(this.findBranch(id) ?? notFound('branch', id)), ...change };
+      this.tables.branches.put(id, branch);
+      return branch;
+    });
+  }
+
   #write<T>(change: () => T): Promise<T> {
     return inOneTransaction(this.tables.root, change);
   }
@@ -220,7 +232,7 @@ export class Catalog extends CatalogReads {
   #putBranch(
     name: BranchName,
     history: Omit<TimelineRecord, 'id'>,
-    own: Pick<BranchRecord, 'parent' | 'durability'> = {},
+    own: Pick<BranchRecord, 'parent'> & BranchSettings = {},
   ): BranchWithTimeline {
     const { timelines, branches, branchNames, children } = this.tables;
     const timeline: TimelineRecord = { id: randomTimelineId(this.#random), ...history };

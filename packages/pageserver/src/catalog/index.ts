@@ -10,6 +10,8 @@ export { catalogError } from './catalog-errors.js';
 export type {
   BranchId,
   BranchRecord,
+  BranchSettings,
+  BranchUse,
   Durability,
   ImportStats,
   TenantRecord,

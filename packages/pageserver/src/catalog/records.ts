@@ -91,8 +91,27 @@ export interface TimelineRecord {
 /** Whether commits on a branch's compute wait until the page server has them on disk. */
 export type Durability = 'sync' | 'async';
 
+/** What can be chosen for a branch, and changed later. */
+export interface BranchSettings {
+  /** Of computes that start from now on. Absent, as in older catalogs: `sync`. */
+  readonly durability?: Durability | undefined;
+  /** Without connections and work for so long its compute is put to sleep; 0: never. Absent: the daemon's setting. */
+  readonly idleTimeoutSeconds?: number | undefined;
+}
+
+/** How a branch's compute has been used, as far as it was written down. */
+export interface BranchUse {
+  /** How often it was started. */
+  readonly wakes: number;
+  /** When the last connection began or ended. */
+  readonly lastConnectionAt?: string | undefined;
+  readonly lastWake?:
+    | { readonly at: string; readonly phasesMs: Readonly<Record<string, number>> }
+    | undefined;
+}
+
 /** The user's name for a timeline. */
-export interface BranchRecord {
+export interface BranchRecord extends BranchSettings {
   readonly id: BranchId;
   readonly tenant: TenantId;
   readonly name: BranchName;
@@ -100,6 +119,6 @@ export interface BranchRecord {
   /** Absent for a tenant's first branch. */
   readonly parent?: BranchId | undefined;
   readonly createdAt: string;
-  /** Of computes that start from now on. Absent, as in older catalogs: `sync`. */
-  readonly durability?: Durability | undefined;
+  /** Absent, as in older catalogs: it has had no compute. */
+  readonly use?: BranchUse | undefined;
 }

@@ -1,0 +1,36 @@
+import { catalogError } from '@offshoot/pageserver';
+import { asOffshootError, type OffshootError, parseBranchName } from '@offshoot/types';
+import { controlError } from './control-errors.js';
+
+/** Whatever was asked for: no such branch is no such database to a client. */
+export function branchNameOfClient(text: string) {
+  try {
+    return parseBranchName(text);
+  } catch (cause) {
+    const words = asOffshootError(cause).message;
+    throw catalogError('branch_not_found', `there is no such branch: ${words}`, { cause });
+  }
+}
+
+export function branchDeleted(name: string): OffshootError {
+  return catalogError('branch_not_found', `branch ${name} has been deleted`);
+}
+
+/** What a client that waits for a branch can make something of; the rest is the reason of a wake that failed. */
+const passedOn: ReadonlySet<string> = new Set([
+  'branch_not_found',
+  'branch_without_compute',
+  'computes_exhausted',
+  'shutting_down',
+  'open_abandoned',
+]);
+
+/** As a client's connection is refused with it. */
+export function asOpenError(name: string, thrown: unknown): OffshootError {
+  const error = asOffshootError(thrown);
+  if (passedOn.has(error.code)) return error;
+  return controlError('wake_failed', `branch ${name} could not be woken: ${error.message}`, {
+    cause: error,
+    details: error.details,
+  });
+}

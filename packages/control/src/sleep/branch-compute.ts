@@ -1,0 +1,450 @@
+import type { Activity, Compute } from '@offshoot/client';
+import type {
+  ComputeDriver,
+  ComputeEnd,
+  ComputeSpec,
+  ComputeTimings,
+  Durability,
+  RunningCompute,
+  StopMode,
+} from '@offshoot/compute';
+import type { OpenBranch } from '@offshoot/gateway';
+import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
+import { asOffshootError, formatLsn, type OffshootError } from '@offshoot/types';
+import { controlError } from '../control-errors.js';
+import { askForWork } from './ask-for-work.js';
+import {
+  asleep,
+  type BranchEffect,
+  type BranchEvent,
+  type BranchLife,
+  type BranchPhase,
+  branchStep,
+} from './branch-lifecycle.js';
+import { activityView, computeStates, type StopCause, sleepReason } from './branch-view.js';
+import { abandoned, BranchWaiters } from './branch-waiters.js';
+import type { Clock } from './clock.js';
+import type { ComputeCounters, WakeStage } from './compute-counters.js';
+import type { Admission, ComputeRoom, RoomUser } from './compute-room.js';
+import type { WakeObserver } from './wake-observer.js';
+import type { WakeSettings } from './wake-settings.js';
+
+/** What has to be known of a branch. Its id: a name may be given to another branch. */
+export type BranchKey = Pick<BranchRecord, 'id' | 'name' | 'use'>;
+
+/** What the computes of all branches share. */
+export interface BranchSurroundings {
+  readonly driver: ComputeDriver;
+  readonly room: ComputeRoom;
+  readonly clock: Clock;
+  readonly settings: WakeSettings;
+  readonly counters: ComputeCounters;
+  readonly observer: WakeObserver;
+  /** Asked when it is a start's turn; rejects when there can be no compute any more. */
+  specOf(branch: BranchId): Promise<ComputeSpec>;
+  /** As it is chosen now; 0: never. */
+  idleTimeoutSeconds(branch: BranchId): number;
+  /** Never rejects. */
+  recordUse(branch: BranchId, use: BranchUse): Promise<void>;
+  onCrash(branch: string, end: ComputeEnd): void;
+  /** It cannot be asked whether there is work, and so is not put to sleep. */
+  onUnanswered(branch: string, error: unknown): void;
+  /** Nothing is left to know of it. */
+  onGone(branch: BranchId): void;
+}
+
+/** A compute that is awake. */
+interface Awake {
+  readonly running: RunningCompute;
+  readonly durability: Durability;
+}
+
+/** The compute of one branch, sleeping or awake: carries out what the lifecycle's table says. */
+export class BranchCompute implements RoomUser {
+  #life: BranchLife = asleep;
+  #awake: Awake | undefined;
+  /** The last that there was. */
+  #compute: Omit<Compute, 'activity' | 'state'> | undefined;
+  readonly #waiters = new BranchWaiters<Awake>();
+  #failure: unknown;
+  #queueing: AbortController | undefined;
+  #starting: AbortController | undefined;
+  #question: AbortController | undefined;
+  #unwatch: (() => void) | undefined;
+  /** When it was last in use, on the clock. */
+  #usedMs: number;
+  #busyMs = Number.NEGATIVE_INFINITY;
+  #stopMode: StopMode = 'fast';
+  #stopCause: StopCause = 'asked';
+  #wantedMs = 0;
+  #admission: Admission | undefined;
+  #use: BranchUse;
+  #recorded: Promise<void> = Promise.resolve();
+  #holds = 0;
+  #changed: (() => void)[] = [];
+
+  constructor(
+    private readonly branch: BranchKey,
+    private readonly around: BranchSurroundings,
+  ) {
+    this.#usedMs = around.clock.now();
+    this.#use = branch.use ?? { wakes: 0 };
+  }
+
+  get phase(): BranchPhase {
+    return this.#life.phase;
+  }
+
+  get state(): Compute['state'] {
+    return computeStates[this.phase];
+  }
+
+  get activity(): Activity {
+    return activityView(this.phase, this.#life.connections, this.#use);
+  }
+
+  /** Nothing is known of it that the catalog does not know. */
+  get isBlank(): boolean {
+    return (
+      this.phase === 'asleep' && this.#life.waiters === 0 && this.#holds === 0 && this.#compute === undefined
+    );
+  }
+
+  /** As long as it has not ended, one that is being stopped included. */
+  get alive(): (Awake & { readonly state: Compute['state'] }) | undefined {
+    return this.#awake && { ...this.#awake, state: this.state };
+  }
+
+  /** The running compute, or the last that there was. */
+  get compute(): Compute | undefined {
+    if (this.#compute === undefined) return undefined;
+    return { ...this.#compute, state: this.state, activity: this.activity };
+  }
+
+  /** Why the last one ended, unless it was asked to. */
+  get reason(): string | undefined {
+    return this.#compute?.reason;
+  }
+
+  get lastUsedMs(): number {
+    return this.#usedMs;
+  }
+
+  get standing(): RoomUser['standing'] {
+    if (this.phase === 'asking' || this.phase === 'ending') return 'leaving';
+    if (this.phase !== 'awake' || this.#life.connections > 0) return 'in use';
+    const asleepNever = this.around.idleTimeoutSeconds(this.branch.id) === 0;
+    const busy = this.around.clock.now() - this.#busyMs < this.around.settings.busyLookMs;
+    return asleepNever || busy ? 'in use' : 'idle';
+  }
+
+  giveWay(): void {
+    this.#stopCause = 'room';
+    this.#dispatch('rest_due');
+  }
+
+  /** Wakes it for a connection, or gives it one at once. */
+  async open(signal: AbortSignal): Promise<OpenBranch> {
+    if (signal.aborted) throw abandoned(this.branch.name);
+    const { clock, observer } = this.around;
+    if (this.phase === 'awake' || this.phase === 'asking') {
+      observer.opened('already_up', 0);
+      return this.#connect(this.#expectAwake());
+    }
+    const beganMs = clock.now();
+    // Counted in the moment in which it is awake: nothing comes between that and the answer.
+    return this.#wait(signal, (awake) => {
+      observer.opened('cold', clock.now() - beganMs);
+      return this.#connect(awake);
+    });
+  }
+
+  /** Wakes it by hand. */
+  async start(): Promise<Compute> {
+    if (this.phase === 'awake' || this.phase === 'asking') {
+      this.#used();
+      this.#dispatch('used');
+    } else {
+      await this.#wait(undefined, () => undefined);
+    }
+    return this.compute ?? notRunning(this.branch.name, undefined);
+  }
+
+  /** Throws `compute_not_running`. */
+  async stop(): Promise<{ compute: Compute; connectionsEnded: number }> {
+    while (this.state === 'starting') await this.#change();
+    const awake = this.#awake;
+    if (awake === undefined) throw notRunning(this.branch.name, this.reason);
+    const ended = this.state === 'running' ? await this.#countSessions(awake) : 0;
+    if (this.#awake === awake && this.state === 'running') {
+      this.#stopCause = 'asked';
+      this.#stopMode = 'fast';
+      this.#dispatch('stop');
+    } else if (this.#awake !== awake) return this.stop();
+    await awake.running.ended;
+    return { compute: this.compute ?? notRunning(this.branch.name, undefined), connectionsEnded: ended };
+  }
+
+  /** Nothing is started until `unhold`; a start under way is ended. */
+  hold(): void {
+    this.#holds += 1;
+    if (this.#holds === 1) this.#dispatch('held');
+  }
+
+  unhold(): void {
+    this.#holds -= 1;
+    if (this.#holds === 0) this.#dispatch('unheld');
+  }
+
+  /** Ends it for good; whoever waits or comes later gets the reason. Resolves when nothing of it is left. */
+  async condemn(reason: OffshootError, mode: StopMode): Promise<void> {
+    this.#failure = reason;
+    this.#stopMode = mode;
+    this.#stopCause = 'asked';
+    this.#dispatch('condemned');
+    while (this.phase !== 'gone') await this.#change();
+    await this.#recorded;
+  }
+
+  /** Another idle time was chosen. */
+  retime(): void {
+    if (this.phase === 'awake' && this.#life.connections === 0) this.#watchIdle();
+    this.around.room.stir();
+  }
+
+  #wait<T>(signal: AbortSignal | undefined, take: (awake: Awake) => T): Promise<T> {
+    if (this.#life.hold === 'condemned') return Promise.reject(this.#failure);
+    if (this.#life.waiters === 0) this.#wantedMs = this.around.clock.now();
+    const served = this.#waiters.add(this.branch.name, signal, take, () => this.#dispatch('withdrawn'));
+    this.#dispatch('wanted');
+    return served;
+  }
+
+  #connect({ running }: Awake): OpenBranch {
+    this.#noteConnection();
+    this.#dispatch('connected');
+    let state: 'open' | 'released' = 'open';
+    return {
+      address: { host: running.host, port: running.port },
+      release: () => {
+        // Of a compute that has ended meanwhile there is nothing to count.
+        if (state === 'released' || this.#awake?.running !== running) return;
+        state = 'released';
+        this.#noteConnection();
+        this.#dispatch('released');
+        this.around.room.stir();
+      },
+    };
+  }
+
+  #expectAwake(): Awake {
+    return this.#awake ?? notRunning(this.branch.name, undefined);
+  }
+
+  #dispatch(event: BranchEvent): void {
+    const { life, effects } = branchStep(this.#life, event);
+    const moved = life.phase !== this.#life.phase;
+    this.#life = life;
+    for (const effect of effects) this.#carryOut[effect]();
+    if (moved) for (const tell of this.#changed.splice(0)) tell();
+  }
+
+  readonly #carryOut: Readonly<Record<BranchEffect, () => void>> = {
+    enter_queue: () => void this.#enterQueue(),
+    leave_queue: () => this.#queueing?.abort(new Error('nobody waits any more')),
+    start: () => void this.#start(),
+    abort_start: () => this.#starting?.abort(new Error(`branch ${this.branch.name} is being deleted`)),
+    serve_waiters: () => this.#serve(),
+    fail_waiters: () => this.#waiters.failAll(this.#failure),
+    watch_idle: () => this.#watchIdle(),
+    unwatch_idle: () => this.#unwatch?.(),
+    ask: () => void this.#ask(),
+    drop_question: () => this.#question?.abort(new Error('it is in use again')),
+    stop: () => void this.#stop(),
+    leave_room: () => this.#admission?.leave(),
+    forget: () => this.around.onGone(this.branch.id),
+  };
+
+  async #enterQueue(): Promise<void> {
+    const queueing = new AbortController();
+    this.#queueing = queueing;
+    try {
+      const admission = await this.around.room.enter(this, queueing.signal);
+      if (queueing.signal.aborted) {
+        // In the same moment; the turn is given back.
+        return admission.leave();
+      }
+      this.#admission = admission;
+      this.#dispatch('admitted');
+    } catch (error) {
+      if (queueing.signal.aborted) return;
+      this.around.counters.wakeFailures.add('queue', asOffshootError(error).code);
+      this.#failure = error;
+      this.#dispatch('refused');
+    }
+  }
+
+  async #start(): Promise<void> {
+    const turnMs = this.around.clock.now();
+    const starting = new AbortController();
+    this.#starting = starting;
+    let stage: WakeStage = 'recover';
+    try {
+      const spec = await this.around.specOf(this.branch.id);
+      starting.signal.throwIfAborted();
+      const readMs = this.around.clock.now();
+      stage = 'start';
+      const running = await this.around.driver.start(spec, starting.signal);
+      this.around.counters.starts.succeeded += 1;
+      this.#keep(running, spec.durability ?? 'sync');
+      this.#noteWake(turnMs, readMs, running.timings);
+      this.#admission?.startEnded();
+      this.#dispatch('started');
+    } catch (error) {
+      this.around.counters.starts.failed += 1;
+      this.around.counters.wakeFailures.add(stage, asOffshootError(error).code);
+      // One that is condemned has its reason already.
+      if (this.#life.hold !== 'condemned') this.#failure = error;
+      this.#dispatch('start_failed');
+    } finally {
+      this.#starting = undefined;
+    }
+  }
+
+  #serve(): void {
+    if (this.#awake !== undefined) this.#waiters.serveAll(this.#awake);
+  }
+
+  #watchIdle(): void {
+    this.#unwatch?.();
+    const seconds = this.around.idleTimeoutSeconds(this.branch.id);
+    if (seconds === 0) return;
+    const restMs = Math.max(0, this.#usedMs + seconds * 1000 - this.around.clock.now());
+    this.#unwatch = this.around.clock.after(restMs, () => {
+      this.#stopCause = 'idle';
+      this.#dispatch('rest_due');
+    });
+  }
+
+  async #ask(): Promise<void> {
+    const question = new AbortController();
+    this.#question = question;
+    const { clock, settings } = this.around;
+    const { running } = this.#expectAwake();
+    let answer: 'at_rest' | 'at_work' = 'at_work';
+    try {
+      const sessions = await askForWork({ running, clock, settings, signal: question.signal });
+      if (sessions === 0) answer = 'at_rest';
+    } catch (error) {
+      if (!question.signal.aborted) this.around.onUnanswered(this.branch.name, error);
+    }
+    // An older question's answer means nothing to a newer one.
+    if (question.signal.aborted) return;
+    if (answer === 'at_work') {
+      this.#used();
+      this.#busyMs = clock.now();
+    }
+    this.#dispatch(answer);
+    this.around.room.stir();
+  }
+
+  async #stop(): Promise<void> {
+    const running = this.#awake?.running;
+    // One that has just ended by itself is unknown to the driver; `ended` is settled then.
+    if (running !== undefined)
+      await this.around.driver.stop(running.id, this.#stopMode).catch(() => undefined);
+  }
+
+  #keep(running: RunningCompute, durability: Durability): void {
+    const awake: Awake = { running, durability };
+    this.#awake = awake;
+    this.#stopCause = 'asked';
+    this.#used();
+    this.#compute = {
+      id: running.id,
+      branch: this.branch.name,
+      base_lsn: formatLsn(running.baseLsn),
+      durability,
+      started_at: running.startedAt.toISOString(),
+      timings_ms: { ...running.timings },
+      socket_directory: running.socketDirectory,
+      address: { host: running.host, port: running.port },
+      log_file: running.logFile,
+    };
+    void running.ending.then(() => {
+      if (this.#awake === awake) this.#dispatch('ending');
+    });
+    void running.ended.then((end) => this.#onEnd(end));
+  }
+
+  #onEnd(end: ComputeEnd): void {
+    const idleSeconds = Math.round((this.around.clock.now() - this.#usedMs) / 1000);
+    this.#awake = undefined;
+    if (this.#compute !== undefined) {
+      const { socket_directory: _gone, address: _too, ...compute } = this.#compute;
+      const reason = end.state === 'crashed' ? end.reason : sleepReason(this.#stopCause, idleSeconds);
+      this.#compute = { ...compute, ...(reason === undefined ? {} : { reason }) };
+    }
+    this.#record();
+    if (end.state === 'crashed') this.around.counters.crashes += 1;
+    else if (this.#stopCause === 'room') this.around.counters.evictions += 1;
+    this.#dispatch(end.state === 'crashed' ? 'crashed' : 'ended');
+    if (end.state === 'crashed') this.around.onCrash(this.branch.name, end);
+  }
+
+  async #countSessions({ running }: Awake): Promise<number> {
+    const { clock, settings } = this.around;
+    const question = { running, clock, signal: new AbortController().signal };
+    // Once: whoever wants it stopped does not wait long for a number.
+    const once = { ...settings, activityAttemptsMax: 1, activityTimeoutMs: COUNT_MS_MAX };
+    return askForWork({ ...question, settings: once }).catch(() => this.#life.connections);
+  }
+
+  #used(): void {
+    this.#usedMs = this.around.clock.now();
+  }
+
+  #noteConnection(): void {
+    this.#used();
+    this.#use = { ...this.#use, lastConnectionAt: new Date(this.#usedMs).toISOString() };
+  }
+
+  #noteWake(turnMs: number, readMs: number, timings: ComputeTimings): void {
+    const nowMs = this.around.clock.now();
+    const roomAtMs = this.#admission?.roomAtMs ?? turnMs;
+    const phasesMs = {
+      park: roomAtMs - this.#wantedMs,
+      schedule: turnMs - roomAtMs,
+      recover: readMs - turnMs,
+      ...timings,
+      total: nowMs - this.#wantedMs,
+    };
+    this.#use = {
+      ...this.#use,
+      wakes: this.#use.wakes + 1,
+      lastWake: { at: new Date(nowMs).toISOString(), phasesMs },
+    };
+    this.around.observer.woken(phasesMs);
+    this.#record();
+  }
+
+  /** In the order of its calls; nobody waits for it but the end. */
+  #record(): void {
+    const use = this.#use;
+    this.#recorded = this.#recorded.then(() => this.around.recordUse(this.branch.id, use));
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#changed.push(resolve));
+  }
+}
+
+/** How long a stop waits to be told what it ends. */
+const COUNT_MS_MAX = 1000;
+
+export function notRunning(name: string, reason: string | undefined): never {
+  const why = reason === undefined ? '' : ` (${reason})`;
+  throw controlError('compute_not_running', `no compute is running on branch ${name}${why}`, {
+    details: { action: `start one: pageserver-ctl compute start ${name}` },
+  });
+}

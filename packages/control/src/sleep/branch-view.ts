@@ -1,0 +1,54 @@
+import type { Activity, Compute } from '@offshoot/client';
+import type { BranchUse } from '@offshoot/pageserver';
+import type { BranchPhase } from './branch-lifecycle.js';
+
+/** Why a compute is being stopped. */
+export type StopCause = 'asked' | 'idle' | 'room';
+
+/** As the life of a process. */
+export const computeStates: Readonly<Record<BranchPhase, Compute['state']>> = {
+  asleep: 'stopped',
+  crashed: 'crashed',
+  queued: 'starting',
+  waking: 'starting',
+  giving_up: 'starting',
+  awake: 'running',
+  asking: 'running',
+  ending: 'stopping',
+  gone: 'stopped',
+};
+
+const activityStates: Readonly<Record<BranchPhase, Activity['state']>> = {
+  asleep: 'asleep',
+  crashed: 'crashed',
+  queued: 'waking',
+  waking: 'waking',
+  giving_up: 'waking',
+  awake: 'awake',
+  asking: 'awake',
+  ending: 'going_to_sleep',
+  gone: 'asleep',
+};
+
+/** How a branch is used, as the API shows it. */
+export function activityView(phase: BranchPhase, connections: number, use: BranchUse | undefined): Activity {
+  const { wakes = 0, lastConnectionAt, lastWake } = use ?? {};
+  return {
+    state: activityStates[phase],
+    connections,
+    wakes,
+    ...(lastConnectionAt === undefined ? {} : { last_connection_at: lastConnectionAt }),
+    ...(lastWake === undefined
+      ? {}
+      : { last_wake: { at: lastWake.at, phases_ms: { ...lastWake.phasesMs } } }),
+  };
+}
+
+/** Why a compute is not there any more that nobody asked to stop. */
+export function sleepReason(cause: StopCause, idleSeconds: number): string | undefined {
+  if (cause === 'asked') return undefined;
+  const idle = `no connection and no work for ${idleSeconds} s`;
+  return cause === 'idle'
+    ? `it was put to sleep: ${idle}`
+    : `it was put to sleep to make room for another: ${idle}`;
+}
