@@ -6,7 +6,7 @@
 //! Slot *n* is block 16 · (number in the key) + *n*. An image is as in a version, without the tag.
 
 use crate::EngineError;
-use crate::value::{IMAGE_BYTES_MAX, Image, encode_page, parse_image};
+use crate::value::{IMAGE_BYTES_MAX, Image, Place, encode_page, parse_image};
 use offshoot_layout::Page;
 
 /// Blocks of one extent. More would save little of what LMDB rounds up to, and cost room in every batch.
@@ -32,7 +32,7 @@ pub fn encode_extent<'p>(
     for (slot, page) in pages.enumerate() {
         if let Some(page) = page {
             let image = out.len();
-            encode_page(page, out);
+            encode_page(page, Place::AmongOthers, out);
             let length = (out.len() - image) as u16;
             let at = start + 1 + slot * LENGTH_BYTES;
             out[at..at + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());

@@ -22,8 +22,9 @@ const LZ4_SAVING_BYTES_MIN: usize = 256;
 /// Of a page that is looked at before it is compressed; less is compressed at once.
 const SAMPLED_BYTES_MIN: usize = 4096;
 const SAMPLE_BYTES: usize = 512;
-/// Kept as it is, more would not fit into two of LMDB's pages.
-const RAW_BYTES_MAX: usize = 2 * 4096 - 32;
+const STORE_PAGE_BYTES: usize = 4096;
+/// Headers of the page and of the image.
+const STORE_OVERHEAD_BYTES: usize = 16 + 1 + IMAGE_HEADER_BYTES;
 
 /// A version as it lies in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +60,20 @@ pub fn parse_version(value: &[u8], lsn: Lsn) -> Result<Version<'_>, EngineError>
 /// Appends a page as a value: a tag and the image.
 pub fn encode_image(page: &Page, out: &mut Vec<u8>) {
     out.push(TAG_IMAGE);
-    encode_page(page, out);
+    encode_page(page, Place::Alone, out);
+}
+
+/// What an encoded page lies beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is a value of its own.
+    Alone,
+    AmongOthers,
 }
 
 /// Appends a page: the hole between line pointers and tuples is left out when it holds zeros, the rest
 /// compressed when that pays. A page of zeros takes one byte; at most `IMAGE_BYTES_MAX`.
-pub fn encode_page(page: &Page, out: &mut Vec<u8>) {
+pub fn encode_page(page: &Page, place: Place, out: &mut Vec<u8>) {
     if page.iter().all(|&byte| byte == 0) {
         return out.push(CODEC_ZEROS);
     }
@@ -74,7 +83,7 @@ pub fn encode_page(page: &Page, out: &mut Vec<u8>) {
     rest[..hole_offset].copy_from_slice(&page[..hole_offset]);
     rest[hole_offset..rest_bytes].copy_from_slice(&page[hole_offset + hole_length..]);
     let header = out.len();
-    if !looks_compressible(&rest[..rest_bytes]) {
+    if !is_worth_compressing(&rest[..rest_bytes], place) {
         put_header(out, CODEC_RAW, hole_offset, hole_length);
         out.extend_from_slice(&rest[..rest_bytes]);
         return;
@@ -99,20 +108,32 @@ fn put_header(out: &mut Vec<u8>, codec: u8, hole_offset: usize, hole_length: usi
     out.extend_from_slice(&(hole_length as u16).to_be_bytes());
 }
 
-/// Whether two small parts of it compress. An index on random keys is nearly all that a build of it logs, and
-/// compressing its pages would save a tenth at the price of half the time that storing them takes.
-fn looks_compressible(rest: &[u8]) -> bool {
-    if rest.len() < SAMPLED_BYTES_MIN || rest.len() > RAW_BYTES_MAX {
+/// Whether compressing it saves room, by what two small parts of it say. An index on random keys is nearly all
+/// that a build of it logs; compressing its pages would take half the time that storing them takes, and save
+/// a tenth, of which nothing is left when each lies alone.
+fn is_worth_compressing(rest: &[u8], place: Place) -> bool {
+    if rest.len() < SAMPLED_BYTES_MIN {
         return true;
     }
     let mut packed = [0; lz4_flex::block::get_maximum_output_size(SAMPLE_BYTES)];
-    let places = [rest.len() / 4, rest.len() - SAMPLE_BYTES];
-    let sizes = places.map(|at| {
+    let parts = [rest.len() / 4, rest.len() - SAMPLE_BYTES];
+    let sizes = parts.map(|at| {
         let sample = &rest[at..at + SAMPLE_BYTES];
         lz4_flex::block::compress_into(sample, &mut packed).unwrap_or(SAMPLE_BYTES)
     });
-    let saved = (2 * SAMPLE_BYTES).saturating_sub(sizes[0] + sizes[1]);
-    saved >= SAMPLE_BYTES / 4
+    let expected = rest.len() * (sizes[0] + sizes[1]) / (2 * SAMPLE_BYTES);
+    match place {
+        Place::Alone => room_alone(expected - expected / 8) < room_alone(rest.len()),
+        Place::AmongOthers => expected <= rest.len() - rest.len() / 8,
+    }
+}
+
+/// What a value of so many bytes takes in LMDB: beside others on a page if it is short, else whole pages.
+fn room_alone(bytes: usize) -> usize {
+    match bytes < STORE_PAGE_BYTES / 2 {
+        true => bytes,
+        false => (bytes + STORE_OVERHEAD_BYTES).next_multiple_of(STORE_PAGE_BYTES),
+    }
 }
 
 impl Image<'_> {
