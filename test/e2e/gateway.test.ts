@@ -182,7 +182,8 @@ describe('a role', () => {
     ] as const) {
       await expect(login(user, password)).rejects.toMatchObject({ code: '28P01', severity: 'FATAL' });
     }
-    expect((await counters()).refused.compute).toBe(before + 3);
+    // The client may hear of it a moment earlier.
+    await waitUntil('they are counted', async () => (await counters()).refused.compute === before + 3);
     // As the documents say.
     await query(await world.url('locked'), `alter role bare password 'given'`);
     await login('bare', 'given');
@@ -261,6 +262,23 @@ describe('the daemon', () => {
     expect(await own.daemon.end('SIGTERM')).toBe(0);
     await asleep;
     await once(silent, 'exit');
+  });
+
+  test('tells Prometheus of connections and wakes', async () => {
+    await query(await branch('counted'), 'select 1');
+    const headers = { authorization: `Bearer ${world.daemon.token}` };
+    const text = await (await fetch(`${world.daemon.facts.api_url}/metrics`, { headers })).text();
+    const seen = (name: string) => Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1]);
+    for (const name of [
+      'offshoot_gateway_connections_total',
+      'offshoot_gateway_phase_seconds_count{phase="park"}',
+      'offshoot_wake_phase_seconds_count{phase="first_query"}',
+      'offshoot_branch_open_seconds_count{how="cold"}',
+      'offshoot_branches_by_activity{state="awake"}',
+    ]) {
+      expect({ name, value: seen(name.replace(/[{}]/g, '\\$&')) > 0 }).toEqual({ name, value: true });
+    }
+    expect(text).not.toContain('counted');
   });
 
   test('without a gateway, and with one that wants TLS', async () => {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Lsn } from '@offshoot/types';
 import { describe, expect, it } from 'vitest';
 import { type FollowProgress, type NativeProgressListener, WalFollower } from './wal-follower.js';
@@ -158,4 +160,23 @@ describe('a WAL follower', () => {
     const end = await new Promise((resolve) => void follower.startReceiving(options, resolve));
     expect(end).toEqual({ reason: 'the disk is full', failure: coded('disk_full') });
   });
+});
+
+it('is let go of once it is closed, while the addon still holds its listener', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  const native = new FakeNative();
+  const closed = await (async () => {
+    const { follower } = await open(native);
+    await follower.close();
+    return new WeakRef(follower);
+  })();
+  await expect
+    .poll(() => {
+      collect();
+      return closed.deref() === undefined;
+    })
+    .toBe(true);
+  // What comes late is nobody's.
+  native.commit(0x200n);
 });

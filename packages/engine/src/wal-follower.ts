@@ -82,7 +82,11 @@ export class WalFollower {
   #progress: FollowProgress;
   #closing: Promise<void> | undefined;
 
-  private constructor(native: NativeWalFollower, onProgress: (progress: FollowProgress) => void) {
+  private constructor(
+    native: NativeWalFollower,
+    onProgress: (progress: FollowProgress) => void,
+    private readonly letGo: () => void,
+  ) {
     this.#native = native;
     this.#onProgress = onProgress;
     this.#progress = { indexed: native.indexedLsn() as Lsn, settled: native.settledLsn() as Lsn };
@@ -96,7 +100,10 @@ export class WalFollower {
     let follower: WalFollower | undefined;
     // What it tells before there is a follower, that is asked for once there is one.
     const native = await awaiting(() => open((indexed, settled) => follower?.told(indexed, settled)));
-    follower = new WalFollower(native, onProgress);
+    // The addon holds the listener for as long as its own object is there: if that held this one, neither would ever go.
+    follower = new WalFollower(native, onProgress, () => {
+      follower = undefined;
+    });
     onProgress(follower.progress);
     return follower;
   }
@@ -201,6 +208,7 @@ export class WalFollower {
         waiter.reject(closed());
       }
       this.#wakeWriters();
+      this.letGo();
     });
     return this.#closing;
   }
