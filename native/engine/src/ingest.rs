@@ -203,6 +203,7 @@ impl Ingest {
 
     /// Lets what was taken in become visible soon, after what was before.
     fn commit_behind(&mut self) -> Result<(), EngineError> {
+        self.writer.prepare();
         self.settle()?;
         let end = self.taken;
         self.file_state(self.state, end);

@@ -252,6 +252,12 @@ impl PageWriter {
         Ok(())
     }
 
+    /// To be called before `commit_behind`, while the batch before is still being committed: then this one has
+    /// less to do.
+    pub fn prepare(&mut self) {
+        self.batch.sort_changes();
+    }
+
     /// Begins to make the batch visible, and answers when the one before it is; when it has come so far,
     /// the timeline's last record ends at `reaches`. What is collected from now on is the next batch.
     ///
