@@ -1,4 +1,4 @@
-//! Timelines that grow: WAL from a walsender into a log, from the log into the engine. See README.md.
+//! Timelines that grow: WAL from a walsender into a log or into memory, from there into the engine. See README.md.
 
 mod error;
 mod follower;
