@@ -83,6 +83,12 @@ impl CommitBehind {
         }
     }
 
+    /// Whether nothing is being committed.
+    pub(crate) fn is_idle(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_none_or(|running| running.thread.is_finished())
+    }
+
     fn ended(
         &mut self,
         batch: PendingBatch,

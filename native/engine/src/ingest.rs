@@ -32,6 +32,9 @@ use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, RecordA
 
 /// A batch is committed when it takes this much memory.
 const BATCH_BYTES_MAX: usize = 16 << 20;
+/// Or this much, while nothing else is being committed: the larger a batch the less work it is by the byte, but
+/// none is as little as waiting for it.
+const BATCH_BYTES_MIN: usize = 4 << 20;
 /// Records of a page between two images of it: more take longer to read, fewer take more room.
 const CHAIN_RECORDS_MAX: u16 = 128;
 /// Below this wal_level, WAL leaves out what we need.
@@ -177,7 +180,7 @@ impl Ingest {
         let mut record = std::mem::take(&mut self.record);
         while self.decoder.next_into(&mut record)? {
             self.take(&record)?;
-            if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
+            if self.is_due() {
                 self.commit_behind()?;
             }
         }
@@ -199,6 +202,11 @@ impl Ingest {
         self.committed = end;
         self.writer.timeline().advance_last_record_lsn(end);
         Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        let bytes = self.writer.pending_bytes();
+        bytes >= BATCH_BYTES_MAX || (bytes >= BATCH_BYTES_MIN && self.writer.is_idle())
     }
 
     /// Lets what was taken in become visible soon, after what was before.

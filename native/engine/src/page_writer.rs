@@ -252,6 +252,12 @@ impl PageWriter {
         Ok(())
     }
 
+    /// Whether `commit_behind` would have to wait for nothing.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.behind.is_idle()
+    }
+
     /// To be called before `commit_behind`, while the batch before is still being committed: then this one has
     /// less to do.
     pub fn prepare(&mut self) {
