@@ -8,6 +8,10 @@ const bin = (name) => join(root, 'node_modules', '.bin', name);
 const native = join(root, 'native');
 const total = { passed: 0, failed: 0 };
 const summary = [];
+/** What failed, to be read again at the end: a log that was cut short still tells why. */
+const failures = [];
+/** Of one failure, what tells most stands at its start. */
+const FAILURE_CHARS_MAX = 2000;
 
 function record(name, passed, failed, began) {
   total.passed += passed;
@@ -15,6 +19,10 @@ function record(name, passed, failed, began) {
   summary.push(
     `${failed === 0 ? 'ok  ' : 'FAIL'} ${name} (${passed} passed, ${failed} failed, ${((Date.now() - began) / 1000).toFixed(0)} s)`,
   );
+}
+
+function recordFailure(name, text) {
+  failures.push(`-- ${name}\n${text.slice(0, FAILURE_CHARS_MAX)}`);
 }
 
 /** A check that passes or fails as a whole. */
@@ -26,6 +34,7 @@ async function check(name, work) {
     record(name, 1, 0, began);
   } catch (error) {
     process.stdout.write(`${error.message}\n`);
+    recordFailure(name, error.message);
     record(name, 0, 1, began);
   }
 }
@@ -39,6 +48,7 @@ async function runner(name, work) {
     record(name, passed, passed + failed === 0 ? 1 : failed, began);
   } catch (error) {
     process.stdout.write(`${error.message}\n`);
+    recordFailure(name, error.message);
     record(name, 0, 1, began);
   }
 }
@@ -70,7 +80,10 @@ async function cargoTest(args, env = {}) {
   try {
     return countCargo(await run('cargo', ['test', '--locked', ...args], options));
   } catch (error) {
-    const [passed, failed] = countCargo(error.text ?? '');
+    const text = error.text ?? error.message;
+    const [passed, failed] = countCargo(text);
+    const details = text.match(/^---- [\s\S]*?(?=^---- |^failures:$)/gm) ?? [text.slice(-FAILURE_CHARS_MAX)];
+    for (const detail of details) recordFailure('cargo test', detail.trim());
     return [passed, Math.max(failed, 1)];
   }
 }
@@ -94,11 +107,20 @@ async function vitest(project) {
     () => false,
     () => true,
   );
-  const { numPassedTests, numFailedTests, numTotalTestSuites, numFailedTestSuites } = JSON.parse(
-    readFileSync(report, 'utf8'),
-  );
+  const outcome = JSON.parse(readFileSync(report, 'utf8'));
+  const { numPassedTests, numFailedTests, numTotalTestSuites, numFailedTestSuites } = outcome;
+  recordVitestFailures(outcome.testResults);
   const lost = failed && numFailedTests === 0 ? Math.max(1, numFailedTestSuites) : 0;
   return [numTotalTestSuites === 0 ? 0 : numPassedTests, numFailedTests + lost];
+}
+
+function recordVitestFailures(files) {
+  for (const file of files) {
+    const failed = file.assertionResults.filter((test) => test.status === 'failed');
+    for (const test of failed)
+      recordFailure(`${file.name}: ${test.fullName}`, test.failureMessages.join('\n'));
+    if (failed.length === 0 && file.status === 'failed') recordFailure(file.name, file.message);
+  }
 }
 
 async function typesOfAddonAreFresh() {
@@ -143,5 +165,6 @@ await runner('redo oracle', () => vitest('oracle'));
 await check('bench smoke', () =>
   run(process.execPath, ['bench/dist/main.js', '--smoke'], { output: 'inherit' }),
 );
+if (failures.length > 0) process.stdout.write(`\n== what failed\n${failures.join('\n')}\n`);
 process.stdout.write(`\n${summary.join('\n')}\n\n${total.passed} passed, ${total.failed} failed\n`);
 process.exit(total.failed === 0 ? 0 : 1);
