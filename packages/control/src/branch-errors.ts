@@ -23,6 +23,7 @@ const passedOn: ReadonlySet<string> = new Set([
   'computes_exhausted',
   'shutting_down',
   'open_abandoned',
+  'gateway_wakes_exhausted',
 ]);
 
 /** As a client's connection is refused with it. */

@@ -1,6 +1,6 @@
 import type { Activity, Compute } from '@offshoot/client';
 import type { Durability, RunningCompute } from '@offshoot/compute';
-import type { OpenBranch } from '@offshoot/gateway';
+import type { OpenBranch, OpenOptions } from '@offshoot/gateway';
 import type { BranchId, BranchRecord } from '@offshoot/pageserver';
 import type { OffshootError } from '@offshoot/types';
 import { controlError } from './control-errors.js';
@@ -31,8 +31,8 @@ export class ComputeBook {
   constructor(private readonly around: Omit<BranchSurroundings, 'onGone'>) {}
 
   /** For a connection. Throws what the start failed with, and why there can be none. */
-  open(branch: BranchKey, signal: AbortSignal): Promise<OpenBranch> {
-    return this.#with(branch, (compute) => compute.open(signal));
+  open(branch: BranchKey, options: OpenOptions): Promise<OpenBranch> {
+    return this.#with(branch, (compute) => compute.open(options));
   }
 
   /** Answers the branch's running compute, started now when there is none. */

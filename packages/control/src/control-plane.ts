@@ -13,7 +13,7 @@ import type {
   UpdateBranchRequest,
 } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs } from '@offshoot/compute';
-import type { BranchHost, OpenBranch } from '@offshoot/gateway';
+import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
 import {
   type BranchId,
   type BranchRecord,
@@ -271,12 +271,12 @@ export class ControlPlane implements BranchHost {
     return { ...compute, connections_ended: connectionsEnded };
   }
 
-  async open(name: string, { signal }: { signal: AbortSignal }): Promise<OpenBranch> {
+  async open(name: string, options: OpenOptions): Promise<OpenBranch> {
     try {
       this.#expectOpen();
       const branch = this.#catalog.branchNamed(branchNameOfClient(name));
       expectWritable(branch);
-      return await this.#computes.open(branch, signal);
+      return await this.#computes.open(branch, options);
     } catch (error) {
       throw asOpenError(name, error);
     }

@@ -10,7 +10,13 @@ export interface BranchHost {
    * Resolves once the branch's compute takes connections; wakes it when it sleeps, one wake however many wait. Rejects
    * with an OffshootError. Aborting `signal` ends this wait and not the wake, for which others may wait too.
    */
-  open(branch: string, options: { signal: AbortSignal }): Promise<OpenBranch>;
+  open(branch: string, options: OpenOptions): Promise<OpenBranch>;
+}
+
+export interface OpenOptions {
+  readonly signal: AbortSignal;
+  /** Called before the branch is woken, or waited for while it wakes; what it throws refuses that. */
+  readonly beforeWake?: (() => void) | undefined;
 }
 
 /** A branch that is kept awake for one connection. */

@@ -19,6 +19,7 @@ import { PhaseClock } from './phase-clock.js';
 import { Splice } from './splice.js';
 import { StartupExchange } from './startup-exchange.js';
 import { StartupRelay } from './startup-relay.js';
+import type { StrangerVisit, StrangerWakes } from './stranger-wakes.js';
 
 type CancelEffect = HandshakeEffect & { do: 'cancel' };
 type RouteEffect = HandshakeEffect & { do: 'route' };
@@ -33,6 +34,7 @@ export interface GatewayConnectionServices {
   readonly tls: { readonly policy: 'off' | 'allow' | 'require'; readonly options: TLSSocketOptions };
   readonly sniDomain: string | undefined;
   readonly now: () => number;
+  readonly strangers: StrangerWakes;
   /** Counts a connection of the branch, or throws; answers how to count it out. */
   readonly enter: (branch: string) => () => void;
   readonly onAlert: (error: OffshootError) => void;
@@ -48,6 +50,7 @@ export class GatewayConnection {
   /** Rejects with what the lifetime was aborted with. */
   readonly #aborted: Promise<never>;
   readonly #clock: PhaseClock;
+  readonly #visit: StrangerVisit;
   #wake: () => void = () => {};
   /** What came behind the start-up packet. */
   #early: Uint8Array[] | undefined;
@@ -61,6 +64,7 @@ export class GatewayConnection {
     this.#services = services;
     this.#refusal = refusal;
     this.#clock = new PhaseClock(services.now);
+    this.#visit = services.strangers.visit(socket.remoteAddress);
     this.#aborted = new Promise((_, reject) => {
       this.#lifetime.signal.addEventListener('abort', () => reject(this.#lifetime.signal.reason));
     });
@@ -160,6 +164,7 @@ export class GatewayConnection {
     try {
       await this.#reachCompute(request);
     } finally {
+      this.#visit.end();
       leave();
     }
   }
@@ -222,7 +227,9 @@ export class GatewayConnection {
       gatewayError('branch_open_timeout', `branch ${branch} took no connections within ${parkTimeoutMs} ms`);
     counters.parked++;
     // Also what a host throws at once is a rejection.
-    const opening = (async () => host.open(branch, { signal: this.#lifetime.signal }))();
+    const { signal } = this.#lifetime;
+    const beforeWake = () => this.#visit.wake(branch);
+    const opening = (async () => host.open(branch, { signal, beforeWake }))();
     try {
       return await this.#within(parkTimeoutMs, late, () => this.#unlessAborted(opening));
     } catch (error) {
@@ -260,6 +267,7 @@ export class GatewayConnection {
       });
       const outcome = await relay.run(Buffer.concat(early), this.#lifetime.signal);
       if (outcome === 'ready') {
+        this.#visit.welcome();
         await this.#spliceWith(compute);
       } else {
         this.#countRefused('compute');

@@ -34,6 +34,15 @@ export const gatewayError = defineErrors({
     httpStatus: 503,
     action: 'close connections that are not needed, or try again in a moment',
   },
+  /** Its own code: more connections are welcome, but from somebody who can log in. */
+  gateway_wakes_exhausted: {
+    kind: 'retry',
+    sqlState: '53300',
+    httpStatus: 503,
+    action:
+      'log in with a role and password of the branch; a branch that is awake still takes connections, ' +
+      'and others can be woken again in a while',
+  },
   handshake_timeout: {
     kind: 'reconnect',
     sqlState: '57014',

@@ -10,6 +10,11 @@ export interface GatewaySettings {
   readonly parkedMax: number;
   /** How long a connection waits for its branch. More than a compute's start may take, whose own words say more. */
   readonly parkTimeoutMs: number;
+  /** Branches that one peer may wake in `strangerWindowMs` without a login that succeeds. */
+  readonly strangerWakesMax: number;
+  readonly strangerWindowMs: number;
+  /** Peers of which that is remembered at one time. */
+  readonly strangersMax: number;
   /** Bytes of a start-up packet, and what a client may send ahead of the answer to it. */
   readonly handshakeBytesMax: number;
   /** From accept to the last byte of the start-up packet, TLS included, however lively the client is. */
@@ -42,6 +47,9 @@ export const gatewayDefaults: GatewaySettings = {
   connectionsRefusedMax: 64,
   parkedMax: 1000,
   parkTimeoutMs: 75_000,
+  strangerWakesMax: 100,
+  strangerWindowMs: 600_000,
+  strangersMax: 10_000,
   handshakeBytesMax: 10_000,
   handshakeTimeoutMs: 30_000,
   connectTimeoutMs: 5000,

@@ -9,6 +9,7 @@ import { GatewayCounters } from './gateway-counters.js';
 import { gatewayError } from './gateway-errors.js';
 import type { GatewayObserver } from './gateway-observer.js';
 import { type GatewaySettings, gatewayDefaults } from './gateway-settings.js';
+import { StrangerWakes } from './stranger-wakes.js';
 
 /** `require` refuses whoever does not begin TLS; `off` has none. Key and certificate are PEM. */
 export type GatewayTls =
@@ -56,6 +57,7 @@ export class Gateway {
   private constructor(options: GatewayOptions) {
     const settings = { ...gatewayDefaults, ...options.settings };
     requireSense(settings);
+    const now = options.now ?? (() => performance.now());
     this.#onAlert = options.onAlert ?? (() => {});
     this.#services = {
       host: options.host,
@@ -65,7 +67,8 @@ export class Gateway {
       cancelKeys: new CancelKeys(options.randomBytes ?? randomBytes),
       tls: { policy: options.tls.policy, options: tlsOptions(options.tls, settings) },
       sniDomain: options.sniDomain,
-      now: options.now ?? (() => performance.now()),
+      now,
+      strangers: strangersOf(settings, now),
       enter: (branch) => this.#enter(branch),
       onAlert: (error) => this.#alert(error),
     };
@@ -204,6 +207,16 @@ export class Gateway {
 
 function stopping(): OffshootError {
   return gatewayError('gateway_stopping', 'the page server is shutting down');
+}
+
+function strangersOf(settings: GatewaySettings, now: () => number): StrangerWakes {
+  const { strangerWakesMax, strangerWindowMs, strangersMax } = settings;
+  return new StrangerWakes({
+    wakesMax: strangerWakesMax,
+    windowMs: strangerWindowMs,
+    peersMax: strangersMax,
+    now,
+  });
 }
 
 function tlsOptions(tls: GatewayTls, { socketBufferBytes }: GatewaySettings): TLSSocketOptions {

@@ -1,4 +1,4 @@
-export type { BranchHost, ComputeAddress, OpenBranch } from './branch-host.js';
+export type { BranchHost, ComputeAddress, OpenBranch, OpenOptions } from './branch-host.js';
 export { Gateway, type GatewayOptions, type GatewayTls } from './gateway.js';
 export { GatewayCounters } from './gateway-counters.js';
 export { gatewayError } from './gateway-errors.js';

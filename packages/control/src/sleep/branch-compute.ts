@@ -8,7 +8,7 @@ import type {
   RunningCompute,
   StopMode,
 } from '@offshoot/compute';
-import type { OpenBranch } from '@offshoot/gateway';
+import type { OpenBranch, OpenOptions } from '@offshoot/gateway';
 import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
 import { asOffshootError, formatLsn, type OffshootError } from '@offshoot/types';
 import { controlError } from '../control-errors.js';
@@ -144,13 +144,14 @@ export class BranchCompute implements RoomUser {
   }
 
   /** Wakes it for a connection, or gives it one at once. */
-  async open(signal: AbortSignal): Promise<OpenBranch> {
+  async open({ signal, beforeWake }: OpenOptions): Promise<OpenBranch> {
     if (signal.aborted) throw abandoned(this.branch.name);
     const { clock, observer } = this.around;
     if (this.phase === 'awake' || this.phase === 'asking') {
       observer.opened('already_up', 0);
       return this.#connect(this.#expectAwake());
     }
+    beforeWake?.();
     const beganMs = clock.now();
     // Counted in the moment in which it is awake: nothing comes between that and the answer.
     return this.#wait(signal, (awake) => {

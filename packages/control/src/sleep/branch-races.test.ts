@@ -71,6 +71,20 @@ function gate(): { opened: Promise<void>; open: () => void } {
   return { opened, open };
 }
 
+test('a refusal before the wake leaves the branch asleep, and says why', async () => {
+  await world('a');
+  const refusal = new OffshootError('gateway_wakes_exhausted', 'too many');
+  const beforeWake = () => {
+    throw refusal;
+  };
+  const { signal } = new AbortController();
+  await expect(control.open('a', { signal, beforeWake })).rejects.toBe(refusal);
+  expect(stateOf('a')).toBe('asleep');
+  const awake = await open('a');
+  (await control.open('a', { signal, beforeWake })).release();
+  awake.release();
+});
+
 describe('one wake', () => {
   test('serves two hundred who come at once, and it sleeps when the last has left', async () => {
     await world('a');

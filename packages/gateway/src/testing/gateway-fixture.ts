@@ -1,6 +1,6 @@
 import type { OffshootError } from '@offshoot/types';
 import { afterEach, beforeEach, expect, vi } from 'vitest';
-import type { BranchHost, OpenBranch } from '../branch-host.js';
+import type { BranchHost, OpenBranch, OpenOptions } from '../branch-host.js';
 import { Gateway, type GatewayOptions } from '../gateway.js';
 import type { ConnectionEnd, ConnectTimings } from '../gateway-observer.js';
 import { FakeCompute, type FakeSession } from './fake-compute.js';
@@ -10,6 +10,8 @@ import { Peer } from './peer.js';
 /** Opens branches on one fake compute, when its gate is, and counts. */
 export class FakeHost implements BranchHost {
   readonly opened: string[] = [];
+  /** Of all branches. */
+  sleep: 'asleep' | 'awake' = 'asleep';
   /** Waits that were given up. */
   aborted = 0;
   released = 0;
@@ -20,7 +22,8 @@ export class FakeHost implements BranchHost {
 
   constructor(readonly compute: FakeCompute) {}
 
-  async open(branch: string, { signal }: { signal: AbortSignal }): Promise<OpenBranch> {
+  async open(branch: string, { signal, beforeWake }: OpenOptions): Promise<OpenBranch> {
+    if (this.sleep === 'asleep') beforeWake?.();
     this.opened.push(branch);
     signal.addEventListener('abort', () => this.aborted++);
     const aborted = new Promise<never>((_, reject) =>

@@ -1,0 +1,110 @@
+import { isIPv6 } from 'node:net';
+import { gatewayError } from './gateway-errors.js';
+
+export interface StrangerWakesOptions {
+  /** Wakes in `windowMs` that one peer may cause without a login that succeeds. */
+  readonly wakesMax: number;
+  readonly windowMs: number;
+  /** Peers that are remembered at one time; the one that was quiet for longest is forgotten first. */
+  readonly peersMax: number;
+  readonly now: () => number;
+}
+
+interface PeerRecord {
+  /** Wakes that led to no login, less what time has forgiven since `asOfMs`. */
+  vain: number;
+  asOfMs: number;
+  /** Connections by the branch whose wake they caused or wait for, not logged in yet. */
+  readonly waiting: Map<string, number>;
+}
+
+/** One connection of a peer. */
+export interface StrangerVisit {
+  /** The branch has to be woken for it. Throws `gateway_wakes_exhausted`. */
+  wake(branch: string): void;
+  /** It has logged in. */
+  welcome(): void;
+  /** It is over. */
+  end(): void;
+}
+
+/**
+ * Waking a branch takes no password, since it is the branch's Postgres that asks for one. So that whoever has none
+ * cannot keep the machine busy with wakes, those that a peer causes in vain are counted and end for a while.
+ */
+export class StrangerWakes {
+  readonly #peers = new Map<string, PeerRecord>();
+
+  constructor(private readonly options: StrangerWakesOptions) {}
+
+  /** Peers that are remembered. */
+  get size(): number {
+    return this.#peers.size;
+  }
+
+  /** `address` as the socket has it; an IPv6 peer is its /64 network, of which one machine may use any address. */
+  visit(address: string | undefined): StrangerVisit {
+    const peer = peerOf(address ?? '');
+    let held: { branch: string; record: PeerRecord } | undefined;
+    const letGo = (vain: 0 | 1) => {
+      if (held === undefined) return;
+      const { branch, record } = held;
+      held = undefined;
+      const others = (record.waiting.get(branch) ?? 1) - 1;
+      if (others > 0) record.waiting.set(branch, others);
+      else record.waiting.delete(branch);
+      // Many connections to one branch are one wake.
+      if (others === 0) record.vain += vain;
+    };
+    return {
+      wake: (branch) => {
+        if (held !== undefined) return;
+        const record = this.#look(peer);
+        const known = record.waiting.has(branch);
+        if (!known && record.vain + record.waiting.size + 1 > this.options.wakesMax) {
+          throw this.#exhausted();
+        }
+        record.waiting.set(branch, (record.waiting.get(branch) ?? 0) + 1);
+        held = { branch, record };
+      },
+      welcome: () => letGo(0),
+      end: () => letGo(1),
+    };
+  }
+
+  /** The peer's record as of now, the last to be forgotten. */
+  #look(peer: string): PeerRecord {
+    const { now, peersMax, wakesMax, windowMs } = this.options;
+    const nowMs = now();
+    const record = this.#peers.get(peer) ?? { vain: 0, asOfMs: nowMs, waiting: new Map() };
+    record.vain = Math.max(0, record.vain - ((nowMs - record.asOfMs) * wakesMax) / windowMs);
+    record.asOfMs = nowMs;
+    this.#peers.delete(peer);
+    this.#peers.set(peer, record);
+    if (this.#peers.size > peersMax) this.#forgetQuietest();
+    return record;
+  }
+
+  #forgetQuietest(): void {
+    const quietest = this.#peers.keys().next();
+    if (!quietest.done) this.#peers.delete(quietest.value);
+  }
+
+  #exhausted() {
+    const { wakesMax, windowMs } = this.options;
+    return gatewayError(
+      'gateway_wakes_exhausted',
+      `${wakesMax} branches were woken from your address without a login in ${Math.round(windowMs / 1000)} s`,
+    );
+  }
+}
+
+function peerOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
+  if (!isIPv6(plain)) return plain;
+  const [head = '', tail] = plain.split('%', 1)[0]?.split('::', 2) ?? [];
+  const heads = head === '' ? [] : head.split(':');
+  const tails = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = Array.from({ length: Math.max(0, 8 - heads.length - tails.length) }, () => '0');
+  return [...heads, ...zeros, ...tails].slice(0, 4).join(':');
+}
