@@ -4,6 +4,7 @@ import { coldScan } from './suite/cold-scan.js';
 import { durableTpcb } from './suite/durable-tpcb.js';
 import { forkToFirstRow } from './suite/fork-to-first-row.js';
 import { gatewayBench } from './suite/gateway.js';
+import { gatewayCopy } from './suite/gateway-copy.js';
 import { getpage } from './suite/getpage.js';
 import { importBench } from './suite/import.js';
 import { ingestBench } from './suite/ingest.js';
@@ -26,4 +27,5 @@ export const benches: readonly Bench[] = [
   pageHistory,
   durableTpcb,
   gatewayBench,
+  gatewayCopy,
 ];
