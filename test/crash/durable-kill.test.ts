@@ -90,6 +90,45 @@ test('kill -9 of the daemon under load on two branches: the same', async () => {
   for (const branch of branches) expect(await structureFaults(await world.url(branch))).toEqual([]);
 }, 300_000);
 
+/** Its processes as soon as there are any, while it starts. */
+async function killWhileStarting(branch: string, delayMs: number): Promise<void> {
+  const others = new Set(postgresUnder(world.data));
+  const started = world.client.startCompute(branch).then(
+    () => 'started',
+    () => 'failed',
+  );
+  const isNew = () => postgresUnder(world.data).filter((pid) => !others.has(pid));
+  await waitUntil('it has a process', () => isNew().length > 0);
+  await sleep(delayMs);
+  for (const pid of isNew().slice(0, 1)) process.kill(pid, 'SIGKILL');
+  await started;
+}
+
+test('kill -9 of a compute, and of the daemon, while it starts: it can be started and branched all the same', async () => {
+  const load = new AcknowledgedLoad(2);
+  load.start(await world.fork('starting'));
+  await waitUntil('there are commits', () => load.commits > 20);
+  await load.stop();
+  for (let round = 0; round < rounds; round += 1) {
+    await world.client.stopCompute('starting').catch(() => undefined);
+    if (round % 3 === 2) {
+      const start = world.client.startCompute('starting').catch(() => undefined);
+      await sleep(momentMs(round) / 6);
+      await world.daemon.end('SIGKILL');
+      await start;
+      await waitUntil('no Postgres outlives its daemon', () => postgresUnder(world.data).length === 0);
+      world.daemon = await DaemonProcess.start(world.data);
+    } else {
+      await killWhileStarting('starting', round * 10);
+    }
+    const child = await world.fork(`of-starting-${round}`, { from: 'starting' });
+    expect(await ledgerFaults(child, load)).toEqual([]);
+    await world.client.startCompute('starting');
+    expect(await ledgerFaults(await world.url('starting'), load)).toEqual([]);
+    await world.client.deleteBranch(`of-starting-${round}`);
+  }
+}, 240_000);
+
 test('kill -9 of a compute with durability=async: the last moments may be gone, and nothing is torn', async () => {
   await world.client.createBranch({ name: 'async', from: 'prod', durability: 'async' });
   await world.client.startCompute('async');

@@ -138,6 +138,12 @@ impl Ingest {
         self.committed
     }
 
+    /// End of the last record that can be read: before a WAL's first record is committed, that of the WAL before.
+    #[must_use]
+    pub fn readable(&self) -> Lsn {
+        self.writer.timeline().last_record_lsn()
+    }
+
     /// Start of the last record; `None` when what comes follows on nothing.
     #[must_use]
     pub fn last_record_start(&self) -> Option<Lsn> {
@@ -195,12 +201,16 @@ impl Ingest {
     pub fn commit(&mut self) -> Result<(), EngineError> {
         self.settle()?;
         let end = self.taken;
-        if end > self.committed {
+        let any_records = end > self.committed;
+        if any_records {
             self.file_state(self.state, end);
         }
         self.commit_batch()?;
-        self.committed = end;
-        self.writer.timeline().advance_last_record_lsn(end);
+        // A WAL that follows on nothing begins behind what can be read: its start alone is no end of a record.
+        if any_records {
+            self.committed = end;
+            self.writer.timeline().advance_last_record_lsn(end);
+        }
         Ok(())
     }
 

@@ -156,7 +156,7 @@ impl Follower {
         dir.flush(position, end)?;
         let writer = LogWriter::new(dir.clone(), end);
         let position = Arc::clone(writer.position());
-        let shared = Shared::new(Arc::clone(&position), ingest.position(), on_progress);
+        let shared = Shared::new(Arc::clone(&position), &ingest, on_progress);
         let source = Source::Log(dir);
         Follower::begin(
             options,
@@ -176,7 +176,7 @@ impl Follower {
         let ingest = tenant.resume_ingest(options.index, options.wal, None)?;
         let inbox = Arc::new(Inbox::new(ingest.position()));
         let position = Arc::clone(inbox.position());
-        let shared = Shared::new(Arc::clone(&position), ingest.position(), on_progress);
+        let shared = Shared::new(Arc::clone(&position), &ingest, on_progress);
         let source = Source::Memory(Arc::clone(&inbox));
         let writer = |shared| Writer::Memory(InboxWriter::new(inbox, shared));
         Follower::begin(options, shared, source, ingest, writer, position)

@@ -18,7 +18,8 @@ const READ_BYTES: usize = 1 << 20;
 /// What an indexer has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// End of the last record that is in the store.
+    /// End of the last record that is in the store: of a WAL that follows on nothing and of which no record has come
+    /// yet, that is the end of the WAL before.
     pub indexed: Lsn,
     /// All bytes before it are indexed, as far as they are whole records.
     pub settled: Lsn,
@@ -45,10 +46,10 @@ struct State {
 }
 
 impl Shared {
-    pub(crate) fn new(log: Arc<LogPosition>, indexed: Lsn, on_progress: OnProgress) -> Shared {
+    pub(crate) fn new(log: Arc<LogPosition>, ingest: &Ingest, on_progress: OnProgress) -> Shared {
         let progress = Progress {
-            indexed,
-            settled: indexed,
+            indexed: ingest.readable(),
+            settled: ingest.position(),
         };
         Shared {
             state: Mutex::new(State {
@@ -268,7 +269,7 @@ impl Indexer {
     fn after_commit(&mut self, settled: Lsn) -> Result<(), FollowError> {
         self.committed_at = Instant::now();
         self.shared.reached(Progress {
-            indexed: self.ingest.committed(),
+            indexed: self.ingest.readable(),
             settled,
         });
         self.make_ready()
