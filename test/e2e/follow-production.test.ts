@@ -407,13 +407,22 @@ test('a promotion is another history: nothing of it is taken, and it can be impo
   writeFileSync(signal, '');
   production.own(signal);
   await production.startAgain();
-  await query(production.url(), 'select pg_promote()');
+  await query(
+    production.url(),
+    'select pg_promote()',
+    // As on a real standby that is promoted: the slot was its primary's.
+    'select pg_drop_replication_slot(slot_name) from pg_replication_slots',
+  );
   await work();
   await waitUntil('it says so', async () => (await stateOf('again'))?.state === 'source_changed');
   expect((await stateOf('again'))?.reason).toEqual({
     code: 'source_changed',
     message: expect.stringMatching(/the source is on timeline 2 .* timeline 1/),
   });
+  // However often the slot is looked for there: it may still be where it was made.
+  await sleep(5 * settings.follow.slotCheckIntervalMs);
+  expect(await daemon.client().tenant('again')).toMatchObject({ receiver: { state: 'source_changed' } });
+  expect(await daemon.client().tenant('again')).not.toHaveProperty('needs_reimport');
 
   await importInto(daemon.client(), 'promoted', sourceUrl());
   await work();

@@ -130,6 +130,21 @@ describe('a page server and the slots of its tenants', () => {
     expect(drops(source)).toEqual([]);
   });
 
+  it('takes no word of a promoted server for it that its slot is gone', async () => {
+    const identity = resultSet(
+      ['systemid', 'timeline', 'xlogpos'],
+      ['7000000000000000001', '2', '0/2000000'],
+    );
+    await using source = await fakeSource({ IDENTIFY_SYSTEM: reply(identity) });
+    await leave(source.url, 'active');
+    await open();
+    expect(await server?.deleteTenant(name)).toMatchObject({
+      reason: expect.stringMatching(/on timeline 2/),
+      sql: expect.stringMatching(/pg_drop_replication_slot/),
+    });
+    expect(drops(source)).toEqual([]);
+  });
+
   it('goes on dropping the slot of a tenant that was given up, and remembers that it has', async () => {
     const id = await leave('postgres://alice:secret@127.0.0.1:1/shop', 'active', 'given-up');
     await open();

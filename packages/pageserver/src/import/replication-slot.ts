@@ -36,13 +36,13 @@ export async function createSlot(connection: ReplicationConnection, name: string
 }
 
 /**
- * Drops the slot, on a connection of its own, within `timeoutMs`. Resolves when the cluster has no such slot. Throws
- * `source_unreachable`, `source_changed`, …
+ * Drops the slot, on a connection of its own, within `timeoutMs`. Resolves when the cluster has no such slot; `tli` is
+ * not known of an import that was cut short. Throws `source_unreachable`, `source_changed`, …
  */
 export async function dropSlot(
   url: string,
   settings: ConnectionSettings,
-  slot: Pick<SourceSlot, 'name' | 'systemIdentifier'>,
+  slot: Omit<SourceSlot, 'tli'> & { readonly tli: number | undefined },
   timeoutMs: number,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
@@ -50,7 +50,12 @@ export async function dropSlot(
   const ends = AbortSignal.any([late, signal]);
   try {
     await withConnection(url, settings, ends, async (connection) => {
-      refuseOtherSystem(await identifySystem(connection), slot);
+      const identity = await identifySystem(connection);
+      refuseOtherSystem(identity, slot);
+      // That a promoted standby has no such slot says nothing of the server that has it.
+      if (slot.tli !== undefined) {
+        refuseOtherTimeline(identity, { tli: slot.tli });
+      }
       await connection.run(`DROP_REPLICATION_SLOT "${slot.name}" WAIT`, 'dropping its replication slot');
     });
   } catch (thrown) {
@@ -111,7 +116,10 @@ export function refuseOtherSystem(
 }
 
 /** Throws `source_changed`. */
-export function refuseOtherTimeline({ tli, flushLsn }: SystemIdentity, slot: SourceSlot): void {
+export function refuseOtherTimeline(
+  { tli, flushLsn }: Pick<SystemIdentity, 'tli' | 'flushLsn'>,
+  slot: Pick<SourceSlot, 'tli'>,
+): void {
   if (tli !== slot.tli) {
     throw followError(
       'source_changed',

@@ -14,7 +14,7 @@ export interface LeftOnSource {
 
 /** Drops a tenant's slot, if the source can be reached soon; answers what is left there. Never throws. */
 export async function leaveSource(
-  { source }: Pick<TenantRecord, 'source'>,
+  { source, tli }: Pick<TenantRecord, 'source' | 'tli'>,
   url: () => Promise<string>,
   settings: FollowSettings,
 ): Promise<LeftOnSource | undefined> {
@@ -23,7 +23,7 @@ export async function leaveSource(
     return undefined;
   }
   try {
-    await dropSlot(await url(), settings, { name: slot, systemIdentifier }, settings.slotDropTimeoutMs);
+    await dropSlot(await url(), settings, { name: slot, systemIdentifier, tli }, settings.slotDropTimeoutMs);
     return undefined;
   } catch (thrown) {
     return { slot, sql: dropSlotSql(slot), reason: asOffshootError(thrown).message };

@@ -5,6 +5,7 @@ const slot = { name: 'offshoot_1', systemIdentifier: '7', tli: 1 };
 const answer = {
   system_identifier: '7',
   standby: false,
+  tli: 1,
   flushed: '1/0',
   restart_lsn: '0/FF000000',
   slot_name: 'offshoot_1',
@@ -28,6 +29,9 @@ test('reads what pg_replication_slots says', () => {
 
 test.each([
   [{ system_identifier: '8' }, 'source_changed', /system identifier is 8/],
+  [{ tli: 2 }, 'source_changed', /on timeline 2 \(at 1\/0\)/],
+  // A promoted standby has none of its primary's slots: ours may still be where it was made.
+  [{ tli: 2, slot_name: null, restart_lsn: null }, 'source_changed', /on timeline 2/],
   [{ slot_name: null, restart_lsn: null }, 'replication_slot_lost', /no replication slot/],
   [{ slot_name: null, standby: true }, 'source_changed', /standby/],
   [{ restart_lsn: null, wal_status: 'lost' }, 'replication_slot_lost', /is lost/],

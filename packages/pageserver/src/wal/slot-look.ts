@@ -27,7 +27,10 @@ export interface SlotLook {
 
 const QUESTION = `
   SELECT (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) AS system_identifier,
-         pg_catalog.pg_is_in_recovery() AS standby, flushed::text, restart_lsn::text, slot_name, wal_status,
+         pg_catalog.pg_is_in_recovery() AS standby,
+         CASE WHEN NOT pg_catalog.pg_is_in_recovery()
+              THEN ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(flushed), 8))::bit(32)::int END AS tli,
+         flushed::text, restart_lsn::text, slot_name, wal_status,
          (flushed - restart_lsn)::text AS retained, safe_wal_size::text
   FROM (SELECT CASE WHEN pg_catalog.pg_is_in_recovery()
                     THEN coalesce(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())
@@ -37,6 +40,8 @@ const QUESTION = `
 interface Answer {
   readonly system_identifier: string;
   readonly standby: boolean;
+  /** Null on a standby. A WAL file's name begins with it, in hexadecimal digits. */
+  readonly tli: number | null;
   readonly flushed: string;
   readonly restart_lsn: string | null;
   readonly slot_name: string | null;
@@ -66,7 +71,11 @@ export async function lookAtSlot(
 
 /** What SQL answered. Throws `replication_slot_lost`, `source_changed`. */
 export function understood(answer: Answer, slot: SourceSlot): SlotLook {
+  const sourceLsn = parseLsn(answer.flushed);
   refuseOtherSystem({ systemIdentifier: answer.system_identifier }, slot);
+  if (answer.tli !== null) {
+    refuseOtherTimeline({ tli: answer.tli, flushLsn: sourceLsn }, slot);
+  }
   if (answer.slot_name === null) {
     throw answer.standby ? standbyWithoutSlot(slot.name) : slotGone(slot.name);
   }
@@ -74,7 +83,7 @@ export function understood(answer: Answer, slot: SourceSlot): SlotLook {
     throw slotInvalidated(slot.name);
   }
   return {
-    sourceLsn: parseLsn(answer.flushed),
+    sourceLsn,
     retainedBytes: Math.max(0, Number(answer.retained)),
     walStatus: answer.wal_status ?? undefined,
     safeWalBytes: answer.safe_wal_size === null ? undefined : Math.max(0, Number(answer.safe_wal_size)),
