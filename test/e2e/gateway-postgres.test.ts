@@ -415,6 +415,7 @@ describe('replication', () => {
 });
 
 test('a Postgres that is killed ends its sessions, and the next connection is told', async () => {
+  await start({ settings: { reopensMax: 5 } });
   const client = await connected();
   const ended = endOf(client);
   const asleep = expect(client.query('select pg_sleep(60)')).rejects.toThrow();
