@@ -11,6 +11,7 @@ import {
   renameSync,
   writeFileSync,
 } from 'node:fs';
+import { setPriority } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -35,18 +36,23 @@ function digest(files, salt) {
   return hash.digest('hex');
 }
 
-/** Runs a command in `cwd`; rejects with its name and exit code when it fails. Output: 'inherit', 'stderr' or 'capture'. */
-export function run(command, args, { cwd = root, output = 'stderr', env = process.env } = {}) {
+const pipes = ['ignore', 'pipe', 'pipe'];
+const stdioOf = { inherit: 'inherit', stderr: ['ignore', 2, 2], capture: pipes, keep: pipes };
+
+/**
+ * Runs a command in `cwd`; rejects with its name and exit code when it fails. Output: 'inherit', 'stderr', 'capture'
+ * (shown and answered) or 'keep' (answered only). `niceness`: of it and what it starts, 0 to 19.
+ */
+export function run(command, args, options = {}) {
+  const { cwd = root, output = 'stderr', env = process.env, niceness = 0 } = options;
   return new Promise((resolve, reject) => {
-    const stdio = { inherit: 'inherit', stderr: ['ignore', 2, 2], capture: ['ignore', 'pipe', 'pipe'] }[
-      output
-    ];
-    const child = spawn(command, args, { cwd, env, stdio });
+    const child = spawn(command, args, { cwd, env, stdio: stdioOf[output] });
+    if (niceness > 0 && child.pid !== undefined) setPriority(child.pid, niceness);
     let text = '';
     const keep = (stream, to) =>
       stream?.on('data', (chunk) => {
         text += chunk;
-        to.write(chunk);
+        if (output === 'capture') to.write(chunk);
       });
     keep(child.stdout, process.stdout);
     keep(child.stderr, process.stderr);

@@ -1,6 +1,6 @@
 // `npm test`: everything that a change must pass, and one line at the end that sums up all runners.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { buildOracle, root, run, setUp } from './steps.mjs';
 
 const out = join(root, '.dev', 'out');
@@ -14,10 +14,14 @@ const failures = [];
 const FAILURE_CHARS_MAX = 2000;
 
 function record(name, passed, failed, began) {
+  recordTime(name, passed, failed, (Date.now() - began) / 1000);
+}
+
+function recordTime(name, passed, failed, seconds) {
   total.passed += passed;
   total.failed += failed;
   summary.push(
-    `${failed === 0 ? 'ok  ' : 'FAIL'} ${name} (${passed} passed, ${failed} failed, ${((Date.now() - began) / 1000).toFixed(0)} s)`,
+    `${failed === 0 ? 'ok  ' : 'FAIL'} ${name} (${passed} passed, ${failed} failed, ${seconds.toFixed(0)} s)`,
   );
 }
 
@@ -88,30 +92,57 @@ async function cargoTest(args, env = {}) {
   }
 }
 
-async function vitest(project) {
-  const report = join(out, `${project}.json`);
+/** All projects in one run, so that no worker is idle before all is done; a summary for each. */
+async function vitest() {
+  const began = Date.now();
+  process.stdout.write('\n== unit tests, end-to-end tests, redo oracle\n');
+  const report = join(out, 'vitest.json');
   rmSync(report, { force: true });
-  const args = [
-    'run',
-    '--config',
-    'test/vitest.config.ts',
-    '--project',
-    project,
-    '--reporter',
-    'default',
-    '--reporter',
-    'json',
-    `--outputFile.json=${report}`,
-  ];
-  const failed = await run(bin('vitest'), args, { output: 'inherit' }).then(
-    () => false,
-    () => true,
-  );
+  const reporters = ['--reporter', 'default', '--reporter', 'json', `--outputFile.json=${report}`];
+  const args = ['run', '--config', 'test/vitest.config.ts', ...reporters];
+  const end = await run(bin('vitest'), args, { output: 'inherit' }).catch((error) => error);
+  if (!existsSync(report)) {
+    recordFailure('vitest', end.message ?? 'there is no report');
+    return record('vitest', 0, 1, began);
+  }
   const outcome = JSON.parse(readFileSync(report, 'utf8'));
-  const { numPassedTests, numFailedTests, numTotalTestSuites, numFailedTestSuites } = outcome;
   recordVitestFailures(outcome.testResults);
-  const lost = failed && numFailedTests === 0 ? Math.max(1, numFailedTestSuites) : 0;
-  return [numTotalTestSuites === 0 ? 0 : numPassedTests, numFailedTests + lost];
+  let failedOfAll = 0;
+  for (const [name, isOfIt] of Object.entries(groups)) {
+    const files = outcome.testResults.filter((file) => isOfIt(relative(root, file.name)));
+    const [passed, failed] = countVitest(files);
+    failedOfAll += failed;
+    recordTime(name, passed, failed, secondsOf(files));
+  }
+  // It failed, and no test did.
+  if (end instanceof Error && failedOfAll === 0) {
+    recordFailure('vitest', end.message);
+    record('vitest', 0, 1, began);
+  }
+}
+
+const isOracle = (path) => path.startsWith(join('test', 'oracle'));
+const isUnit = (path) => path.startsWith('packages');
+const groups = {
+  'unit tests': isUnit,
+  'end-to-end tests': (path) => !isUnit(path) && !isOracle(path),
+  'redo oracle': isOracle,
+};
+
+/** A file that failed without a failed test counts as one; so does a group of which nothing ran. */
+function countVitest(files) {
+  const sums = [0, files.length === 0 ? 1 : 0];
+  for (const { assertionResults, status } of files) {
+    const failed = assertionResults.filter((test) => test.status === 'failed').length;
+    sums[0] += assertionResults.filter((test) => test.status === 'passed').length;
+    sums[1] += failed === 0 && status === 'failed' ? 1 : failed;
+  }
+  return sums;
+}
+
+/** What its files took, one after the other; they ran side by side. */
+function secondsOf(files) {
+  return files.reduce((sum, { startTime, endTime }) => sum + (endTime - startTime) / 1000, 0);
 }
 
 function recordVitestFailures(files) {
@@ -121,6 +152,23 @@ function recordVitestFailures(files) {
       recordFailure(`${file.name}: ${test.fullName}`, test.failureMessages.join('\n'));
     if (failed.length === 0 && file.status === 'failed') recordFailure(file.name, file.message);
   }
+}
+
+/**
+ * Compiles while the tests above run, with what they leave of the machine. Answers the lint's end; the Rust tests are
+ * built behind it.
+ */
+function compileMeanwhile() {
+  const cargo = (...args) => run('cargo', args, { cwd: native, output: 'keep', niceness: 10 });
+  const settled = (promise) =>
+    promise.then(
+      (text) => ({ text }),
+      (error) => ({ text: error.text ?? '', error }),
+    );
+  const lint = settled(cargo('clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings'));
+  // What fails here fails again, and is told, when they are run.
+  const built = lint.then(() => settled(cargo('test', '--workspace', '--no-run', '--locked')));
+  return { lint, built };
 }
 
 async function typesOfAddonAreFresh() {
@@ -142,13 +190,15 @@ await check('format and lint (TypeScript)', () =>
 await check('format (Rust)', () =>
   run('cargo', ['fmt', '--all', '--check'], { cwd: native, output: 'inherit' }),
 );
-await check('lint (Rust)', () =>
-  run('cargo', ['clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings'], {
-    cwd: native,
-    output: 'inherit',
-  }),
-);
+const { lint, built } = compileMeanwhile();
 await check('types of the addon are the committed ones', typesOfAddonAreFresh);
+await vitest();
+await check('lint (Rust), done meanwhile', async () => {
+  const { text, error } = await lint;
+  if (error === undefined) return;
+  throw new Error(`${error.message}\n${text.slice(Math.max(0, text.search(/^(error|warning)/m)))}`);
+});
+await built;
 await runner('Rust tests', () => cargoTest(['--workspace', '--no-fail-fast']));
 const bindir = clientPrograms();
 if (bindir === undefined)
@@ -159,9 +209,6 @@ else
       OFFSHOOT_TEST_PG_BINDIR: bindir,
     }),
   );
-await runner('unit tests', () => vitest('unit'));
-await runner('end-to-end tests', () => vitest('e2e'));
-await runner('redo oracle', () => vitest('oracle'));
 await check('bench smoke', () =>
   run(process.execPath, ['bench/dist/main.js', '--smoke'], { output: 'inherit' }),
 );

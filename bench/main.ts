@@ -5,6 +5,8 @@ import { parseArgs } from 'node:util';
 import type { Bench, BenchSize } from './bench.js';
 import { benches } from './benches.js';
 
+const SMOKE_AT_ONCE = 2;
+
 const usage = `Usage: npm run bench -- [NAME …] [--smoke]
 Without a name: every bench. Results are JSON lines on stdout, remarks on stderr.
 
@@ -27,6 +29,22 @@ async function runOne(bench: Bench, size: BenchSize): Promise<void> {
   }
 }
 
+/** One at a time: nothing else is to be measured with it. */
+async function runFull(chosen: readonly Bench[]): Promise<void> {
+  for (const bench of chosen) await runOne(bench, 'full');
+}
+
+/** Side by side, since of a smoke size only results count, and most of its time is waiting. */
+async function runSmoke(chosen: readonly Bench[]): Promise<void> {
+  const left = [...chosen];
+  const worker = async () => {
+    for (let bench = left.shift(); bench !== undefined; bench = left.shift()) await runOne(bench, 'smoke');
+  };
+  // A bench that fails does not cut off another one, which has a directory and processes to clear away.
+  const ends = await Promise.allSettled(Array.from({ length: SMOKE_AT_ONCE }, worker));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -43,7 +61,7 @@ async function main(): Promise<number> {
   }
   const chosen =
     positionals.length === 0 ? benches : benches.filter(({ name }) => positionals.includes(name));
-  for (const bench of chosen) await runOne(bench, values.smoke ? 'smoke' : 'full');
+  await (values.smoke ? runSmoke(chosen) : runFull(chosen));
   return 0;
 }
 

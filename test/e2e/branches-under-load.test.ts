@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DaemonProcess } from '../fixture/daemon-process.js';
 import { ddlFaults } from '../fixture/ddl-faults.js';
@@ -9,12 +8,12 @@ import { MixedDdl } from '../fixture/mixed-ddl.js';
 import { postgresUnder } from '../fixture/processes.js';
 import { query, value, withDatabase } from '../fixture/query.js';
 import { structureFaults } from '../fixture/structure-faults.js';
-import { finishPrepared, TpcbLoad, tpcbFaults, tpcbTables } from '../fixture/tpcb-load.js';
+import { finishAllPrepared, TpcbLoad, tpcbFaults, tpcbTables } from '../fixture/tpcb-load.js';
 import { waitUntil } from '../fixture/wait-until.js';
 import { World } from '../fixture/world.js';
 
 /** Longer by hand: OFFSHOOT_SOAK_SECONDS=180. */
-const seconds = Number(process.env.OFFSHOOT_SOAK_SECONDS ?? 25);
+const seconds = Number(process.env.OFFSHOOT_SOAK_SECONDS ?? 15);
 const timeout = 240_000 + seconds * 4000;
 const CYCLE_MS = 3000;
 const KEPT_MAX = 6;
@@ -92,7 +91,7 @@ async function faultsOf(name: string, promised: Promised): Promise<string[]> {
     ...(await databaseFaults(url, promised)),
   ];
   // Their locks would keep amcheck waiting; some become part of the branch, the others never were.
-  await settlePrepared(url, checked % 2 === 0 ? 'commit' : 'rollback');
+  await finishAllPrepared(url, checked % 2 === 0 ? 'commit' : 'rollback');
   found.push(...(await tpcbFaults(url, promised.acknowledged)), ...(await structureFaults(url)));
   return found;
 }
@@ -114,13 +113,6 @@ async function databaseFaults(url: string, { databases, dropped }: Promised): Pr
     found.push(...(await structureFaults(inside)).map((fault) => `database ${newest}: ${fault}`));
   }
   return found;
-}
-
-async function settlePrepared(url: string, how: 'commit' | 'rollback'): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await finishPrepared(client, '%', how);
-  await client.end();
 }
 
 /** Writes to a branch, stops and starts its compute; answers what is wrong then. */
@@ -170,7 +162,7 @@ async function cycle(name: string, promised: Promised, keep: boolean): Promise<v
 async function killDaemon(): Promise<void> {
   const promised = await branch('bystander');
   const own = new TpcbLoad(2);
-  await settlePrepared(await world.url('bystander'), 'rollback');
+  await finishAllPrepared(await world.url('bystander'), 'rollback');
   own.start(await world.url('bystander'));
   await waitUntil('the bystander is written to', () => own.transactions > 50, 60_000);
   await world.daemon.end('SIGKILL');

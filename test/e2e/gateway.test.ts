@@ -257,11 +257,15 @@ describe('the daemon', () => {
     await client.connect();
     // A client that says nothing and one that sleeps.
     const { host, port } = await own.client.connectionString('a');
-    const silent = spawn(process.execPath, ['-e', `require('net').connect(${port}, '${host}').resume()`]);
+    const script = `require('net').connect(${port}, '${host}', () => console.log('connected')).resume()`;
+    const silent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    // It may end before the daemon has.
+    const silentEnds = once(silent, 'exit');
+    await once(silent.stdout, 'data');
     const asleep = expect(client.query('select pg_sleep(60)')).rejects.toMatchObject({ code: '57P01' });
     expect(await own.daemon.end('SIGTERM')).toBe(0);
     await asleep;
-    await once(silent, 'exit');
+    expect(await silentEnds).toEqual([0, null]);
   });
 
   test('tells Prometheus of connections and wakes', async () => {

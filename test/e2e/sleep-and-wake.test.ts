@@ -8,6 +8,7 @@ import { ScratchDirectory } from '../fixture/scratch-directory.js';
 import { waitUntil } from '../fixture/wait-until.js';
 import { importInto } from '../fixture/world.js';
 
+const IDLE_MS = 1000;
 const app = { user: 'app', password: 'a secret' };
 let scratch: ScratchDirectory;
 let production: Production;
@@ -25,7 +26,7 @@ beforeAll(async () => {
     'vacuum analyze',
   );
   daemon = await DaemonHere.start(`${scratch.path}/data`, {
-    wake: { idleTimeoutSeconds: 2, queueTimeoutMs: 120_000, busyLookMs: 500 },
+    wake: { idleTimeoutSeconds: IDLE_MS / 1000, queueTimeoutMs: 120_000, busyLookMs: 500 },
     computeLimits: { computesMax: 25 },
   });
   await importInto(daemon.client, 'prod', production.url());
@@ -37,9 +38,14 @@ afterAll(async () => {
   scratch?.[Symbol.dispose]();
 });
 
+/** How what was begun ends. */
+type End = () => Promise<void>;
+
 const activityOf = async (name: string) => (await daemon.client.branch(name)).activity;
 const asleep = (name: string) =>
   waitUntil(`${name} sleeps`, async () => (await activityOf(name)).state === 'asleep');
+const noConnections = (name: string) =>
+  waitUntil(`nobody is connected to ${name}`, async () => (await activityOf(name)).connections === 0);
 
 async function branch(name: string, idle_timeout?: number): Promise<void> {
   await daemon.client.createBranch({
@@ -53,23 +59,29 @@ async function branch(name: string, idle_timeout?: number): Promise<void> {
 async function ask(name: string, statement: string): Promise<unknown> {
   const client = await daemon.connect(name, app);
   try {
-    const { rows } = await client.query(statement);
-    return rows[0] === undefined ? undefined : Object.values(rows[0])[0];
+    return await answer(client, statement);
   } finally {
     await client.end();
   }
 }
 
+async function answer(client: pg.Client, statement: string): Promise<unknown> {
+  const { rows } = await client.query(statement);
+  return rows[0] === undefined ? undefined : Object.values(rows[0])[0];
+}
+
 test('a branch wakes for a connection, sleeps after it, and wakes with all that was committed', async () => {
   await branch('a');
-  expect(await ask('a', 'select count(*)::int from item')).toBe(1000);
-  const first = await activityOf('a');
-  expect(first).toMatchObject({
+  const client = await daemon.connect('a', app);
+  expect(await answer(client, 'select count(*)::int from item')).toBe(1000);
+  expect(await activityOf('a')).toMatchObject({
     state: 'awake',
+    connections: 1,
     wakes: 1,
     last_wake: { phases_ms: { first_query: expect.any(Number) } },
   });
-  await ask('a', `insert into item select i, -1 from generate_series(1001, 2000) i`);
+  await client.query(`insert into item select i, -1 from generate_series(1001, 2000) i`);
+  await client.end();
   await asleep('a');
   const [compute] = (await daemon.client.computes()).filter((each) => each.branch === 'a');
   expect(compute).toMatchObject({ state: 'stopped', reason: expect.stringContaining('put to sleep') });
@@ -86,51 +98,91 @@ test('whoever logs in does so with the password that the role has in production'
   await expect(daemon.connect('passwords', { user: 'nameless', password: 'x' })).rejects.toMatchObject({
     code: '28P01',
   });
-  expect((await activityOf('passwords')).connections).toBe(0);
+  // The client may hear of it before Postgres has closed the connection.
+  await noConnections('passwords');
 });
 
-test('an idle connection keeps it awake, and so do a transaction and a query on its Unix socket', async () => {
-  await branch('busy');
-  const client = await daemon.connect('busy', app);
-  await sleep(3500);
-  expect(await activityOf('busy')).toMatchObject({ state: 'awake', connections: 1 });
-  const { url } = await daemon.client.connectionString('busy', { via: 'socket' });
-  const longQuery = query(url, 'select pg_sleep(4)');
-  await client.end();
-  await longQuery;
-  const inTransaction = new pg.Client({ connectionString: url });
-  await inTransaction.connect();
-  await inTransaction.query('begin');
-  await inTransaction.query('create table unfinished (n int)');
-  await sleep(4500);
-  await inTransaction.query('commit');
-  await inTransaction.end();
-  expect(await activityOf('busy')).toMatchObject({ state: 'awake', connections: 0, wakes: 1 });
-  await asleep('busy');
-  expect(await activityOf('busy')).toMatchObject({ wakes: 1 });
-});
+describe.concurrent('longer than its idle time', () => {
+  /** Several idle times long it stays awake for what `keep` began; when that is over it sleeps. */
+  async function keepsAwake(name: string, connections: number, keep: (name: string) => Promise<End>) {
+    await branch(name);
+    const end = await keep(name);
+    await sleep(3 * IDLE_MS);
+    expect(await activityOf(name)).toMatchObject({ state: 'awake', connections, wakes: 1 });
+    await end();
+    await asleep(name);
+    expect(await activityOf(name)).toMatchObject({ connections: 0, wakes: 1 });
+  }
 
-test('a replication connection keeps it awake', async () => {
-  await branch('replicated');
-  const client = await daemon.connect('replicated', { ...app, ...({ replication: 'true' } as object) });
-  const { rows } = await client.query('IDENTIFY_SYSTEM');
-  expect(rows).toHaveLength(1);
-  await sleep(3000);
-  expect(await activityOf('replicated')).toMatchObject({ state: 'awake' });
-  await client.end();
-  await asleep('replicated');
-});
+  /** A session on its Unix socket, of which the gateway knows nothing; it is woken by a connection that leaves then. */
+  async function bySocket(name: string, begin: (session: pg.Client) => Promise<unknown>): Promise<pg.Client> {
+    const waking = await daemon.connect(name, app);
+    const { url } = await daemon.client.connectionString(name, { via: 'socket' });
+    const session = new pg.Client({ connectionString: url });
+    await session.connect();
+    await begin(session);
+    await waking.end();
+    await noConnections(name);
+    return session;
+  }
 
-test('a stop by hand says how many sessions it ended, and the next connection wakes it', async () => {
-  await branch('stopped', 0);
-  const clients = [await daemon.connect('stopped', app), await daemon.connect('stopped', app)];
-  await clients[0]?.query('create table kept as select 1 as n');
-  const stopped = await daemon.client.stopCompute('stopped');
-  expect(stopped).toMatchObject({ state: 'stopped', connections_ended: 2 });
-  expect(await ask('stopped', 'select n from kept')).toBe(1);
-  await sleep(3000);
-  expect(await activityOf('stopped')).toMatchObject({ state: 'awake', connections: 0 });
-  await daemon.client.stopCompute('stopped');
+  test('an idle connection keeps it awake', async () => {
+    await keepsAwake('idle', 1, async (name) => {
+      const client = await daemon.connect(name, app);
+      return () => client.end();
+    });
+  });
+
+  test('a replication connection keeps it awake', async () => {
+    await keepsAwake('replicated', 1, async (name) => {
+      const client = await daemon.connect(name, { ...app, ...({ replication: 'true' } as object) });
+      expect((await client.query('IDENTIFY_SYSTEM')).rows).toHaveLength(1);
+      return () => client.end();
+    });
+  });
+
+  test('a transaction on its Unix socket keeps it awake', async () => {
+    await keepsAwake('in-transaction', 0, async (name) => {
+      const session = await bySocket(name, async (each) => {
+        await each.query('begin');
+        await each.query('create table unfinished (n int)');
+      });
+      return async () => {
+        await session.query('commit');
+        await session.end();
+      };
+    });
+  });
+
+  test('a query on its Unix socket keeps it awake', async () => {
+    await keepsAwake('at-work', 0, async (name) => {
+      let running = Promise.resolve<unknown>(undefined);
+      const session = await bySocket(name, async (each) => {
+        running = expect(each.query('select pg_sleep(600)')).rejects.toMatchObject({ code: '57014' });
+      });
+      return async () => {
+        const { url } = await daemon.client.connectionString(name, { via: 'socket' });
+        await query(
+          url,
+          `select pg_cancel_backend(pid) from pg_stat_activity where query like '%pg_sleep(600)'`,
+        );
+        await running;
+        await session.end();
+      };
+    });
+  });
+
+  test('an idle time of 0 keeps it awake; a stop by hand says how many sessions it ended', async () => {
+    await branch('stopped', 0);
+    const clients = [await daemon.connect('stopped', app), await daemon.connect('stopped', app)];
+    await clients[0]?.query('create table kept as select 1 as n');
+    const stopped = await daemon.client.stopCompute('stopped');
+    expect(stopped).toMatchObject({ state: 'stopped', connections_ended: 2 });
+    expect(await ask('stopped', 'select n from kept')).toBe(1);
+    await sleep(3 * IDLE_MS);
+    expect(await activityOf('stopped')).toMatchObject({ state: 'awake', connections: 0 });
+    await daemon.client.stopCompute('stopped');
+  });
 });
 
 test('a compute that is killed under its connections is woken anew, with what was committed', async () => {
@@ -168,11 +220,14 @@ describe('with room for two', () => {
   let small: DaemonHere;
   const names = ['w', 'x', 'y', 'z'];
 
-  beforeAll(async () => {
-    small = await DaemonHere.start(`${scratch.path}/small`, {
-      wake: { idleTimeoutSeconds: 600, queueTimeoutMs: 20_000, busyLookMs: 200 },
+  const start = (queueTimeoutMs: number) =>
+    DaemonHere.start(`${scratch.path}/small`, {
+      wake: { idleTimeoutSeconds: 600, queueTimeoutMs, busyLookMs: 200 },
       computeLimits: { computesMax: 2 },
     });
+
+  beforeAll(async () => {
+    small = await start(120_000);
     await importInto(small.client, 'prod', production.url());
     for (const name of names) await small.client.createBranch({ name, from: 'prod' });
   });
@@ -206,22 +261,25 @@ describe('with room for two', () => {
   });
 
   test('when all stay busy it is refused with what to do', async () => {
+    await small.close();
+    small = await start(1500);
     const busy = [await small.connect('w', app), await small.connect('x', app)];
     await expect(small.connect('y', app)).rejects.toMatchObject({
       code: '53300',
       message: expect.stringMatching(/2 computes are awake.*computesMax 2.*stop one/),
     });
     await Promise.all(busy.map((client) => client.end()));
-  }, 60_000);
+  });
 });
 
 test('the end of the daemon refuses who waits, and what is known of branches outlives it', async () => {
   const data = `${scratch.path}/again`;
-  const settings = { computeLimits: { computesMax: 4 } };
+  const settings = { computeLimits: { computesMax: 1 }, wake: { queueTimeoutMs: 120_000 } };
   const first = await DaemonHere.start(data, settings);
   await importInto(first.client, 'prod', production.url());
   await first.client.createBranch({ name: 'b', from: 'prod', idle_timeout: 77 });
-  await (await first.connect('b', app)).end();
+  // In the only compute's use: the other one waits for as long as this is there.
+  await first.connect('b', app);
   await first.client.createBranch({ name: 'never', from: 'prod' });
   const waiting = expect(first.connect('never', app)).rejects.toMatchObject({ code: '57P01' });
   await waitUntil('it waits', async () => (await first.client.status()).gateway?.parked === 1);
