@@ -28,5 +28,6 @@ mod read_ahead;
 mod real;
 mod relation_io;
 mod removal;
+mod session_catalogs;
 mod stream;
 mod sys;
