@@ -29,5 +29,6 @@ mod real;
 mod relation_io;
 mod removal;
 mod session_catalogs;
+mod spare_files;
 mod stream;
 mod sys;

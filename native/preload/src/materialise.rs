@@ -10,6 +10,7 @@ use crate::map_file::{self, MapFile};
 use crate::path::{DirectoryPath, RelPath, StackPath};
 use crate::path_lock::PathLock;
 use crate::session_catalogs;
+use crate::spare_files;
 use crate::stream::Deadline;
 use crate::sys;
 use offshoot_layout::{BLCKSZ, Fork, RELSEG_BLOCKS, RelFile, RelKey};
@@ -188,11 +189,19 @@ fn make_file(
     path: &StackPath,
     fill: impl FnOnce(libc::c_int) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
-    let temporary = temporary_path();
-    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
-    let fd = sys::open(&temporary, flags, FILE_MODE).map_err(Errno::of_state)?;
+    let (temporary, fd) = match spare_files::take() {
+        Some(spare) => spare,
+        None => temporary_file()?,
+    };
     fill(fd.raw())?;
     sys::rename(&temporary, path.as_c_str())
+}
+
+fn temporary_file() -> Result<(std::ffi::CString, sys::Fd), Errno> {
+    let path = temporary_path();
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
+    let fd = sys::open(&path, flags, FILE_MODE).map_err(Errno::of_state)?;
+    Ok((path, fd))
 }
 
 /// One name for each process is enough: path locks are held one at a time.

@@ -49,6 +49,7 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
     pageService: host.pageService,
     tokenFile: host.pageToken === undefined ? undefined : directory.writeToken(host.pageToken),
     parentPid: process.pid,
+    spareFiles: preparation.spare?.files ?? 0,
   });
   signal.throwIfAborted();
   return {

@@ -27,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => rm(data, { recursive: true, force: true }));
 
 const open = (sparesMax: number, newId = randomComputeId) =>
-  new SpareDirectories({ places, owner, newId, sparesMax });
+  new SpareDirectories({ places, owner, newId, sparesMax, files: 3 });
 const inComputes = () => readdir(places.computes);
 
 test('so many are kept, and are of the OS user', async () => {
@@ -45,6 +45,15 @@ test('so many are kept, and are of the OS user', async () => {
     expect([path, uid, mode & 0o777]).toEqual([path, owner.uid, 0o700]);
   }
   expect((await lstat(socketRecord)).isFile()).toBe(true);
+  expect(spare?.files).toBe(3);
+  for (const [name, bytes] of [
+    ['0', 0],
+    ['2', 0],
+    ['next', 4],
+  ] as const) {
+    const { uid, mode, size } = await lstat(join(dataDirectory, 'offshoot/spare', name));
+    expect([name, uid, mode & 0o777, size]).toEqual([name, owner.uid, 0o600, bytes]);
+  }
   await spares.refill();
   expect(await inComputes()).toHaveLength(3);
 });

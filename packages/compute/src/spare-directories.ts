@@ -6,6 +6,7 @@ import { PORT_MAX } from './free-ports.js';
 import type { OsUser } from './os-user.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { chooseSocketDirectory, makeSocketDirectory, temporaryDirectories } from './socket-directory.js';
+import { makeSpareFiles, SPARE_FILES_DIRECTORY } from './spare-files.js';
 
 /** What every base backup has; one that has more gets the rest made when it is unpacked. */
 const postgresDirectories: readonly string[] = [
@@ -38,6 +39,8 @@ export interface SpareDirectory {
   readonly id: string;
   /** In the data directory, relative to it; `.` is itself. */
   readonly made: ReadonlySet<string>;
+  /** Empty ones, for relations that come from the page server. */
+  readonly files: number;
 }
 
 export interface SpareDirectoriesOptions {
@@ -46,6 +49,8 @@ export interface SpareDirectoriesOptions {
   readonly newId: () => string;
   /** How many are kept. */
   readonly sparesMax: number;
+  /** Empty files in each. */
+  readonly files: number;
 }
 
 /**
@@ -106,15 +111,16 @@ export class SpareDirectories {
   }
 
   async #make(id: string): Promise<SpareDirectory> {
-    const { places, owner } = this.options;
+    const { places, owner, files } = this.options;
     const paths = computePaths(places, id);
     await makeComputeDirectories(paths, socketDirectoryOf(places, id, owner), owner);
     const made = new Set<string>();
-    for (const path of ['.', ...postgresDirectories, ...stateDirectories]) {
+    for (const path of ['.', ...postgresDirectories, ...stateDirectories, SPARE_FILES_DIRECTORY]) {
       await makeOwned(join(paths.dataDirectory, path), owner);
       made.add(path);
     }
-    return { id, made };
+    await makeSpareFiles(join(paths.dataDirectory, SPARE_FILES_DIRECTORY), files, owner);
+    return { id, made, files };
   }
 
   async #remove(id: string): Promise<void> {

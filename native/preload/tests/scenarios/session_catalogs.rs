@@ -132,6 +132,30 @@ fn broken_catalog() {
     assert_eq!(page(&index, 2), remote_page(INDEX, 2));
 }
 
+/// Made ahead by whoever started the compute.
+fn with_spare_files(world: &mut World, count: u32) {
+    std::fs::create_dir(world.file("offshoot/spare")).unwrap();
+    for number in 0..count {
+        File::create(world.file(&format!("offshoot/spare/{number}"))).unwrap();
+    }
+    std::fs::write(world.file("offshoot/spare/next"), [0; 4]).unwrap();
+    world.set("OFFSHOOT_SPARE_FILES", &count.to_string());
+}
+
+#[test]
+fn files_that_were_made_ahead_are_taken_first() {
+    for (count, left) in [(5, 0), (40, 26)] {
+        let mut world = World::new(catalogs());
+        with_spare_files(&mut world, count);
+        world.run("first_session");
+        // A map and a file for each of the seven that are there.
+        let spares = std::fs::read_dir(world.file("offshoot/spare")).unwrap();
+        assert_eq!(spares.count() as u32, left + 1);
+        let here = std::fs::read(world.file(CLASS)).unwrap();
+        assert!(here[13 * BLCKSZ..] == remote_page(CLASS, 13));
+    }
+}
+
 #[test]
 fn sessions_that_begin_at_once_keep_what_they_write() {
     for faults in [
@@ -142,7 +166,8 @@ fn sessions_that_begin_at_once_keep_what_they_write() {
             ..Faults::default()
         },
     ] {
-        let world = World::new(catalogs());
+        let mut world = World::new(catalogs());
+        with_spare_files(&mut world, 5);
         world.server.set_faults(faults);
         let processes: Vec<_> = (0..4)
             .map(|own| world.spawn("catalogs_by_many", &[("OWN", own.to_string())]))
