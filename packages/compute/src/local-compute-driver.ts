@@ -54,7 +54,7 @@ export interface LocalComputeDriverOptions {
 }
 
 /** How long after the last start. */
-const REFILL_PAUSE_MS = 100;
+const REFILL_PAUSE_MS = 500;
 
 /** Computes as processes of this machine, in directories of this daemon's. */
 export class LocalComputeDriver implements ComputeDriver {
@@ -194,7 +194,7 @@ export class LocalComputeDriver implements ComputeDriver {
     this.#starting -= 1;
     clearTimeout(this.#refill);
     if (this.#starting === 0 && this.#state === 'open') {
-      this.#refill = setTimeout(() => void this.#spares.refill(), REFILL_PAUSE_MS).unref();
+      this.#refill = setTimeout(() => void this.#spares.refill('gentle'), REFILL_PAUSE_MS).unref();
     }
   }
 

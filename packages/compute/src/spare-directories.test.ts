@@ -1,4 +1,4 @@
-import { lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -64,8 +64,15 @@ test('what is in one goes on from there', async () => {
   const spare = spares.take();
   const { dataDirectory } = computePaths(places, spare?.id ?? '');
   const limits = { archiveBytesMax: 1, archiveEntriesMax: 1 };
-  const directory = DataDirectory.create(dataDirectory, owner, limits, spare?.made);
+  const directory = DataDirectory.create(dataDirectory, owner, limits, spare);
   expect(directory.writeToken('secret')).toBe(join(dataDirectory, 'offshoot/token'));
+  expect(await readFile(join(dataDirectory, 'offshoot/token'), 'utf8')).toBe('secret');
+  expect(await lstat(join(dataDirectory, 'offshoot/token'))).toMatchObject({
+    uid: owner.uid,
+    mode: 0o100600,
+  });
+  expect(directory.spareFiles).toBe(2);
+  expect(await readdir(join(dataDirectory, 'offshoot/spare'))).toEqual(['0', '1', 'next']);
   expect(await readdir(join(dataDirectory, 'pg_wal'))).toEqual(['archive_status']);
 });
 

@@ -6,7 +6,7 @@ import { PORT_MAX } from './free-ports.js';
 import type { OsUser } from './os-user.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { chooseSocketDirectory, makeSocketDirectory, temporaryDirectories } from './socket-directory.js';
-import { makeSpareFiles, SPARE_FILES_DIRECTORY } from './spare-files.js';
+import { makeSpareFiles, type Pace, SPARE_FILES_DIRECTORY } from './spare-files.js';
 
 /** What every base backup has; one that has more gets the rest made when it is unpacked. */
 const postgresDirectories: readonly string[] = [
@@ -78,10 +78,10 @@ export class SpareDirectories {
   }
 
   /** Makes what is missing, one after the other; nobody needs to wait for that. */
-  refill(): Promise<void> {
+  refill(pace: Pace = 'brisk'): Promise<void> {
     if (this.#state === 'open') {
       this.#state = 'making';
-      this.#making = this.#makeAll().finally(() => {
+      this.#making = this.#makeAll(pace).finally(() => {
         if (this.#state === 'making') this.#state = 'open';
       });
     }
@@ -95,12 +95,12 @@ export class SpareDirectories {
     for (let spare = this.take(); spare !== undefined; spare = this.take()) await this.#remove(spare.id);
   }
 
-  async #makeAll(): Promise<void> {
+  async #makeAll(pace: Pace): Promise<void> {
     while (this.#state === 'making' && this.#spares.length < this.options.sparesMax) {
       const id = this.options.newId();
       this.#ids.add(id);
       try {
-        this.#spares.push(await this.#make(id));
+        this.#spares.push(await this.#make(id, pace));
       } catch {
         // Whatever it is, the next start meets it too, and says so.
         await this.#remove(id).catch(() => undefined);
@@ -110,7 +110,7 @@ export class SpareDirectories {
     }
   }
 
-  async #make(id: string): Promise<SpareDirectory> {
+  async #make(id: string, pace: Pace): Promise<SpareDirectory> {
     const { places, owner, files } = this.options;
     const paths = computePaths(places, id);
     await makeComputeDirectories(paths, socketDirectoryOf(places, id, owner), owner);
@@ -119,7 +119,7 @@ export class SpareDirectories {
       await makeOwned(join(paths.dataDirectory, path), owner);
       made.add(path);
     }
-    await makeSpareFiles(join(paths.dataDirectory, SPARE_FILES_DIRECTORY), files, owner);
+    await makeSpareFiles(join(paths.dataDirectory, SPARE_FILES_DIRECTORY), files, owner, pace);
     return { id, made, files };
   }
 

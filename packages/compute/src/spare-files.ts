@@ -1,21 +1,30 @@
 import { closeSync, fchownSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as othersTurn } from 'node:timers/promises';
+import { setImmediate as othersTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { OsUser } from './os-user.js';
 
 /** Where the preload library takes them from, inside the data directory. */
 export const SPARE_FILES_DIRECTORY = 'offshoot/spare';
 
-/** Made between two turns of the event loop: each takes some 50 us, and nobody else is held up for longer. */
-const FILES_PER_TURN = 8;
+/** Made between two turns of the event loop: each takes some 50 us, sometimes many times as long. */
+const FILES_PER_TURN = 4;
+const PAUSE_MS = 4;
+
+/** `gentle`: with pauses, beside the work of others on the same cores. */
+export type Pace = 'brisk' | 'gentle';
 
 /** A number in the machine's byte order: the library counts in it which file comes next. */
 const COUNTER = Buffer.alloc(4);
 
 /** Makes `count` empty files in a directory of the OS user's, and the counter of those that are taken. */
-export async function makeSpareFiles(directory: string, count: number, owner: OsUser): Promise<void> {
+export async function makeSpareFiles(
+  directory: string,
+  count: number,
+  owner: OsUser,
+  pace: Pace,
+): Promise<void> {
   for (let number = 0; number < count; number += 1) {
-    if (number % FILES_PER_TURN === 0) await othersTurn();
+    if (number % FILES_PER_TURN === 0) await (pace === 'gentle' ? sleep(PAUSE_MS) : othersTurn());
     makeFile(join(directory, String(number)), owner);
   }
   makeFile(join(directory, 'next'), owner, COUNTER);
