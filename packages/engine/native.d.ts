@@ -187,6 +187,26 @@ export interface PagesAnswer {
   failure?: NativeError
 }
 
+export interface ProgramOptions {
+  path: string
+  /** Without the program's name. */
+  arguments: Array<string>
+  /** As `NAME=value`. */
+  environment: Array<string>
+  workingDirectory: string
+  /** Both or none: whose rights it gets. */
+  uid?: number
+  gid?: number
+  /** Descriptor that takes its output and its errors; open until the promise settles. */
+  output: number
+}
+
+/**
+ * Starts a program, in a session of its own and without input; answers its process id. `onEnd` hears of its end,
+ * once, with its exit status or the number of the signal. Until then the id is nobody else's.
+ */
+export declare function startProgram(options: ProgramOptions, onEnd: (code?: number, signal?: number) => void): Promise<number>
+
 /** Limits of a tenant's store. */
 export interface TenantOptions {
   /** First size of the store's memory map; it grows by itself. */

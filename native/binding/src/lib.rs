@@ -11,6 +11,7 @@ mod failure;
 mod import_session;
 mod lock;
 mod numbers;
+mod program;
 mod tar_stream;
 mod tenant;
 mod wal_follower;

@@ -130,9 +130,7 @@ impl Client {
         }
         let connection = self.connection(settings)?;
         let deadline = Deadline::after(settings.response_wait);
-        // Both at once: the second answer says nothing (an error, or 0) when the first is no.
-        let exists = connection.ask(Request::Exists { rel });
-        let nblocks = connection.ask(Request::Nblocks { rel });
+        let (exists, nblocks) = ask_size(connection, rel);
         let asked = ask_pages(connection, rel, guess);
         connection.send(deadline)?;
         let exists = connection.wait(exists, deadline, None)?;
@@ -163,7 +161,14 @@ impl Client {
     }
 }
 
-fn ask_pages(connection: &mut Connection, rel: RelKey, blocks: Range<u32>) -> Vec<u64> {
+/// Whether it exists and its size, both at once: the second answer says nothing (an error, or 0) when the
+/// first is no.
+pub fn ask_size(connection: &mut Connection, rel: RelKey) -> (u64, u64) {
+    let exists = connection.ask(Request::Exists { rel });
+    (exists, connection.ask(Request::Nblocks { rel }))
+}
+
+pub fn ask_pages(connection: &mut Connection, rel: RelKey, blocks: Range<u32>) -> Vec<u64> {
     let ask = |block| {
         let key = BlockKey { rel, block };
         connection.ask(Request::GetPage { key })
@@ -172,7 +177,7 @@ fn ask_pages(connection: &mut Connection, rel: RelKey, blocks: Range<u32>) -> Ve
 }
 
 /// Takes the pages up to the first that is refused: whoever reads that one will ask again and hear why.
-fn take_pages(
+pub fn take_pages(
     connection: &mut Connection,
     asked: &[u64],
     deadline: Deadline,

@@ -26,6 +26,8 @@ pub struct Settings {
     pub response_wait: Duration,
     /// OFFSHOOT_READAHEAD_PAGES: longest read-ahead; 0 turns it off.
     pub read_ahead_pages_max: u32,
+    /// OFFSHOOT_SPARE_FILES: how many there are.
+    pub spare_files: u32,
     /// The process that loaded the library: Postgres' postmaster.
     pub loader_pid: libc::pid_t,
 }
@@ -142,6 +144,7 @@ fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Settings>, String
         retry,
         response_wait: retry.clamp(RESPONSE_WAIT_MIN, RESPONSE_WAIT_MAX),
         read_ahead_pages_max: pages.min(u64::from(READAHEAD_PAGES_MAX)) as u32,
+        spare_files: u32::try_from(number("OFFSHOOT_SPARE_FILES", 0)?).unwrap_or(u32::MAX),
         loader_pid: sys::pid(),
     }))
 }
@@ -197,6 +200,7 @@ mod tests {
             ("OFFSHOOT_LSN", None),
             ("OFFSHOOT_RETRY_MS", Some("-1")),
             ("OFFSHOOT_READAHEAD_PAGES", Some("many")),
+            ("OFFSHOOT_SPARE_FILES", Some("some")),
         ];
         for (name, value) in cases {
             let reason = read_with(&[(name, value)]).err().unwrap();

@@ -28,5 +28,7 @@ mod read_ahead;
 mod real;
 mod relation_io;
 mod removal;
+mod session_catalogs;
+mod spare_files;
 mod stream;
 mod sys;

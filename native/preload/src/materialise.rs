@@ -9,6 +9,8 @@ use crate::listing;
 use crate::map_file::{self, MapFile};
 use crate::path::{DirectoryPath, RelPath, StackPath};
 use crate::path_lock::PathLock;
+use crate::session_catalogs;
+use crate::spare_files;
 use crate::stream::Deadline;
 use crate::sys;
 use offshoot_layout::{BLCKSZ, Fork, RELSEG_BLOCKS, RelFile, RelKey};
@@ -27,6 +29,10 @@ pub enum Existence {
 
 /// Brings an absent file here if it is at the server.
 pub fn materialise(path: &RelPath) -> Result<Existence, Errno> {
+    let brought = settings().is_some_and(|settings| session_catalogs::bring_with(settings, path));
+    if brought && sys::exists(path.path().as_c_str())? {
+        return Ok(Existence::Here);
+    }
     match start_at_server(path, Wanted::SmallWhole)? {
         Some(start) => make(path, &start),
         None => Ok(Existence::Nowhere),
@@ -143,7 +149,7 @@ fn is_own(path: &RelPath) -> Result<bool, Errno> {
 
 /// Makes map and file, in this order: a file without a map counts as this compute's own. The pages that
 /// have come along are in it before anybody can see it.
-fn make(path: &RelPath, start: &Start) -> Result<Existence, Errno> {
+pub fn make(path: &RelPath, start: &Start) -> Result<Existence, Errno> {
     let _lock = PathLock::acquire(path.path())?;
     if is_gone(path)? {
         return Ok(Existence::Nowhere);
@@ -183,11 +189,19 @@ fn make_file(
     path: &StackPath,
     fill: impl FnOnce(libc::c_int) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
-    let temporary = temporary_path();
-    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
-    let fd = sys::open(&temporary, flags, FILE_MODE).map_err(Errno::of_state)?;
+    let (temporary, fd) = match spare_files::take() {
+        Some(spare) => spare,
+        None => temporary_file()?,
+    };
     fill(fd.raw())?;
     sys::rename(&temporary, path.as_c_str())
+}
+
+fn temporary_file() -> Result<(std::ffi::CString, sys::Fd), Errno> {
+    let path = temporary_path();
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
+    let fd = sys::open(&path, flags, FILE_MODE).map_err(Errno::of_state)?;
+    Ok((path, fd))
 }
 
 /// One name for each process is enough: path locks are held one at a time.

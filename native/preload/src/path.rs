@@ -6,6 +6,7 @@
 //! | presence of a relation file's blocks | `offshoot/map/base@5@1259` |
 //! | a relation file that must never come back | `offshoot/gone/base@5@1259` |
 //! | a directory of which nothing more is at the server | `offshoot/gone/base@5` |
+//! | a directory whose catalogs were brought together | `offshoot/tmp/catalogs@base@5` |
 
 use offshoot_layout::{Fork, RelFile, RelKey};
 use std::ffi::{CStr, c_char};
@@ -169,6 +170,10 @@ impl DirectoryPath {
 
     pub fn closed_path(&self) -> StackPath {
         StackPath::flat("offshoot/gone/", self.path.as_bytes())
+    }
+
+    pub fn catalogs_mark_path(&self) -> StackPath {
+        StackPath::flat("offshoot/tmp/catalogs@", self.path.as_bytes())
     }
 
     /// One file of this directory; `rel` is of this database and tablespace.

@@ -1,4 +1,13 @@
-import { chownSync, closeSync, fchownSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  fchownSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -9,6 +18,7 @@ import { computeError } from './compute-errors.js';
 import { COMPUTE_HBA, formatParameters, type Parameters } from './configuration.js';
 import { CONTROL_FILE_BYTES, type ControlFile, parseControlFile } from './control-file.js';
 import type { OsUser } from './os-user.js';
+import { SPARE_FILES_DIRECTORY } from './spare-files.js';
 
 export interface DataDirectoryLimits {
   /** All files of a base backup together, in bytes: it holds no relations, but all of pg_xact. */
@@ -22,6 +32,14 @@ const SMALL_FILE_BYTES = 64 * 1024;
 /** The preload library's state, inside the data directory. */
 export const stateDirectories = ['offshoot', 'offshoot/map', 'offshoot/gone', 'offshoot/tmp'] as const;
 
+/** What is in a data directory before it is filled. */
+export interface MadeAhead {
+  /** Directories, relative to it; `.` is itself. */
+  readonly made: Iterable<string>;
+  /** Empty files of the owner's, in `SPARE_FILES_DIRECTORY`. */
+  readonly files: number;
+}
+
 /** One compute's data directory while it is being made; nothing is flushed to disk, it does not outlive its compute. */
 export class DataDirectory {
   #bytes = 0;
@@ -30,24 +48,26 @@ export class DataDirectory {
   readonly #walSegments: string[] = [];
   /** Relative paths; `.` is the data directory. */
   readonly #made: Set<string>;
+  #spareFiles: number;
 
   private constructor(
     readonly path: string,
     private readonly owner: OsUser,
     private readonly limits: DataDirectoryLimits,
-    made: Iterable<string>,
+    ahead: MadeAhead,
   ) {
-    this.#made = new Set(made);
+    this.#made = new Set(ahead.made);
+    this.#spareFiles = ahead.files;
   }
 
-  /** Makes the directory itself, empty, with mode 0700; `made` are directories that are there already. */
+  /** Makes the directory itself, empty, with mode 0700, unless that was made ahead. */
   static create(
     path: string,
     owner: OsUser,
     limits: DataDirectoryLimits,
-    made: Iterable<string> = [],
+    ahead: MadeAhead = { made: [], files: 0 },
   ): DataDirectory {
-    const directory = new DataDirectory(path, owner, limits, made);
+    const directory = new DataDirectory(path, owner, limits, ahead);
     directory.#mkdir('.');
     return directory;
   }
@@ -96,6 +116,11 @@ export class DataDirectory {
     this.#write('postgresql.auto.conf', '');
     this.#write('pg_hba.conf', COMPUTE_HBA);
     this.#write('pg_ident.conf', '');
+  }
+
+  /** Files made ahead that it has not taken, from number 0 on. */
+  get spareFiles(): number {
+    return this.#spareFiles;
   }
 
   /** Keeps the page service's token where the preload library reads it; answers the file's path. */
@@ -174,11 +199,8 @@ export class DataDirectory {
 
   #write(path: string, bytes: Uint8Array | string): void {
     this.#mkdir(dirname(path));
-    const file = openSync(join(this.path, path), 'w', 0o600);
+    const file = this.#create(join(this.path, path));
     try {
-      if (this.owner.kind === 'other') {
-        fchownSync(file, this.owner.uid, this.owner.gid);
-      }
       const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
       for (let written = 0; written < data.length; ) {
         written += writeSync(file, data, written);
@@ -186,6 +208,21 @@ export class DataDirectory {
     } finally {
       closeSync(file);
     }
+  }
+
+  /** Empty, and the owner's. */
+  #create(path: string): number {
+    if (this.#spareFiles > 0) {
+      // From the end: the preload library takes them from the start.
+      this.#spareFiles -= 1;
+      renameSync(join(this.path, SPARE_FILES_DIRECTORY, String(this.#spareFiles)), path);
+      return openSync(path, 'r+');
+    }
+    const file = openSync(path, 'w', 0o600);
+    if (this.owner.kind === 'other') {
+      fchownSync(file, this.owner.uid, this.owner.gid);
+    }
+    return file;
   }
 }
 

@@ -53,11 +53,17 @@ export interface LocalComputeDriverOptions {
   readonly ports?: FreePorts | undefined;
 }
 
+/** How long after the last start. */
+const REFILL_PAUSE_MS = 500;
+
 /** Computes as processes of this machine, in directories of this daemon's. */
 export class LocalComputeDriver implements ComputeDriver {
   readonly #computes = new Map<string, LocalCompute>();
   readonly #logCheck: NodeJS.Timeout;
   readonly #spares: SpareDirectories;
+  /** Starts under way. */
+  #starting = 0;
+  #refill: NodeJS.Timeout | undefined;
   #state: 'open' | 'closed' = 'open';
   /** Checked once: it takes a process of the OS user. */
   #pageServiceReach: 'unknown' | 'reached' = 'unknown';
@@ -67,7 +73,11 @@ export class LocalComputeDriver implements ComputeDriver {
     private readonly newId: () => string,
   ) {
     const { places, osUser: owner, limits } = host;
-    this.#spares = new SpareDirectories({ places, owner, newId, sparesMax: limits.sparesMax });
+    this.#spares = new SpareDirectories({
+      ...{ places, owner, newId },
+      sparesMax: limits.sparesMax,
+      files: limits.spareFiles,
+    });
     this.#logCheck = setInterval(() => this.#boundLogs(), host.limits.logCheckMs).unref();
   }
 
@@ -94,8 +104,8 @@ export class LocalComputeDriver implements ComputeDriver {
   async start(spec: ComputeSpec, signal?: AbortSignal): Promise<RunningCompute> {
     await this.#reachPageService();
     const compute = this.#admit(spec);
-    // Made while nobody waits for that.
-    const start = await compute.start(signal).finally(() => void this.#spares.refill());
+    this.#starting += 1;
+    const start = await compute.start(signal).finally(() => this.#startEnded());
     return {
       id: compute.id,
       tenantId: spec.tenantId,
@@ -150,6 +160,7 @@ export class LocalComputeDriver implements ComputeDriver {
   async close(): Promise<void> {
     this.#state = 'closed';
     clearInterval(this.#logCheck);
+    clearTimeout(this.#refill);
     await Promise.all([
       this.#spares.close(),
       ...[...this.#computes.values()].map((compute) =>
@@ -176,6 +187,15 @@ export class LocalComputeDriver implements ComputeDriver {
     this.#computes.set(compute.id, compute);
     compute.ended.then(() => this.#forget(compute.id));
     return compute;
+  }
+
+  /** What the next starts need is made when none is under way, and whoever woke this one has begun to work. */
+  #startEnded(): void {
+    this.#starting -= 1;
+    clearTimeout(this.#refill);
+    if (this.#starting === 0 && this.#state === 'open') {
+      this.#refill = setTimeout(() => void this.#spares.refill('gentle'), REFILL_PAUSE_MS).unref();
+    }
   }
 
   async #forget(id: string): Promise<void> {

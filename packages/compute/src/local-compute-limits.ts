@@ -22,6 +22,8 @@ export interface LocalComputeLimits {
   readonly endedMax: number;
   /** Directories of computes to come that are kept ready. */
   readonly sparesMax: number;
+  /** Empty files in each of them, for relations: two for each that a new session reads. */
+  readonly spareFiles: number;
 }
 
 const MIB = 1024 * 1024;
@@ -62,5 +64,6 @@ export const defaultLocalComputeLimits: LocalComputeLimits = {
   logBytesMax: 16 * MIB,
   logCheckMs: 10_000,
   endedMax: 50,
-  sparesMax: 4,
+  sparesMax: 2,
+  spareFiles: 192,
 };

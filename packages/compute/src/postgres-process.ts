@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, fchownSync, openSync } from 'node:fs';
+import { startProgram } from '@offshoot/engine';
 import { type OsUser, spawnAs } from './os-user.js';
 import { sendSignal } from './process-table.js';
 
@@ -21,6 +22,14 @@ export interface PostgresProcessOptions {
   readonly standardInput: 'none' | 'pipe';
 }
 
+/** What is known of a process that was started. */
+interface Started {
+  readonly pid: number;
+  /** Never rejects. */
+  readonly exited: Promise<ProcessExit>;
+  closeInput(): void;
+}
+
 /** A running postmaster (or the shell that guards one), in a session of its own: no terminal's Ctrl-C reaches it. */
 export class PostgresProcess {
   readonly pid: number;
@@ -28,16 +37,11 @@ export class PostgresProcess {
   readonly exited: Promise<ProcessExit>;
   #exit: ProcessExit | undefined;
 
-  private constructor(
-    private readonly child: ChildProcess,
-    pid: number,
-  ) {
-    this.pid = pid;
-    this.exited = new Promise((resolve) => {
-      child.once('exit', (code, signal) => {
-        this.#exit = { code, signal };
-        resolve(this.#exit);
-      });
+  private constructor(private readonly started: Started) {
+    this.pid = started.pid;
+    this.exited = started.exited.then((exit) => {
+      this.#exit = exit;
+      return exit;
     });
   }
 
@@ -45,19 +49,7 @@ export class PostgresProcess {
   static async spawn(options: PostgresProcessOptions): Promise<PostgresProcess> {
     const log = openLog(options.logFile, options.osUser);
     try {
-      const child = spawn(options.program, options.args, {
-        ...spawnAs(options.osUser),
-        cwd: options.workingDirectory,
-        env: options.environment,
-        detached: true,
-        stdio: [options.standardInput === 'pipe' ? 'pipe' : 'ignore', log, log],
-      });
-      if (child.pid === undefined) {
-        throw await new Promise((resolve) => child.once('error', resolve));
-      }
-      // Signals are sent by id; this reports only what could not be delivered.
-      child.on('error', () => undefined);
-      return new PostgresProcess(child, child.pid);
+      return new PostgresProcess(await start(options, log));
     } finally {
       closeSync(log);
     }
@@ -77,8 +69,49 @@ export class PostgresProcess {
 
   /** Ends its standard input. */
   closeInput(): void {
-    this.child.stdin?.destroy();
+    this.started.closeInput();
   }
+}
+
+function start(options: PostgresProcessOptions, log: number): Promise<Started> {
+  return options.standardInput === 'pipe' ? startWithInput(options, log) : startQuickly(options, log);
+}
+
+async function startQuickly(options: PostgresProcessOptions, log: number): Promise<Started> {
+  const { osUser } = options;
+  const starting = startProgram({
+    path: options.program,
+    arguments: options.args,
+    environment: options.environment,
+    workingDirectory: options.workingDirectory,
+    user: osUser.kind === 'same' ? undefined : osUser,
+    output: log,
+  });
+  const { pid, ended } = await starting.catch((error: unknown) => {
+    // What it means to users is the caller's to say.
+    throw new Error(error instanceof Error ? error.message : String(error), { cause: error });
+  });
+  return { pid, exited: ended, closeInput: () => undefined };
+}
+
+async function startWithInput(options: PostgresProcessOptions, log: number): Promise<Started> {
+  const child = spawn(options.program, options.args, {
+    ...spawnAs(options.osUser),
+    cwd: options.workingDirectory,
+    env: options.environment,
+    detached: true,
+    stdio: ['pipe', log, log],
+  });
+  const { pid } = child;
+  if (pid === undefined) {
+    throw await new Promise((resolve) => child.once('error', resolve));
+  }
+  // Signals are sent by id; this reports only what could not be delivered.
+  child.on('error', () => undefined);
+  const exited = new Promise<ProcessExit>((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
+  return { pid, exited, closeInput: () => child.stdin?.destroy() };
 }
 
 /** For appending, so that it can be cut while Postgres writes to it. */

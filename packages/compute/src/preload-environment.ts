@@ -12,6 +12,8 @@ export interface PreloadOptions {
   readonly tokenFile?: string | undefined;
   /** Postgres ends when this process, which must be its parent, ends. */
   readonly parentPid: number;
+  /** Empty files that were made ahead. */
+  readonly spareFiles: number;
 }
 
 /** The whole environment of a compute: nothing of this program's own reaches it. */
@@ -31,6 +33,7 @@ export function preloadEnvironment(
     OFFSHOOT_PARENT_PID: String(options.parentPid),
     OFFSHOOT_RETRY_MS: String(settings.pageRetryMs),
     OFFSHOOT_READAHEAD_PAGES: String(settings.readAheadPages),
+    OFFSHOOT_SPARE_FILES: String(options.spareFiles),
     ...(options.tokenFile === undefined ? {} : { OFFSHOOT_TOKEN_FILE: options.tokenFile }),
   };
 }

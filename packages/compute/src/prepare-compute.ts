@@ -49,6 +49,7 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
     pageService: host.pageService,
     tokenFile: host.pageToken === undefined ? undefined : directory.writeToken(host.pageToken),
     parentPid: process.pid,
+    spareFiles: directory.spareFiles,
   });
   signal.throwIfAborted();
   return {
@@ -70,7 +71,7 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
 async function fetchDataDirectory(preparation: ComputePreparation): Promise<DataDirectory> {
   const { host, spec, paths, signal } = preparation;
   const { limits } = host;
-  const directory = DataDirectory.create(paths.dataDirectory, host.osUser, limits, preparation.spare?.made);
+  const directory = DataDirectory.create(paths.dataDirectory, host.osUser, limits, preparation.spare);
   const of = { tenantId: spec.tenantId, timelineId: spec.timelineId, lsn: spec.baseLsn };
   await directory.unpack(
     fetchBaseBackup(host.pageService, of, {

@@ -1,4 +1,4 @@
-import { lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -27,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => rm(data, { recursive: true, force: true }));
 
 const open = (sparesMax: number, newId = randomComputeId) =>
-  new SpareDirectories({ places, owner, newId, sparesMax });
+  new SpareDirectories({ places, owner, newId, sparesMax, files: 3 });
 const inComputes = () => readdir(places.computes);
 
 test('so many are kept, and are of the OS user', async () => {
@@ -45,6 +45,15 @@ test('so many are kept, and are of the OS user', async () => {
     expect([path, uid, mode & 0o777]).toEqual([path, owner.uid, 0o700]);
   }
   expect((await lstat(socketRecord)).isFile()).toBe(true);
+  expect(spare?.files).toBe(3);
+  for (const [name, bytes] of [
+    ['0', 0],
+    ['2', 0],
+    ['next', 4],
+  ] as const) {
+    const { uid, mode, size } = await lstat(join(dataDirectory, 'offshoot/spare', name));
+    expect([name, uid, mode & 0o777, size]).toEqual([name, owner.uid, 0o600, bytes]);
+  }
   await spares.refill();
   expect(await inComputes()).toHaveLength(3);
 });
@@ -55,8 +64,15 @@ test('what is in one goes on from there', async () => {
   const spare = spares.take();
   const { dataDirectory } = computePaths(places, spare?.id ?? '');
   const limits = { archiveBytesMax: 1, archiveEntriesMax: 1 };
-  const directory = DataDirectory.create(dataDirectory, owner, limits, spare?.made);
+  const directory = DataDirectory.create(dataDirectory, owner, limits, spare);
   expect(directory.writeToken('secret')).toBe(join(dataDirectory, 'offshoot/token'));
+  expect(await readFile(join(dataDirectory, 'offshoot/token'), 'utf8')).toBe('secret');
+  expect(await lstat(join(dataDirectory, 'offshoot/token'))).toMatchObject({
+    uid: owner.uid,
+    mode: 0o100600,
+  });
+  expect(directory.spareFiles).toBe(2);
+  expect(await readdir(join(dataDirectory, 'offshoot/spare'))).toEqual(['0', '1', 'next']);
   expect(await readdir(join(dataDirectory, 'pg_wal'))).toEqual(['archive_status']);
 });
 

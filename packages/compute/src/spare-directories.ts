@@ -6,6 +6,7 @@ import { PORT_MAX } from './free-ports.js';
 import type { OsUser } from './os-user.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { chooseSocketDirectory, makeSocketDirectory, temporaryDirectories } from './socket-directory.js';
+import { makeSpareFiles, type Pace, SPARE_FILES_DIRECTORY } from './spare-files.js';
 
 /** What every base backup has; one that has more gets the rest made when it is unpacked. */
 const postgresDirectories: readonly string[] = [
@@ -38,6 +39,8 @@ export interface SpareDirectory {
   readonly id: string;
   /** In the data directory, relative to it; `.` is itself. */
   readonly made: ReadonlySet<string>;
+  /** Empty ones, for relations that come from the page server. */
+  readonly files: number;
 }
 
 export interface SpareDirectoriesOptions {
@@ -46,6 +49,8 @@ export interface SpareDirectoriesOptions {
   readonly newId: () => string;
   /** How many are kept. */
   readonly sparesMax: number;
+  /** Empty files in each. */
+  readonly files: number;
 }
 
 /**
@@ -73,10 +78,10 @@ export class SpareDirectories {
   }
 
   /** Makes what is missing, one after the other; nobody needs to wait for that. */
-  refill(): Promise<void> {
+  refill(pace: Pace = 'brisk'): Promise<void> {
     if (this.#state === 'open') {
       this.#state = 'making';
-      this.#making = this.#makeAll().finally(() => {
+      this.#making = this.#makeAll(pace).finally(() => {
         if (this.#state === 'making') this.#state = 'open';
       });
     }
@@ -90,12 +95,12 @@ export class SpareDirectories {
     for (let spare = this.take(); spare !== undefined; spare = this.take()) await this.#remove(spare.id);
   }
 
-  async #makeAll(): Promise<void> {
+  async #makeAll(pace: Pace): Promise<void> {
     while (this.#state === 'making' && this.#spares.length < this.options.sparesMax) {
       const id = this.options.newId();
       this.#ids.add(id);
       try {
-        this.#spares.push(await this.#make(id));
+        this.#spares.push(await this.#make(id, pace));
       } catch {
         // Whatever it is, the next start meets it too, and says so.
         await this.#remove(id).catch(() => undefined);
@@ -105,16 +110,17 @@ export class SpareDirectories {
     }
   }
 
-  async #make(id: string): Promise<SpareDirectory> {
-    const { places, owner } = this.options;
+  async #make(id: string, pace: Pace): Promise<SpareDirectory> {
+    const { places, owner, files } = this.options;
     const paths = computePaths(places, id);
     await makeComputeDirectories(paths, socketDirectoryOf(places, id, owner), owner);
     const made = new Set<string>();
-    for (const path of ['.', ...postgresDirectories, ...stateDirectories]) {
+    for (const path of ['.', ...postgresDirectories, ...stateDirectories, SPARE_FILES_DIRECTORY]) {
       await makeOwned(join(paths.dataDirectory, path), owner);
       made.add(path);
     }
-    return { id, made };
+    await makeSpareFiles(join(paths.dataDirectory, SPARE_FILES_DIRECTORY), files, owner, pace);
+    return { id, made, files };
   }
 
   async #remove(id: string): Promise<void> {

@@ -6,6 +6,12 @@ export {
   type WalProgress,
 } from './import-session.js';
 export { engineError } from './native-errors.js';
+export {
+  type ProgramEnd,
+  type ProgramOptions,
+  type StartedProgram,
+  startProgram,
+} from './started-program.js';
 export { TarStream } from './tar-stream.js';
 export {
   type BaseBackupOptions,

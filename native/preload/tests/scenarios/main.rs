@@ -13,6 +13,7 @@ mod page_server;
 mod parallel;
 mod reading;
 mod removal;
+mod session_catalogs;
 mod stress;
 mod truncation;
 mod world;
@@ -30,6 +31,7 @@ fn child() {
         parallel::SCENARIOS,
         reading::SCENARIOS,
         removal::SCENARIOS,
+        session_catalogs::SCENARIOS,
         stress::SCENARIOS,
         truncation::SCENARIOS,
         writing::SCENARIOS,
