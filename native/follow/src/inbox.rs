@@ -10,8 +10,6 @@ use crate::FollowError;
 use crate::indexer::Shared;
 use crate::log_writer::LogPosition;
 
-/// Past so much, whoever brings WAL is to wait until half of it is gone.
-const WAITING_BYTES_MAX: usize = 16 << 20;
 /// WAL is handed on in pieces of about this size.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -19,6 +17,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 pub(crate) struct Inbox {
     state: Mutex<State>,
     position: Arc<LogPosition>,
+    /// Past so much, whoever brings WAL is to wait until half of it is gone.
+    bytes_max: usize,
 }
 
 #[derive(Default)]
@@ -40,10 +40,11 @@ pub(crate) enum Room {
 }
 
 impl Inbox {
-    pub(crate) fn new(at: Lsn) -> Inbox {
+    pub(crate) fn new(at: Lsn, bytes_max: usize) -> Inbox {
         Inbox {
             state: Mutex::default(),
             position: Arc::new(LogPosition::at(at)),
+            bytes_max,
         }
     }
 
@@ -56,7 +57,7 @@ impl Inbox {
         let mut state = self.state.lock();
         let chunk = state.chunks.pop_front()?;
         state.bytes -= chunk.len();
-        let again = state.full && state.bytes < WAITING_BYTES_MAX / 2;
+        let again = state.full && state.bytes <= self.bytes_max / 2;
         if again {
             state.full = false;
         }
@@ -85,7 +86,7 @@ impl Inbox {
             return Err(FollowError::Closed);
         }
         state.bytes += chunk.len();
-        state.full |= state.bytes >= WAITING_BYTES_MAX;
+        state.full |= state.bytes >= self.bytes_max;
         state.chunks.push_back(chunk);
         self.position.set(end);
         Ok(state.spare.pop().unwrap_or_default())
