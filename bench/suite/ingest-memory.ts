@@ -47,21 +47,30 @@ export const ingestMemory: Bench = {
     const way = new Way(stage, await flushed(stage));
     const before = resident(pid);
     context.remark('the source writes, and is followed');
-    using watch = new MemoryWatch(pid, () => Math.floor(way.taken / size.sliceBytes));
-    await Promise.all([write(stage, size, way), way.follow()]);
-    context.remark(`the daemon has taken in ${way.taken} bytes; comparing`);
+    const most = await mostWhileFollowing(stage, size, way);
+    const peak = resident(pid).most;
+    context.remark(`of each ${size.sliceBytes} bytes: ${most.map(inMegabytes).join(', ')}; comparing`);
     const branch = await fork(stage.client, 'compared', tenant);
     const content = expectEqual('content', {
       source: await row(stage.source.url(), contentQuery),
       branch: await row(branch, contentQuery),
     });
-    const most = resident(pid).most;
     return {
-      measurements: measurements(size, way, watch.most, before, most),
+      measurements: measurements(size, way, most, before, peak),
       resultHash: resultHash(content),
     };
   },
 };
+
+/** Of the daemon's own memory, by how much WAL it had taken in. */
+async function mostWhileFollowing(stage: Stage, size: Size, way: Way): Promise<number[]> {
+  const slice = () => Math.floor(way.taken / size.sliceBytes);
+  using watch = new MemoryWatch(stage.daemon.child.pid ?? 0, slice);
+  await Promise.all([write(stage, size, way), way.follow()]);
+  return watch.most;
+}
+
+const inMegabytes = (bytes: number) => `${(bytes / bytesPerMegabyte).toFixed(0)} MB`;
 
 async function fill(source: SourceCluster): Promise<void> {
   await query(

@@ -25,8 +25,9 @@ pub(crate) struct Inbox {
 struct State {
     chunks: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// Memory of chunks that were taken.
+    /// Memory of chunks that were taken, no more than may wait: many small chunks grow one by one.
     spare: Vec<Vec<u8>>,
+    spare_bytes: usize,
     full: bool,
     /// Nobody takes any more.
     ended: bool,
@@ -71,7 +72,11 @@ impl Inbox {
     /// A chunk's memory can be used again.
     pub(crate) fn give_back(&self, mut chunk: Vec<u8>) {
         chunk.clear();
-        self.state.lock().spare.push(chunk);
+        let mut state = self.state.lock();
+        if state.spare_bytes + chunk.capacity() <= self.bytes_max {
+            state.spare_bytes += chunk.capacity();
+            state.spare.push(chunk);
+        }
     }
 
     /// Nothing more is taken.
@@ -89,7 +94,9 @@ impl Inbox {
         state.full |= state.bytes >= self.bytes_max;
         state.chunks.push_back(chunk);
         self.position.set(end);
-        Ok(state.spare.pop().unwrap_or_default())
+        let spare = state.spare.pop().unwrap_or_default();
+        state.spare_bytes -= spare.capacity();
+        Ok(spare)
     }
 }
 
@@ -146,5 +153,36 @@ impl InboxWriter {
         self.chunk = self.inbox.put(chunk, self.at)?;
         self.indexer.more();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_kept_is_no_more_than_may_wait() {
+        let bytes_max = 4 << 20;
+        let inbox = Inbox::new(Lsn(0), bytes_max);
+        for round in 0..20 {
+            // Now many small ones, now few large ones: each takes up memory that others had.
+            let (count, bytes) = if round % 2 == 0 {
+                (500, 100)
+            } else {
+                (4, CHUNK_BYTES)
+            };
+            let mut chunk = Vec::new();
+            for _ in 0..count {
+                chunk.resize(bytes, 1);
+                chunk = inbox.put(chunk, Lsn(1)).unwrap();
+            }
+            while let Some((taken, _)) = inbox.take() {
+                inbox.give_back(taken);
+            }
+            let state = inbox.state.lock();
+            let kept: usize = state.spare.iter().map(Vec::capacity).sum();
+            assert!(kept <= bytes_max, "{round}: {kept}");
+            assert_eq!(state.spare_bytes, kept);
+        }
     }
 }
