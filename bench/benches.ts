@@ -8,6 +8,7 @@ import { gatewayCopy } from './suite/gateway-copy.js';
 import { getpage } from './suite/getpage.js';
 import { importBench } from './suite/import.js';
 import { ingestBench } from './suite/ingest.js';
+import { ingestMemory } from './suite/ingest-memory.js';
 import { manyBranches } from './suite/many-branches.js';
 import { pageHistory } from './suite/page-history.js';
 import { wake } from './suite/wake.js';
@@ -24,6 +25,7 @@ export const benches: readonly Bench[] = [
   coldScan,
   warmPgbench,
   ingestBench,
+  ingestMemory,
   pageHistory,
   durableTpcb,
   gatewayBench,

@@ -268,6 +268,8 @@ export interface WalLogOptions {
   walStart?: bigint
   /** Indexed WAL that nobody waits for is committed after so long. */
   indexIntervalMs: number
+  /** Without a log: WAL that waits in memory; past it there is no room. */
+  waitingBytesMax: number
 }
 
 /** How far the WAL is stored. */

@@ -11,13 +11,16 @@ import { structureFaults } from '../fixture/structure-faults.js';
 import { finishAllPrepared, TpcbLoad, tpcbFaults, tpcbTables } from '../fixture/tpcb-load.js';
 import { waitUntil } from '../fixture/wait-until.js';
 import { World } from '../fixture/world.js';
+import { BranchesAndStandby } from '../oracle/branches-and-standby.js';
 
 /** Longer by hand: OFFSHOOT_SOAK_SECONDS=180. */
 const seconds = Number(process.env.OFFSHOOT_SOAK_SECONDS ?? 15);
-const timeout = 240_000 + seconds * 4000;
+const timeout = 240_000 + seconds * 8000;
 const CYCLE_MS = 3000;
 const KEPT_MAX = 6;
 const AT_ONCE_MAX = 2;
+/** Of the branches, so many are compared with a standby page by page. */
+const COMPARED_EVERY = seconds > 60 ? 2 : 4;
 
 /** What must be in a branch: noted before it was asked for. */
 interface Promised {
@@ -41,19 +44,27 @@ const CONTENT = `select (select string_agg(name || ':' || state, ',' order by na
   (select string_agg(datname, ',' order by datname) from pg_database) as databases`;
 
 let world: World;
+let standby: BranchesAndStandby;
 let checked = 0;
 let writtenTo = 0;
 
 beforeAll(async () => {
-  world = await World.make([...tpcbTables, ...mixedDdlTables, 'create extension amcheck', 'vacuum analyze'], {
-    parameters: {
-      max_prepared_transactions: '20',
-      max_wal_size: '64MB',
-      checkpoint_timeout: '30s',
-      autovacuum: 'on',
-      autovacuum_naptime: '1s',
+  const parameters = {
+    max_prepared_transactions: '20',
+    max_wal_size: '64MB',
+    // The standby comes for it in the end.
+    wal_keep_size: '100GB',
+    checkpoint_timeout: '30s',
+    autovacuum: 'on',
+    autovacuum_naptime: '1s',
+  };
+  world = await World.make(
+    [...tpcbTables, ...mixedDdlTables, 'create extension amcheck', 'vacuum analyze'],
+    { parameters },
+    async (production, scratch) => {
+      standby = await BranchesAndStandby.begin(production, scratch.path);
     },
-  });
+  );
 });
 
 afterAll(async () => {
@@ -138,9 +149,10 @@ async function faultsAfterWrites(name: string, promised: Promised): Promise<stri
 }
 
 /** One branch's life: made, checked, written to; then removed, or kept for the end. */
-async function cycle(name: string, promised: Promised, keep: boolean): Promise<void> {
+async function cycle(name: string, promised: Promised, keep: boolean, compare = false): Promise<void> {
   try {
-    const found = await faultsOf(name, promised);
+    const found = compare ? await standby.take(world.daemon, name) : [];
+    found.push(...(await faultsOf(name, promised)));
     checked += 1;
     if (!keep) found.push(...(await faultsAfterWrites(name, promised)));
     if (found.length > 0) {
@@ -200,8 +212,10 @@ async function makeBranches(): Promise<number> {
     const name = `branch-${made}`;
     const promised = await branch(name);
     const keep = made % 4 === 1 && kept.size < KEPT_MAX;
+    const compare = made % COMPARED_EVERY === 0;
+    if (compare) await standby.made();
     made += 1;
-    const life: Promise<void> = cycle(name, promised, keep).finally(() => running.delete(life));
+    const life: Promise<void> = cycle(name, promised, keep, compare).finally(() => running.delete(life));
     running.add(life);
     if (running.size >= AT_ONCE_MAX) await Promise.race(running);
     await sleep(Math.max(0, CYCLE_MS - (Date.now() - began)));
@@ -210,7 +224,9 @@ async function makeBranches(): Promise<number> {
   return made;
 }
 
-test(`${seconds} s of TPC-B and DDL: every branch made meanwhile is right`, { timeout }, async () => {
+test(`${seconds} s of TPC-B and DDL: every branch made meanwhile is right, and what a standby is there`, {
+  timeout,
+}, async () => {
   start();
   await waitUntil('there are commits', () => load.transactions > 100 && ddl.steps > 10, 60_000);
   const made = await makeBranches();
@@ -228,15 +244,20 @@ test(`${seconds} s of TPC-B and DDL: every branch made meanwhile is right`, { ti
     query(world.production.url(), CONTENT),
     query(await world.url('last'), CONTENT),
   ]);
-  await cycle('last', promised, false);
+  await cycle('last', promised, false, true);
+  // Behind what is compared there has to be more WAL.
+  await query(world.production.url(), 'select pg_switch_wal()');
+  faults.push(...(await standby.compare()));
   process.stdout.write(`${summary(made, again.length)}\n`);
   expect([...load.faults, ...ddl.faults, ...faults]).toEqual([]);
   expect(then).toEqual(now);
   expect(again.length).toBeGreaterThan(0);
+  expect(standby.branches).toBeGreaterThan(2);
 });
 
 function summary(made: number, rechecked: number): string {
   const counts = [...ddl.counts].map(([name, n]) => `${name} ${n}`).join(', ');
   return `${made + 2} branches (${rechecked} checked again after a restart), ${load.transactions} transactions on production,
-    ${writtenTo} on branches, ${ddl.steps} steps of DDL (${counts})`;
+    ${writtenTo} on branches, ${ddl.steps} steps of DDL (${counts}),
+    ${standby.branches} branches are a standby's: ${standby.pages} pages and files the same, ${standby.served} pages served`;
 }

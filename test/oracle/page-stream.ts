@@ -9,6 +9,7 @@ import {
   pagestreamRequestFrame,
   parsePagestreamResponse,
 } from '@offshoot/wire';
+import type { Place } from './full-backup.js';
 
 const VERSION = 3;
 const FRAME_BYTES_MAX = 1 << 20;
@@ -42,7 +43,7 @@ export class PageStream implements Disposable {
     socket.on('close', () => this.#fail(new Error('the page service closed the connection')));
   }
 
-  static async open(path: string, tenant: string, timeline: string, lsn: Lsn): Promise<PageStream> {
+  static async open({ socket: path, tenant, timeline }: Place, lsn: Lsn): Promise<PageStream> {
     const socket = net.connect(path);
     await once(socket, 'connect');
     const stream = new PageStream(socket, lsn);

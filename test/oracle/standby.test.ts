@@ -1,22 +1,19 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn } from '@offshoot/types';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { copyOut } from '../fixture/copy-out.js';
 import { DaemonProcess } from '../fixture/daemon-process.js';
 import { Production } from '../fixture/production.js';
 import { query, value } from '../fixture/query.js';
 import { ScratchDirectory } from '../fixture/scratch-directory.js';
 import { waitUntil } from '../fixture/wait-until.js';
 import { importInto } from '../fixture/world.js';
+import { fullBackup, placeOf } from './full-backup.js';
 import { MixedLoad, mixedTables } from './mixed-load.js';
 import { PageStream } from './page-stream.js';
-import { PausedStandby } from './paused-standby.js';
 import { compareDirectories, countsIn } from './same-directories.js';
 import { askForAll } from './served.js';
+import { StoppedStandby } from './stopped-standby.js';
 import { runWorkloadFile } from './workload-file.js';
 
 /** No segment file goes away, since the standby comes for them in the end. */
@@ -57,14 +54,14 @@ const mustBeThere = [
 const scratch = new ScratchDirectory('standby');
 const marks: string[] = [];
 let production: Production;
-let standby: PausedStandby;
+let standby: StoppedStandby;
 let daemon: DaemonProcess;
 
 beforeAll(async () => {
   production = await Production.start(join(scratch.path, 'production'), { parameters });
   await query(production.url(), ...mixedTables);
   // The same base as the import's: nothing happens in between.
-  standby = await PausedStandby.copyOf(production, join(scratch.path, 'standby'));
+  standby = await StoppedStandby.copyOf(production, join(scratch.path, 'standby'));
   daemon = await DaemonProcess.start(join(scratch.path, 'data'));
   await importInto(daemon.client(), 'prod', production.url());
 });
@@ -110,12 +107,13 @@ test.each(Array.from({ length: MARKS }, (_, index) => index))(
   async (index) => {
     const lsn = await standby.replayTo(marks[index] ?? '');
     const ours = join(scratch.path, `ours-${index}`);
-    const { socket, tenant, timeline } = await fullBackup(lsn, ours);
+    const place = await placeOf(daemon, 'prod');
+    await fullBackup(place, lsn, ours);
     const same = await compareDirectories(ours, standby.dataDirectory);
     expect(same).toMatchObject({ differing: 0, differences: [] });
     for (const kind of mustBeThere) expect(same.kinds[kind]?.compared, kind).toBeGreaterThan(0);
 
-    using stream = await PageStream.open(socket, tenant, timeline, parseLsn(lsn));
+    using stream = await PageStream.open(place, parseLsn(lsn));
     const served = await askForAll(stream, ours);
     expect(served.differences.slice(0, 20)).toEqual([]);
     expect(served.pages).toBeGreaterThan(PAGES_MIN);
@@ -128,21 +126,3 @@ test('the comparison does notice another LSN', async () => {
   for (const kind of changesAlways) expect(then.kinds[kind]?.differing, kind).toBeGreaterThan(0);
   expect(then.differences.length).toBeGreaterThan(0);
 });
-
-/** Our whole cluster at an LSN, as files. */
-async function fullBackup(lsn: string, directory: string) {
-  const client = daemon.client();
-  const { id: tenant } = await client.tenant('prod');
-  const { timeline } = await client.branch('prod');
-  const socket = daemon.facts.page_service
-    .find((address) => address.startsWith('unix:'))
-    ?.slice('unix:'.length);
-  if (socket === undefined) throw new Error('the page service has no Unix socket');
-  mkdirSync(directory);
-  const tar = spawn('tar', ['-x', '-C', directory], { stdio: ['pipe', 'inherit', 'inherit'] });
-  const exit = new Promise((resolve) => tar.on('close', resolve));
-  const url = `postgresql://x@/x?host=${encodeURIComponent(dirname(socket))}&port=64000`;
-  await pipeline(copyOut(url, `fullbackup ${tenant} ${timeline} ${lsn}`), tar.stdin);
-  expect(await exit).toBe(0);
-  return { socket, tenant, timeline };
-}

@@ -39,6 +39,8 @@ pub struct WalLogOptions {
     pub wal_start: Option<BigInt>,
     /// Indexed WAL that nobody waits for is committed after so long.
     pub index_interval_ms: u32,
+    /// Without a log: WAL that waits in memory; past it there is no room.
+    pub waiting_bytes_max: u32,
 }
 
 #[napi(object)]
@@ -123,10 +125,12 @@ fn follow_options(options: &WalLogOptions) -> Result<FollowOptions, Failure> {
     let wal_start = options.wal_start.as_ref();
     Ok(FollowOptions {
         index: options.index,
-        keep: options
-            .dir
-            .as_ref()
-            .map_or(Keep::Memory, |dir| Keep::Log(PathBuf::from(dir))),
+        keep: match &options.dir {
+            Some(dir) => Keep::Log(PathBuf::from(dir)),
+            None => Keep::Memory {
+                bytes_max: options.waiting_bytes_max as usize,
+            },
+        },
         wal: WalParams {
             major: options.major,
             system_id: unsigned("systemId", &options.system_id)?,

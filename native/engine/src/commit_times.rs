@@ -1,10 +1,10 @@
-//! When what was committed: a search by time answers an LSN. See `chunk.rs` for what is stored.
+//! When what was committed or rolled back: a search by time answers an LSN. See `chunk.rs` for what is stored.
 
 mod chunk;
 mod log;
 mod search;
 
-pub use chunk::Commit;
+pub use chunk::Ending;
 pub(crate) use log::CommitLog;
 pub use search::{CommitsAround, LsnAtTime};
 

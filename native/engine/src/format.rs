@@ -5,7 +5,7 @@ use crate::keys::FileKeyBytes;
 use offshoot_store::{Durability, Snapshot, Store, StoreError, Table};
 
 /// To be raised with every change of what lies in a store: nothing converts one.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// In `files`, before all timelines: the catalog's indexes begin at 1.
 const FORMAT_KEY: FileKeyBytes = [0; size_of::<FileKeyBytes>()];

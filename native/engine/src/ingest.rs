@@ -25,7 +25,7 @@ use offshoot_wal::{Record, WalDecoder, WalParams};
 use copies::Copies;
 use trimmed::ForSlru;
 
-use crate::commit_times::{Commit, CommitLog};
+use crate::commit_times::{CommitLog, Ending};
 use crate::keys::slru_segment_rel;
 use crate::record_group::IMPLICIT_BLOCK;
 use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, RecordAt, View};
@@ -251,10 +251,15 @@ impl Ingest {
             self.file(record, &for_slru, effect)?;
         }
         self.effects = effects;
-        if let Some(time) = offshoot_redo::rmgr::xact::commit_time(record) {
+        if let Some((fate, time)) = offshoot_redo::rmgr::xact::fate(record) {
             let (start, end) = (record.start, record.end);
-            self.commits
-                .add(&Commit { start, end, time }, &mut self.writer);
+            let ending = Ending {
+                start,
+                end,
+                time,
+                fate,
+            };
+            self.commits.add(&ending, &mut self.writer);
         }
         self.state.last_record_start = record.start;
         self.taken = record.end;

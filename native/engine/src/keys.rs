@@ -41,7 +41,7 @@ pub enum FileKind {
     TableSpace = 6,
     /// pg_control as it was imported.
     Control = 7,
-    /// A run of commits and their times; a, b = the newest time before it (see `commit_times`).
+    /// A run of commits and rollbacks and their times; a, b = the newest time before it (see `commit_times`).
     CommitTimes = 8,
 }
 

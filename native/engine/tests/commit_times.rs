@@ -35,13 +35,14 @@ struct Known {
     start: Lsn,
     end: Lsn,
     time: i64,
+    committed: bool,
 }
 
-/// What a timeline is expected to hold: every commit that it sees.
+/// What a timeline is expected to hold: every commit and rollback that it sees.
 #[derive(Debug, Clone)]
 struct Model {
     index: u32,
-    commits: Vec<Known>,
+    endings: Vec<Known>,
     readable_from: Lsn,
     newest: Lsn,
 }
@@ -81,7 +82,7 @@ impl World {
         writer.commit(Durability::Later).unwrap();
         let root = Model {
             index: 1,
-            commits: Vec::new(),
+            endings: Vec::new(),
             readable_from: START,
             newest: START,
         };
@@ -128,9 +129,13 @@ impl World {
         for (batch, crash) in batches {
             for (kind, time) in batch {
                 let start = stream.append(&record((*kind, *time))).unwrap();
-                if *kind == Kind::Commit {
-                    let (end, time) = (stream.end(), *time);
-                    self.timelines[at].commits.push(Known { start, end, time });
+                if matches!(kind, Kind::Commit | Kind::Abort) {
+                    self.timelines[at].endings.push(Known {
+                        start,
+                        end: stream.end(),
+                        time: *time,
+                        committed: *kind == Kind::Commit,
+                    });
                 }
             }
             ingest.feed(&stream.bytes()[fed..]).unwrap();
@@ -148,7 +153,7 @@ impl World {
         let from = &self.timelines[parent];
         let child = Model {
             index: self.timelines.len() as u32 + 1,
-            commits: seen(from, lsn),
+            endings: seen(from, lsn),
             readable_from: lsn,
             newest: lsn,
         };
@@ -163,8 +168,8 @@ impl World {
             let found = self.tenant.lsn_at_time(model.index, time).unwrap();
             assert_eq!(found, model.lsn_at_time(time), "{time} of {model:?}");
         }
-        let interesting = model.commits.iter().flat_map(|commit| {
-            let Known { start, end, .. } = *commit;
+        let interesting = model.endings.iter().flat_map(|ending| {
+            let Known { start, end, .. } = *ending;
             [start, Lsn(start.0 + 1), Lsn(end.0 - 1), end, Lsn(end.0 + 1)]
         });
         for lsn in interesting.chain([model.readable_from, model.newest]) {
@@ -173,8 +178,9 @@ impl World {
                 assert!(matches!(found, Err(EngineError::NotReadable { .. })));
                 continue;
             }
-            let last = seen(model, lsn).last().map(|commit| commit.time);
-            let next = model.commits.iter().find(|commit| commit.end > lsn);
+            let last = last_commit(model, lsn);
+            let mut commits = model.endings.iter().filter(|ending| ending.committed);
+            let next = commits.find(|commit| commit.end > lsn);
             let next = next.map(|commit| commit.time);
             let expected = CommitsAround { last, next };
             assert_eq!(found.unwrap(), expected, "{lsn} of {model:?}");
@@ -183,23 +189,30 @@ impl World {
 }
 
 fn seen(model: &Model, lsn: Lsn) -> Vec<Known> {
-    let commits = model.commits.iter().copied();
-    commits.filter(|commit| commit.end <= lsn).collect()
+    let endings = model.endings.iter().copied();
+    endings.filter(|ending| ending.end <= lsn).collect()
+}
+
+fn last_commit(model: &Model, lsn: Lsn) -> Option<i64> {
+    let mut before = seen(model, lsn).into_iter().rev();
+    before
+        .find(|ending| ending.committed)
+        .map(|commit| commit.time)
 }
 
 impl Model {
     fn lsn_at_time(&self, time: i64) -> LsnAtTime {
         let before = seen(self, self.readable_from).into_iter();
-        let first = self.commits.first().map(|commit| commit.time);
-        let known_from = before.map(|commit| commit.time).max().or(first);
+        let first = self.endings.first().map(|ending| ending.time);
+        let known_from = before.map(|ending| ending.time).max().or(first);
         if known_from.is_none_or(|known| time < known) {
             return LsnAtTime::TooEarly { known_from };
         }
-        let later = self.commits.iter().find(|commit| commit.time > time);
-        let lsn = later.map_or(self.newest, |commit| commit.start.max(self.readable_from));
+        let later = self.endings.iter().find(|ending| ending.time > time);
+        let lsn = later.map_or(self.newest, |ending| ending.start.max(self.readable_from));
         LsnAtTime::Found {
             lsn,
-            last_commit: seen(self, lsn).last().map(|commit| commit.time),
+            last_commit: last_commit(self, lsn),
             is_newest: later.is_none(),
         }
     }
@@ -214,7 +227,7 @@ fn recovery_would_stop_at_the_same_record() {
     let mut world = World::new(0);
     // As written: the second commit took its time before the first.
     world.write(0, &[(commits(&[100, 90, 110, 105, 120]), false)]);
-    let starts: Vec<_> = world.timelines[0].commits.iter().map(|c| c.start).collect();
+    let starts: Vec<_> = world.timelines[0].endings.iter().map(|c| c.start).collect();
     let newest = world.timelines[0].newest;
     for (time, lsn, last_commit, is_newest) in [
         (100, starts[2], 90, false),
@@ -232,6 +245,31 @@ fn recovery_would_stop_at_the_same_record() {
         assert_eq!(world.tenant.lsn_at_time(1, time).unwrap(), expected);
     }
     world.check(0, 80..130);
+}
+
+#[test]
+fn recovery_would_stop_before_a_rollback_too() {
+    let mut world = World::new(0);
+    let rollbacks = (0..2500).map(|number| (Kind::Abort, 200 + number));
+    let batch = commits(&[100]).into_iter().chain(rollbacks);
+    world.write(0, &[(batch.collect(), false), (commits(&[5000]), false)]);
+    let second = world.timelines[0].endings[2];
+    let expected = LsnAtTime::Found {
+        lsn: second.start,
+        last_commit: Some(100),
+        is_newest: false,
+    };
+    assert_eq!(world.tenant.lsn_at_time(1, 200).unwrap(), expected);
+    // Runs of rollbacks alone lie between the two commits.
+    for at in [1, 1500, 2499] {
+        let lsn = world.timelines[0].endings[at].end;
+        let around = world.tenant.commits_around(1, lsn).unwrap();
+        let expected = CommitsAround {
+            last: Some(100),
+            next: Some(5000),
+        };
+        assert_eq!(around, expected, "{at}");
+    }
 }
 
 #[test]
@@ -261,7 +299,7 @@ fn nothing_is_known_before_the_first_commit_but_for_the_checkpoint() {
     assert_eq!(world.tenant.lsn_at_time(1, 11 * second).unwrap(), quiet);
     world.write(0, &[(commits(&[20 * second]), false)]);
     let expected = LsnAtTime::Found {
-        lsn: world.timelines[0].commits[0].start,
+        lsn: world.timelines[0].endings[0].start,
         last_commit: None,
         is_newest: false,
     };
@@ -284,7 +322,7 @@ fn many_commits_in_one_batch_become_several_runs() {
 fn branches_see_the_commits_of_their_parents_up_to_where_they_left() {
     let mut world = World::new(0);
     world.write(0, &[(commits(&[10, 20, 30, 40]), false)]);
-    let third = world.timelines[0].commits[2];
+    let third = world.timelines[0].endings[2];
     world.branch(0, third.start);
     world.check(1, 0..60);
     world.write(1, &[(commits(&[25, 35, 50]), true)]);

@@ -23,7 +23,10 @@ pub enum Keep {
     Log(PathBuf),
     /// In memory: for a source that keeps its WAL until it is told that it is flushed, which it is once it is
     /// in the store. Nothing is written twice.
-    Memory,
+    Memory {
+        /// Past so much there is no room (`Follower::has_room`) until half of it is indexed.
+        bytes_max: usize,
+    },
 }
 
 /// Which WAL, and where it waits.
@@ -126,7 +129,9 @@ impl Follower {
     ) -> Result<Follower, FollowError> {
         match &options.keep {
             Keep::Log(dir) => Follower::open_log(tenant, options, dir, on_progress),
-            Keep::Memory => Follower::open_inbox(tenant, options, on_progress),
+            Keep::Memory { bytes_max } => {
+                Follower::open_inbox(tenant, options, *bytes_max, on_progress)
+            }
         }
     }
 
@@ -171,10 +176,11 @@ impl Follower {
     fn open_inbox(
         tenant: &Tenant,
         options: &FollowOptions,
+        bytes_max: usize,
         on_progress: OnProgress,
     ) -> Result<Follower, FollowError> {
         let ingest = tenant.resume_ingest(options.index, options.wal, None)?;
-        let inbox = Arc::new(Inbox::new(ingest.position()));
+        let inbox = Arc::new(Inbox::new(ingest.position(), bytes_max));
         let position = Arc::clone(inbox.position());
         let shared = Shared::new(Arc::clone(&position), &ingest, on_progress);
         let source = Source::Memory(Arc::clone(&inbox));

@@ -10,8 +10,6 @@ use crate::FollowError;
 use crate::indexer::Shared;
 use crate::log_writer::LogPosition;
 
-/// Past so much, whoever brings WAL is to wait until half of it is gone.
-const WAITING_BYTES_MAX: usize = 16 << 20;
 /// WAL is handed on in pieces of about this size.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -19,14 +17,17 @@ const CHUNK_BYTES: usize = 1 << 20;
 pub(crate) struct Inbox {
     state: Mutex<State>,
     position: Arc<LogPosition>,
+    /// Past so much, whoever brings WAL is to wait until half of it is gone.
+    bytes_max: usize,
 }
 
 #[derive(Default)]
 struct State {
     chunks: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// Memory of chunks that were taken.
+    /// Memory of chunks that were taken, no more than may wait: many small chunks grow one by one.
     spare: Vec<Vec<u8>>,
+    spare_bytes: usize,
     full: bool,
     /// Nobody takes any more.
     ended: bool,
@@ -40,10 +41,11 @@ pub(crate) enum Room {
 }
 
 impl Inbox {
-    pub(crate) fn new(at: Lsn) -> Inbox {
+    pub(crate) fn new(at: Lsn, bytes_max: usize) -> Inbox {
         Inbox {
             state: Mutex::default(),
             position: Arc::new(LogPosition::at(at)),
+            bytes_max,
         }
     }
 
@@ -56,7 +58,7 @@ impl Inbox {
         let mut state = self.state.lock();
         let chunk = state.chunks.pop_front()?;
         state.bytes -= chunk.len();
-        let again = state.full && state.bytes < WAITING_BYTES_MAX / 2;
+        let again = state.full && state.bytes <= self.bytes_max / 2;
         if again {
             state.full = false;
         }
@@ -70,7 +72,11 @@ impl Inbox {
     /// A chunk's memory can be used again.
     pub(crate) fn give_back(&self, mut chunk: Vec<u8>) {
         chunk.clear();
-        self.state.lock().spare.push(chunk);
+        let mut state = self.state.lock();
+        if state.spare_bytes + chunk.capacity() <= self.bytes_max {
+            state.spare_bytes += chunk.capacity();
+            state.spare.push(chunk);
+        }
     }
 
     /// Nothing more is taken.
@@ -85,10 +91,12 @@ impl Inbox {
             return Err(FollowError::Closed);
         }
         state.bytes += chunk.len();
-        state.full |= state.bytes >= WAITING_BYTES_MAX;
+        state.full |= state.bytes >= self.bytes_max;
         state.chunks.push_back(chunk);
         self.position.set(end);
-        Ok(state.spare.pop().unwrap_or_default())
+        let spare = state.spare.pop().unwrap_or_default();
+        state.spare_bytes -= spare.capacity();
+        Ok(spare)
     }
 }
 
@@ -145,5 +153,36 @@ impl InboxWriter {
         self.chunk = self.inbox.put(chunk, self.at)?;
         self.indexer.more();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_kept_is_no_more_than_may_wait() {
+        let bytes_max = 4 << 20;
+        let inbox = Inbox::new(Lsn(0), bytes_max);
+        for round in 0..20 {
+            // Now many small ones, now few large ones: each takes up memory that others had.
+            let (count, bytes) = if round % 2 == 0 {
+                (500, 100)
+            } else {
+                (4, CHUNK_BYTES)
+            };
+            let mut chunk = Vec::new();
+            for _ in 0..count {
+                chunk.resize(bytes, 1);
+                chunk = inbox.put(chunk, Lsn(1)).unwrap();
+            }
+            while let Some((taken, _)) = inbox.take() {
+                inbox.give_back(taken);
+            }
+            let state = inbox.state.lock();
+            let kept: usize = state.spare.iter().map(Vec::capacity).sum();
+            assert!(kept <= bytes_max, "{round}: {kept}");
+            assert_eq!(state.spare_bytes, kept);
+        }
     }
 }

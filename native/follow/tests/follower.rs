@@ -311,7 +311,9 @@ fn a_source_is_told_of_no_wal_that_is_in_memory_only() {
     let mut wal = source::wal();
     let log = Log::behind(&wal);
     let options = FollowOptions {
-        keep: Keep::Memory,
+        keep: Keep::Memory {
+            bytes_max: 16 << 20,
+        },
         index_interval: LONG,
         ..log.options()
     };
@@ -510,7 +512,9 @@ fn what_waits_in_memory_comes_out_the_same_and_is_asked_for_again_after_an_end()
         let (imported, wal, ends) = streams(&mut random, records);
         let log = Log::behind(&imported);
         let options = FollowOptions {
-            keep: Keep::Memory,
+            keep: Keep::Memory {
+                bytes_max: 16 << 20,
+            },
             ..log.options()
         };
         let (mut follower, mut told) = log.open_with(&options);
@@ -550,12 +554,12 @@ fn what_waits_in_memory_comes_out_the_same_and_is_asked_for_again_after_an_end()
 fn memory_that_is_full_is_told_of_and_so_is_room() {
     let mut wal = source::wal();
     let imported = wal.clone();
-    for _ in 0..600 {
+    for _ in 0..60 {
         wal.append(&noop(60_000)).unwrap();
     }
     let log = Log::behind(&imported);
     let (follower, told) = log.open_with(&FollowOptions {
-        keep: Keep::Memory,
+        keep: Keep::Memory { bytes_max: 1 << 20 },
         index_interval: LONG,
         ..log.options()
     });

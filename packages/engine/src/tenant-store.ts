@@ -159,7 +159,8 @@ export class TenantStore {
     onProgress: (progress: FollowProgress) => void,
   ): Promise<WalFollower> {
     const native = this.#open();
-    const { index, dir, tli, segmentBytes, major, systemIdentifier, walStart, indexIntervalMs } = options;
+    const { index, dir, tli, segmentBytes, major, systemIdentifier, walStart } = options;
+    const { indexIntervalMs, waitingBytesMax } = options;
     const wal = {
       index,
       timelineId: tli,
@@ -167,13 +168,14 @@ export class TenantStore {
       major,
       systemId: systemIdentifier,
       indexIntervalMs,
+      waitingBytesMax,
       ...(dir === undefined ? {} : { dir }),
       ...(walStart === undefined ? {} : { walStart }),
     };
     return await WalFollower.open((listener) => native.followWal(wal, listener), onProgress);
   }
 
-  /** Where Postgres' recovery_target_time would stop: before the first commit that is later than `time`. */
+  /** Where Postgres' recovery_target_time would stop: before the first commit or rollback that is later than `time`. */
   async lsnAtTime(index: number, time: bigint): Promise<LsnAtTime> {
     const native = this.#open();
     const { lsn, lastCommitTime, isNewest, knownFrom } = await awaiting(() => native.lsnAtTime(index, time));

@@ -21,6 +21,8 @@ export interface FollowOptions {
   readonly walStart?: Lsn | undefined;
   /** Indexed WAL that nobody waits for may be uncommitted for so long. */
   readonly indexIntervalMs: number;
+  /** Without a log: WAL that waits in memory; past it the source is held back. */
+  readonly waitingBytesMax: number;
 }
 
 /** What is committed of a timeline's WAL. */

@@ -12,7 +12,7 @@ export interface OpenTenantPlace {
   /** The tenant's directory. */
   readonly dir: string;
   readonly catalog: Catalog;
-  readonly settings: Pick<FollowSettings, 'indexIntervalMs'>;
+  readonly settings: Pick<FollowSettings, 'indexIntervalMs' | 'waitingBytesMax'>;
 }
 
 /** A tenant whose store is open, with all its timelines. */
@@ -104,6 +104,7 @@ export class OpenTenant {
       systemIdentifier: BigInt(source.systemIdentifier),
       walStart,
       indexIntervalMs: this.#settings.indexIntervalMs,
+      waitingBytesMax: this.#settings.waitingBytesMax,
     };
     return await this.#store.followWal(options, (progress) => {
       timeline.advance(progress.indexed);

@@ -1,19 +1,20 @@
-//! A run of commits of one timeline, as one entry of `files` (kind 8).
+//! A run of commits and rollbacks of one timeline, as one entry of `files` (kind 8).
 //!
-//! Commit times do not ascend with the LSN: a transaction takes its time before its place in the WAL. What
-//! is searched for is the first commit later than a time, and it is always one that is later than all before
+//! Their times do not ascend with the LSN: a transaction takes its time before its place in the WAL. What
+//! is searched for is the first one later than a time, and it is always one that is later than all before
 //! it. So the key begins with the newest time before the run: such keys ascend both in time and in LSN.
 //!
 //! ```text
-//! key     a, b: newest time of all commits of the timeline before it (i64, sign bit flipped), high and low half
-//!         lsn: end of its first commit record
-//! value   for each commit record: varint: end, less the end before it (of the first: 0)
-//!                                 varint: end, less start
-//!                                 varint: time, less the time before it (of the first: time), zigzag
+//! key     a, b: newest time of all of the timeline before it (i64, sign bit flipped), high and low half
+//!         lsn: end of its first record
+//! value   for each record: varint: end, less the end before it (of the first: 0)
+//!                          varint: end, less start, times two; one more for a rollback
+//!                          varint: time, less the time before it (of the first: time), zigzag
 //! ```
 //! A varint is 7 bits a byte, the lowest first, bit 0x80 on all but the last.
 
 use offshoot_layout::Lsn;
+use offshoot_redo::rmgr::xact::Fate;
 
 use super::PgTime;
 use crate::keys::{FileKey, FileKind, lsn_at_end, parse_file_key};
@@ -24,15 +25,16 @@ const MORE: u8 = 0x80;
 /// Longest varint of 64 bits.
 const VARINT_BYTES_MAX: usize = 10;
 
-/// One commit record.
+/// One commit or abort record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Commit {
+pub struct Ending {
     pub start: Lsn,
     pub end: Lsn,
     pub time: PgTime,
+    pub fate: Fate,
 }
 
-/// Where a run is filed that comes after commits up to `newest`; the time before all times when there are none.
+/// Where a run is filed that comes after others up to `newest`; the time before all times when there are none.
 pub fn chunk_key(newest: PgTime) -> FileKey {
     let biased = newest as u64 ^ SIGN;
     FileKey::new(FileKind::CommitTimes, (biased >> 32) as u32, biased as u32)
@@ -44,36 +46,39 @@ pub struct ChunkDraft {
     pub base: PgTime,
     pub first_end: Lsn,
     pub bytes: Vec<u8>,
-    pub commits: usize,
-    last: Commit,
+    pub count: usize,
+    last: Ending,
 }
 
 impl ChunkDraft {
-    pub fn new(base: PgTime, first: &Commit) -> ChunkDraft {
-        let before = Commit {
+    pub fn new(base: PgTime, first: &Ending) -> ChunkDraft {
+        let before = Ending {
             start: first.end,
             end: first.end,
             time: 0,
+            fate: Fate::Committed,
         };
         let mut draft = ChunkDraft {
             base,
             first_end: first.end,
             bytes: Vec::new(),
-            commits: 0,
+            count: 0,
             last: before,
         };
         draft.push(first);
         draft
     }
 
-    /// Commits come in LSN order.
-    pub fn push(&mut self, commit: &Commit) {
-        put_varint(&mut self.bytes, commit.end.0.wrapping_sub(self.last.end.0));
-        put_varint(&mut self.bytes, commit.end.0.wrapping_sub(commit.start.0));
-        let step = commit.time.wrapping_sub(self.last.time);
+    /// They come in LSN order.
+    pub fn push(&mut self, ending: &Ending) {
+        put_varint(&mut self.bytes, ending.end.0.wrapping_sub(self.last.end.0));
+        let length = ending.end.0.wrapping_sub(ending.start.0);
+        let rolled_back = u64::from(ending.fate == Fate::RolledBack);
+        put_varint(&mut self.bytes, length << 1 | rolled_back);
+        let step = ending.time.wrapping_sub(self.last.time);
         put_varint(&mut self.bytes, zigzag(step));
-        self.last = *commit;
-        self.commits += 1;
+        self.last = *ending;
+        self.count += 1;
     }
 }
 
@@ -102,8 +107,8 @@ impl<'s> Chunk<'s> {
     }
 
     /// In LSN order.
-    pub fn commits(&self) -> Commits<'s> {
-        Commits {
+    pub fn endings(&self) -> Endings<'s> {
+        Endings {
             rest: self.bytes,
             last_end: self.first_end,
             last_time: 0,
@@ -112,36 +117,46 @@ impl<'s> Chunk<'s> {
 }
 
 /// Reads a run.
-pub struct Commits<'s> {
+pub struct Endings<'s> {
     rest: &'s [u8],
     last_end: Lsn,
     last_time: PgTime,
 }
 
-impl Iterator for Commits<'_> {
-    type Item = Result<Commit, EngineError>;
+impl Iterator for Endings<'_> {
+    type Item = Result<Ending, EngineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
         }
-        let commit = self.read();
-        if commit.is_none() {
+        let ending = self.read();
+        if ending.is_none() {
             self.rest = &[];
         }
-        Some(commit.ok_or_else(|| damaged("it ends amid a number")))
+        Some(ending.ok_or_else(|| damaged("it ends amid a number")))
     }
 }
 
-impl Commits<'_> {
-    fn read(&mut self) -> Option<Commit> {
+impl Endings<'_> {
+    fn read(&mut self) -> Option<Ending> {
         let end = Lsn(self.last_end.0.wrapping_add(take_varint(&mut self.rest)?));
-        let start = Lsn(end.0.wrapping_sub(take_varint(&mut self.rest)?));
+        let length = take_varint(&mut self.rest)?;
+        let start = Lsn(end.0.wrapping_sub(length >> 1));
+        let fate = match length & 1 {
+            0 => Fate::Committed,
+            _ => Fate::RolledBack,
+        };
         let time = self
             .last_time
             .wrapping_add(unzigzag(take_varint(&mut self.rest)?));
         (self.last_end, self.last_time) = (end, time);
-        Some(Commit { start, end, time })
+        Some(Ending {
+            start,
+            end,
+            time,
+            fate,
+        })
     }
 }
 
@@ -204,14 +219,15 @@ mod tests {
 
     #[test]
     fn a_commit_takes_few_bytes() {
-        let commit = |number: u64| Commit {
+        let commit = |number: u64| Ending {
             start: Lsn(1_000_000 + number * 500),
             end: Lsn(1_000_048 + number * 500),
             time: 800_000_000_000_000 + number as i64 * 900,
+            fate: Fate::Committed,
         };
         let mut draft = ChunkDraft::new(0, &commit(0));
         (1..1000).for_each(|number| draft.push(&commit(number)));
-        assert_eq!(draft.commits, 1000);
+        assert_eq!(draft.count, 1000);
         assert!(draft.bytes.len() < 5100, "{}", draft.bytes.len());
     }
 }

@@ -1,18 +1,18 @@
-//! Files the commit times of one timeline while its WAL is taken in.
+//! Files the times of commits and rollbacks of one timeline while its WAL is taken in.
 
 use offshoot_layout::Lsn;
 use offshoot_store::{Store, Table};
 
 use super::PgTime;
-use super::chunk::{Chunk, ChunkDraft, Commit, chunk_key};
+use super::chunk::{Chunk, ChunkDraft, Ending, chunk_key};
 use super::search::RUNS_PREFIX_BYTES;
 use crate::keys::file_key;
 use crate::{EngineError, PageWriter};
 
-/// Commits in one run: more take longer to search, fewer take more room.
-const RUN_COMMITS_MAX: usize = 1024;
+/// Records in one run: more take longer to search, fewer take more room.
+const RUN_RECORDS_MAX: usize = 1024;
 
-/// Gathers commits; the run that they become is filed with the batch that they belong to.
+/// Gathers them; the run that they become is filed with the batch that they belong to.
 pub struct CommitLog {
     /// The newest time so far.
     newest: PgTime,
@@ -39,26 +39,26 @@ impl CommitLog {
         if let Some((key, value)) = found.filter(|(key, _)| same(key)) {
             let chunk = Chunk::parse(key, value)?;
             log.newest = chunk.base;
-            for commit in chunk.commits() {
-                let commit = commit?;
-                log.newest = log.newest.max(commit.time);
-                log.filed_end = commit.end;
+            for ending in chunk.endings() {
+                let ending = ending?;
+                log.newest = log.newest.max(ending.time);
+                log.filed_end = ending.end;
             }
         }
         Ok(log)
     }
 
-    pub fn add(&mut self, commit: &Commit, writer: &mut PageWriter) {
-        if commit.end <= self.filed_end {
+    pub fn add(&mut self, ending: &Ending, writer: &mut PageWriter) {
+        if ending.end <= self.filed_end {
             return;
         }
         match &mut self.run {
-            Some(run) => run.push(commit),
-            None => self.run = Some(ChunkDraft::new(self.newest, commit)),
+            Some(run) => run.push(ending),
+            None => self.run = Some(ChunkDraft::new(self.newest, ending)),
         }
-        self.newest = self.newest.max(commit.time);
-        self.filed_end = commit.end;
-        let full = |run: &ChunkDraft| run.commits >= RUN_COMMITS_MAX;
+        self.newest = self.newest.max(ending.time);
+        self.filed_end = ending.end;
+        let full = |run: &ChunkDraft| run.count >= RUN_RECORDS_MAX;
         if self.run.as_ref().is_some_and(full) {
             self.file(writer);
         }

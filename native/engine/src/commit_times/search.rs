@@ -3,9 +3,10 @@
 use std::ops::Bound;
 
 use offshoot_layout::Lsn;
+use offshoot_redo::rmgr::xact::Fate;
 use offshoot_store::Table;
 
-use super::chunk::{Chunk, Commit, chunk_key};
+use super::chunk::{Chunk, Ending, chunk_key};
 use super::{PgTime, from_unix_seconds};
 use crate::keys::{FileKeyBytes, FileKind, file_key};
 use crate::{CheckPointState, EngineError, Link, Tenant, View};
@@ -19,12 +20,12 @@ const CHECKPOINT_TIME_UNIT: PgTime = 1_000_000;
 /// What a timeline's commit times say of a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LsnAtTime {
-    /// `lsn` is the newest at which every commit is in up to the first that is later than the moment.
+    /// `lsn` is the start of the first commit or rollback that is later than the moment.
     Found {
         lsn: Lsn,
         /// Time of the last commit before `lsn`, in LSN order.
         last_commit: Option<PgTime>,
-        /// No commit is later than the moment: `lsn` is the end of what is there.
+        /// None is later than the moment: `lsn` is the end of what is there.
         is_newest: bool,
     },
     /// It is not known what was committed at the moment: only from `known_from` on, or never.
@@ -54,8 +55,8 @@ impl Tenant {
         if known_from.is_none_or(|known_from| time < known_from) {
             return Ok(LsnAtTime::TooEarly { known_from });
         }
-        let later = view.first_commit_after(time)?;
-        let lsn = later.map_or(newest, |commit| commit.start.max(readable_from));
+        let later = view.first_ending_after(time)?;
+        let lsn = later.map_or(newest, |ending| ending.start.max(readable_from));
         view.move_to(lsn);
         Ok(LsnAtTime::Found {
             lsn,
@@ -78,8 +79,8 @@ impl Tenant {
 }
 
 impl View {
-    /// From which moment on every commit is known that changes what can be read: where reading begins, all
-    /// commits up to then are in. When there was none, the checkpoint before tells how late it was.
+    /// From which moment on every ending is known that changes what can be read: where reading begins, all
+    /// up to then are in. When there was none, the checkpoint before tells how late it was.
     fn commit_times_known_from(
         &mut self,
         readable_from: Lsn,
@@ -93,7 +94,7 @@ impl View {
         if known_from.is_none() {
             let checkpoint = self.checkpoint_time()?;
             self.move_to(newest);
-            let first = self.first_commit_after(PgTime::MIN)?;
+            let first = self.first_ending_after(PgTime::MIN)?;
             known_from = checkpoint
                 .into_iter()
                 .chain(first.map(|first| first.time))
@@ -111,12 +112,10 @@ impl View {
         Ok(known.map(|seconds| from_unix_seconds(seconds).saturating_add(CHECKPOINT_TIME_UNIT)))
     }
 
-    fn first_commit_after(&self, time: PgTime) -> Result<Option<Commit>, EngineError> {
+    fn first_ending_after(&self, time: PgTime) -> Result<Option<Ending>, EngineError> {
         for link in self.chain().iter().rev() {
-            let found =
-                self.first_commit_from(*link, &chunk_bound(*link, time, Lsn::MAX), |commit| {
-                    commit.time > time
-                })?;
+            let bound = chunk_bound(*link, time, Lsn::MAX);
+            let found = self.first_from(*link, &bound, |ending| ending.time > time)?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -125,7 +124,7 @@ impl View {
     }
 
     /// The first commit that is not in at this LSN. A timeline is readable from where it branched.
-    fn next_commit(&self) -> Result<Option<Commit>, EngineError> {
+    fn next_commit(&self) -> Result<Option<Ending>, EngineError> {
         let newest = self.timeline().last_record_lsn();
         let own = self.timeline().chain(newest);
         let own = own
@@ -142,49 +141,54 @@ impl View {
             Some(chunk) => chunk_bound(here, chunk.base, chunk.first_end),
             None => chunk_bound(here, PgTime::MIN, Lsn::INVALID),
         };
-        self.first_commit_from(*link, &from, |commit| commit.end > self.lsn())
+        self.first_from(*link, &from, |ending| {
+            ending.fate == Fate::Committed && ending.end > self.lsn()
+        })
     }
 
     /// The last commit before this LSN.
-    fn last_commit(&self) -> Result<Option<Commit>, EngineError> {
+    fn last_commit(&self) -> Result<Option<Ending>, EngineError> {
         for link in self.chain() {
-            let mut last = None;
-            if let Some(chunk) = self.newest_chunk(*link)? {
-                for commit in chunk.commits() {
-                    last = Some(commit?)
-                        .filter(|commit| commit.end <= link.lsn)
-                        .or(last);
+            let mut at = *link;
+            // A run may be of rollbacks alone.
+            while let Some(chunk) = self.newest_chunk(at)? {
+                let mut last = None;
+                for ending in chunk.endings() {
+                    let is_in =
+                        |ending: &Ending| ending.fate == Fate::Committed && ending.end <= link.lsn;
+                    last = Some(ending?).filter(is_in).or(last);
                 }
-            }
-            if last.is_some() {
-                return Ok(last);
+                if last.is_some() {
+                    return Ok(last);
+                }
+                at.lsn = Lsn(chunk.first_end.0.saturating_sub(1));
             }
         }
         Ok(None)
     }
 
-    /// The newest time of a commit on one timeline.
+    /// The newest time on one timeline.
     fn newest_time(&self, link: Link) -> Result<Option<PgTime>, EngineError> {
         let Some(chunk) = self.newest_chunk(link)? else {
             return Ok(None);
         };
         let mut newest = chunk.base;
-        for commit in chunk.commits() {
-            let commit = commit?;
-            if commit.end <= link.lsn {
-                newest = newest.max(commit.time);
+        for ending in chunk.endings() {
+            let ending = ending?;
+            if ending.end <= link.lsn {
+                newest = newest.max(ending.time);
             }
         }
         Ok(Some(newest))
     }
 
-    /// The first commit of one timeline that `wanted` accepts, in the run at or before `bound` or behind it.
-    fn first_commit_from(
+    /// The first of one timeline that `wanted` accepts, in the run at or before `bound` or behind it.
+    fn first_from(
         &self,
         link: Link,
         bound: &FileKeyBytes,
-        wanted: impl Fn(&Commit) -> bool,
-    ) -> Result<Option<Commit>, EngineError> {
+        wanted: impl Fn(&Ending) -> bool,
+    ) -> Result<Option<Ending>, EngineError> {
         let first = chunk_bound(link, PgTime::MIN, Lsn::INVALID);
         let prefix = &first[..RUNS_PREFIX_BYTES];
         let at = self.snapshot().seek_le(Table::Files, bound)?;
@@ -198,13 +202,13 @@ impl View {
         )?;
         for run in runs {
             let (key, value) = run?;
-            for commit in Chunk::parse(key, value)?.commits() {
-                let commit = commit?;
-                if commit.end > link.lsn {
+            for ending in Chunk::parse(key, value)?.endings() {
+                let ending = ending?;
+                if ending.end > link.lsn {
                     return Ok(None);
                 }
-                if wanted(&commit) {
-                    return Ok(Some(commit));
+                if wanted(&ending) {
+                    return Ok(Some(ending));
                 }
             }
         }

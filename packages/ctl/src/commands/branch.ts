@@ -75,7 +75,8 @@ Where a branch starts (--at):
   now                           all that production has committed by the time of the call: it is asked and waited for
   0/16B5A50                     an LSN within what can be read
   2026-11-21T12:00:00Z, "2026-11-21 12:00:00+01", "2026-11-21 12:00"
-                                a time by production's clock (without a zone: UTC): all commits up to the first later one
+                                a time by production's clock (without a zone: UTC): what Postgres' recovery to that
+                                time has; a commit at exactly that time is in
   -5m, -90s, -1h30m, -2d        so long ago
 
 The answer says which LSN that is, the time of the last commit in it, and how old the data is.

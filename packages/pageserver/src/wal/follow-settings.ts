@@ -8,8 +8,10 @@ export interface FollowSettings {
   readonly frameBytesMax: number;
   /** The longest message with WAL; Postgres sends up to 128 KiB. */
   readonly messageBytesMax: number;
-  /** WAL received and not yet on disk; past it the source is held back. */
+  /** WAL received and not yet taken by the engine; past it the source is held back. */
   readonly inFlightBytesMax: number;
+  /** WAL that waits in the engine's memory to be indexed; past it none is taken until half of it is. */
+  readonly waitingBytesMax: number;
   /** How often the source hears how far we are when there is no WAL. */
   readonly statusIntervalMs: number;
   /** Before a second attempt; doubles with each that fails. */
@@ -33,6 +35,7 @@ export const followDefaults: FollowSettings = {
   frameBytesMax: 1024 * 1024,
   messageBytesMax: 1024 * 1024,
   inFlightBytesMax: 8 * 1024 * 1024,
+  waitingBytesMax: 16 * 1024 * 1024,
   statusIntervalMs: 10_000,
   retryPauseMsMin: 500,
   retryPauseMsMax: 30_000,

@@ -14,7 +14,7 @@ use crate::opcode::SlruRedo;
 
 pub(crate) use check_point::{commit_state, end_state, prepare_state};
 pub(crate) use effects::{end, prepare};
-pub use record::commit_time;
+pub use record::{Fate, fate};
 
 /// Commit: status 1 and a timestamp.
 pub(crate) const COMMIT_SLRU: SlruRedo = SlruRedo {

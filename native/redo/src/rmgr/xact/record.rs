@@ -23,6 +23,7 @@ const RM_XACT_ID: u8 = 1;
 pub(super) const XLOG_XACT_HAS_INFO: u8 = 0x80;
 const XLOG_XACT_OPMASK: u8 = 0x70;
 const XLOG_XACT_COMMIT: u8 = 0x00;
+const XLOG_XACT_ABORT: u8 = 0x20;
 const XLOG_XACT_COMMIT_PREPARED: u8 = 0x30;
 const XLOG_XACT_ABORT_PREPARED: u8 = 0x40;
 
@@ -106,18 +107,28 @@ impl TransactionEnd {
     }
 }
 
-/// When the transaction of a commit record was committed, by the clock of the server that wrote the
+/// How a transaction, or a part of one, ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Committed,
+    RolledBack,
+}
+
+/// How the transaction of a commit or abort record ended, and when, by the clock of the server that wrote the
 /// record: microseconds since 2000. `None` for any other record. It is the time that Postgres compares with
-/// recovery_target_time; a prepared transaction's is that of COMMIT PREPARED.
+/// recovery_target_time; a prepared transaction's is that of COMMIT PREPARED or ROLLBACK PREPARED.
 #[must_use]
-pub fn commit_time(record: &Record) -> Option<i64> {
-    let commits = record.rmid == RM_XACT_ID
-        && matches!(
-            record.info & XLOG_XACT_OPMASK,
-            XLOG_XACT_COMMIT | XLOG_XACT_COMMIT_PREPARED
-        );
-    let time = record.main_data().first_chunk().filter(|_| commits)?;
-    Some(i64::from_le_bytes(*time))
+pub fn fate(record: &Record) -> Option<(Fate, i64)> {
+    if record.rmid != RM_XACT_ID {
+        return None;
+    }
+    let fate = match record.info & XLOG_XACT_OPMASK {
+        XLOG_XACT_COMMIT | XLOG_XACT_COMMIT_PREPARED => Fate::Committed,
+        XLOG_XACT_ABORT | XLOG_XACT_ABORT_PREPARED => Fate::RolledBack,
+        _ => return None,
+    };
+    let time = record.main_data().first_chunk()?;
+    Some((fate, i64::from_le_bytes(*time)))
 }
 
 fn parse_xid(

@@ -3,6 +3,7 @@
 use offshoot_layout::{BLCKSZ, CheckPoint, Lsn, SlruKind};
 use offshoot_wal::generate::RecordDraft;
 
+use super::Fate;
 use crate::effect::{Effect, OriginAdvance};
 use crate::test_record::{CONTEXT, draft, parse, u32s};
 use crate::{RedoContext, Target, apply_checkpoint_state, effects, redo};
@@ -240,21 +241,23 @@ fn next_xid_passes_every_listed_transaction() {
 }
 
 #[test]
-fn commit_records_say_when() {
+fn commit_and_abort_records_say_when() {
+    let committed = Some((Fate::Committed, TIME));
+    let rolled_back = Some((Fate::RolledBack, TIME));
     for (opcode, expected) in [
-        (0x00, Some(TIME)),
-        (0x30, Some(TIME)),
-        (0x20, None),
-        (0x40, None),
+        (0x00, committed),
+        (0x30, committed),
+        (0x20, rolled_back),
+        (0x40, rolled_back),
         (0x10, None),
     ] {
         // What an origin says of the time does not count.
         let record = parse(&with_everything(opcode));
-        assert_eq!(super::commit_time(&record), expected, "{opcode:#x}");
+        assert_eq!(super::fate(&record), expected, "{opcode:#x}");
     }
-    assert_eq!(super::commit_time(&parse(&plain(0x00))), Some(TIME));
+    assert_eq!(super::fate(&parse(&plain(0x00))), committed);
     let elsewhere = draft(10, 0x00, &TIME.to_le_bytes());
-    assert_eq!(super::commit_time(&parse(&elsewhere)), None);
+    assert_eq!(super::fate(&parse(&elsewhere)), None);
     let short = draft(RM_XACT, 0x00, &[0; 7]);
-    assert_eq!(super::commit_time(&parse(&short)), None);
+    assert_eq!(super::fate(&parse(&short)), None);
 }
