@@ -1,4 +1,5 @@
 export { formatPageServiceAddress, type PageServiceAddress } from './base-backup.js';
+export type { BranchRole, BranchRoleRights, BranchRoles, OpenSessions } from './branch-roles/branch-roles.js';
 export type {
   ComputeActivity,
   ComputeDriver,

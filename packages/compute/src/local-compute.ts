@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { OffshootError } from '@offshoot/types';
+import { applyBranchRoles } from './branch-roles/branch-roles.js';
 import type { ComputeEnd, ComputeSpec, ComputeTimings, ConnectAs, StopMode } from './compute-driver.js';
 import { computeError } from './compute-errors.js';
 import { type ComputeEffect, type ComputeEvent, type ComputeState, transition } from './compute-lifecycle.js';
@@ -129,6 +130,10 @@ export class LocalCompute {
     const { process, spawned, readiness } = await this.#startPostgres(prepared, signal);
     const { connectedAs, readyAtMs, answeredAtMs } = readiness;
     const kept = performance.now();
+    if (spec.roles !== undefined) {
+      await applyBranchRoles(this.address, connectedAs, spec.roles, signal);
+    }
+    const done = performance.now();
     const timings = {
       base_backup: prepared.baseBackupMs,
       configure: prepared.configureMs,
@@ -136,7 +141,8 @@ export class LocalCompute {
       postmaster: readyAtMs - spawned,
       first_query: answeredAtMs - readyAtMs,
       wal: kept - answeredAtMs,
-      total: kept - began,
+      roles: done - kept,
+      total: done - began,
     };
     return { pid: process.pid, connectedAs, timings };
   }

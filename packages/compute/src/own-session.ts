@@ -7,6 +7,16 @@ export interface SocketAddress {
   readonly port: number;
 }
 
+const OPTIONS = Object.entries({
+  search_path: 'pg_catalog',
+  role: 'none',
+  default_transaction_read_only: 'off',
+  default_transaction_isolation: 'read\\ committed',
+  statement_timeout: '0',
+})
+  .map(([name, value]) => `-c ${name}=${value}`)
+  .join(' ');
+
 /** Runs `work` with a connection of its own, which is cut when the signal aborts; then rejects with its reason. */
 export async function withOwnSession<T>(
   { socketDirectory, port }: SocketAddress,
@@ -19,8 +29,8 @@ export async function withOwnSession<T>(
     port,
     ...as,
     ssl: false,
-    // Also keeps the options of this program's own environment out.
-    options: '-c search_path=pg_catalog',
+    // Also keeps the options of this program's own environment out, and those that a database or role was given there.
+    options: OPTIONS,
     application_name: 'offshoot control',
   });
   // What goes wrong is thrown where it is waited for.

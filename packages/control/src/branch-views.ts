@@ -1,5 +1,5 @@
 import type { Branch } from '@offshoot/client';
-import type { BranchRecord, Catalog } from '@offshoot/pageserver';
+import type { BranchRecord, BranchRoleRecord, Catalog } from '@offshoot/pageserver';
 import { formatLsn, type TimelineId } from '@offshoot/types';
 import type { ComputeBook } from './compute-book.js';
 
@@ -7,6 +7,11 @@ import type { ComputeBook } from './compute-book.js';
 interface Listed {
   readonly record: BranchRecord;
   readonly view: Omit<Branch, 'compute' | 'activity'>;
+}
+
+/** Without what the password is compared with. */
+function roleView({ name, rights, passwordSetAt }: BranchRoleRecord): NonNullable<Branch['role']> {
+  return { name, rights, password_set_at: passwordSetAt };
 }
 
 /** Branches as the management API shows them. */
@@ -72,6 +77,7 @@ export class BranchViews {
       durability: record.durability ?? 'sync',
       idle_timeout: this.idleTimeoutSeconds(record),
       ...(parent === undefined ? {} : { parent }),
+      ...(record.role === undefined ? {} : { role: roleView(record.role) }),
     };
   }
 

@@ -112,6 +112,11 @@ export class ComputeBook {
     return notRunning(name, compute?.reason);
   }
 
+  /** See {@link BranchCompute.settled}. */
+  async settled(branch: BranchId): Promise<RunningCompute | undefined> {
+    return this.#computes.get(branch)?.settled();
+  }
+
   /** The branch's compute as long as it has not ended, one that is being stopped included. */
   alive(branch: BranchId): AliveCompute | undefined {
     return this.#computes.get(branch)?.alive;

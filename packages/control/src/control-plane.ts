@@ -1,5 +1,6 @@
 import type {
   Branch,
+  BranchCredentials,
   Compute,
   ConnectionString,
   ConnectVia,
@@ -7,6 +8,8 @@ import type {
   CreatedBranch,
   ImportTenantRequest,
   Operation,
+  RoleRequest,
+  RotatePasswordRequest,
   Status,
   StoppedCompute,
   Tenant,
@@ -26,6 +29,8 @@ import { type BranchName, formatLsn, parseBranchName, parseTenantName, type Tena
 import { asOpenError, branchDeleted, branchNameOfClient } from './branch-errors.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
+import { newRole } from './branch-role/new-role.js';
+import { RoleKeeper } from './branch-role/role-keeper.js';
 import { BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js';
@@ -82,6 +87,7 @@ export class ControlPlane implements BranchHost {
   readonly #computes: ComputeBook;
   readonly #branches: BranchViews;
   readonly #operations: OperationBook;
+  readonly #roles: RoleKeeper;
   readonly #driver: ComputeDriver;
   readonly #room: ComputeRoom;
   readonly #wake: WakeSettings;
@@ -100,6 +106,7 @@ export class ControlPlane implements BranchHost {
       this.#computes,
       (branch) => this.#idleTimeoutSeconds(branch),
     );
+    this.#roles = new RoleKeeper(() => this.#catalog, this.#computes, this.#wake.roleTimeoutMs);
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
     this.metrics.add(receiverMetrics(this.#pageServer));
     this.metrics.add(storeMetrics(this.#pageServer));
@@ -213,6 +220,7 @@ export class ControlPlane implements BranchHost {
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
     this.#catalog.refuseTakenName(name);
+    const made = request.role === undefined ? undefined : await newRole(name, request.role);
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
     // What a compute has acknowledged is there, as far as its maker can tell.
@@ -222,9 +230,54 @@ export class ControlPlane implements BranchHost {
       at,
     );
     const settled = performance.now();
-    const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, settingsOf(request));
+    const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, {
+      ...settingsOf(request),
+      ...(made === undefined ? {} : { role: made.role }),
+    });
     const timings = { settle: settled - began, catalog: performance.now() - settled };
-    return { branch: this.#branches.one(branch), at: branchPointView(asked, point), timings_ms: timings };
+    return {
+      branch: this.#branches.one(branch),
+      at: branchPointView(asked, point),
+      timings_ms: timings,
+      ...(made === undefined ? {} : this.#credentials(branch, made.password)),
+    };
+  }
+
+  async createRole(name: string, request: RoleRequest): Promise<BranchCredentials> {
+    this.#expectOpen();
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    expectWritable(branch);
+    const { password } = await this.#roles.create(branch, request);
+    return this.#branchCredentials(branch.id, password);
+  }
+
+  async rotatePassword(name: string, { sessions }: RotatePasswordRequest): Promise<BranchCredentials> {
+    this.#expectOpen();
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    const { password } = await this.#roles.rotate(branch, sessions ?? 'keep');
+    return this.#branchCredentials(branch.id, password);
+  }
+
+  async deleteRole(name: string): Promise<Branch> {
+    this.#expectOpen();
+    const branch = await this.#roles.remove(this.#catalog.branchNamed(parseBranchName(name)));
+    return this.#branches.one(branch);
+  }
+
+  #branchCredentials(id: BranchId, password: string): BranchCredentials {
+    const branch = this.#catalog.findBranch(id) ?? notFound('branch', id);
+    return { branch: this.#branches.one(branch), ...this.#credentials(branch, password) };
+  }
+
+  /** The only time that the password is told. */
+  #credentials(branch: BranchRecord, password: string): Pick<BranchCredentials, 'credentials'> {
+    const { name: role, rights } = branch.role ?? notFound('role of branch', branch.name);
+    const gateway = this.#facts.gateway?.();
+    const url =
+      gateway === undefined
+        ? {}
+        : { connection_string: this.#gatewayConnection(branch, { user: role, password }, gateway).url };
+    return { credentials: { role, password, rights, ...url } };
   }
 
   /** Durability holds for computes that start from then on, the idle time at once. */
@@ -311,7 +364,7 @@ export class ControlPlane implements BranchHost {
 
   #gatewayConnection(
     branch: BranchRecord,
-    choice: { database?: string; user?: string },
+    choice: { database?: string; user?: string; password?: string },
     { host: listens, port }: NonNullable<Status['gateway']>,
   ): ConnectionString {
     const host = hostToConnectTo(listens);
@@ -319,10 +372,11 @@ export class ControlPlane implements BranchHost {
     // A running compute knows better which of them are there.
     const connectedAs = this.#computes.alive(branch.id)?.running.connectedAs;
     const tenant = this.#catalog.tenant(branch.tenant);
-    const user = choice.user ?? connectedAs?.user ?? tenant.defaultUser;
+    const user = choice.user ?? branch.role?.name ?? connectedAs?.user ?? tenant.defaultUser;
     const name = choice.database ?? connectedAs?.database ?? tenant.defaultDatabase;
     const database = `${name}@${branch.name}`;
-    const url = gatewayUrl({ host, port, user, database });
+    const password = choice.password === undefined ? {} : { password: choice.password };
+    const url = gatewayUrl({ host, port, user, ...password, database });
     return { via: 'gateway', url, host, port, branch: branch.name, database, user };
   }
 
@@ -391,6 +445,8 @@ export class ControlPlane implements BranchHost {
     if (tenant.state !== 'active') {
       throw catalogError('tenant_not_active', `tenant ${tenant.name} is ${tenant.state}`);
     }
+    // Whoever changes them from now on waits for this start, and tells its compute.
+    const roles = this.#roles.rolesOf(branch);
     return {
       tenantId: branch.tenant,
       timelineId: branch.timeline,
@@ -399,6 +455,7 @@ export class ControlPlane implements BranchHost {
       connectAs: connectCandidates(tenant),
       wal: this.#pageServer.walOfCompute(branch),
       durability: branch.durability ?? 'sync',
+      ...(roles === undefined ? {} : { roles }),
     };
   }
 
@@ -465,6 +522,10 @@ export class ControlPlane implements BranchHost {
       ...(stats === undefined ? {} : { stored_bytes: stats.usedBytes }),
     };
   }
+}
+
+function notFound(what: string, name: string): never {
+  throw catalogError('branch_not_found', `${what} ${name} does not exist any more`);
 }
 
 function shuttingDown() {

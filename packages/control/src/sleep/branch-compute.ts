@@ -185,6 +185,12 @@ export class BranchCompute implements RoomUser {
     return { compute: this.compute ?? notRunning(this.branch.name, undefined), connectionsEnded: ended };
   }
 
+  /** The compute that takes connections, after a start under way; undefined: the next one is not begun yet. */
+  async settled(): Promise<RunningCompute | undefined> {
+    while (this.phase === 'waking' || this.phase === 'giving_up') await this.#change();
+    return this.state === 'running' ? this.#awake?.running : undefined;
+  }
+
   /** Nothing is started until `unhold`; a start under way is ended. */
   hold(): void {
     this.#holds += 1;
