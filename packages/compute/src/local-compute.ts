@@ -12,7 +12,8 @@ import { logTail } from './log-file.js';
 import type { SocketAddress } from './own-session.js';
 import { formatExit, PostgresProcess } from './postgres-process.js';
 import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
-import { awaitReady, type Readiness } from './readiness.js';
+import { quietSubscriptions } from './quiet-subscriptions.js';
+import { awaitReady, type FurtherSteps, type Readiness } from './readiness.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { type SpareDirectory, socketDirectoryOf } from './spare-directories.js';
 import { WalReceiving } from './wal-receiving.js';
@@ -168,7 +169,14 @@ export class LocalCompute {
     const { dataDirectory, logFile } = this.paths;
     const { address, spec } = this;
     const { connectAs } = spec;
-    const further = this.#receiving();
+    const receiving = this.#receiving();
+    const further: FurtherSteps = {
+      begin: () => receiving?.begin(),
+      finish: async (client, as, ownSignal) => {
+        await receiving?.finish(client, ownSignal);
+        await quietSubscriptions(client, address, as, ownSignal);
+      },
+    };
     return awaitReady({ process, dataDirectory, logFile, ...address, connectAs, signal, further });
   }
 

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { ConnectAs } from '../compute-driver.js';
 import { computeError } from '../compute-errors.js';
 import { type SocketAddress, withOwnSession } from '../own-session.js';
+import { withSuperuser } from '../superuser-session.js';
 import { ownershipBlock } from './ownership.js';
 import { DATABASES_BEYOND, databasesToOwn, ROLES_TO_JOIN } from './rights.js';
 
@@ -48,10 +49,6 @@ const FOUND = `SELECT a.rolname AS name, a.rolcanlogin AS "canLogin", a.rolsuper
   FROM pg_authid a LEFT JOIN pg_shdescription s ON s.objoid = a.oid AND s.classoid = 'pg_authid'::regclass
   WHERE a.rolname = $1 OR starts_with(s.description, '${MARK}')`;
 
-/** Superusers first that are the one we are already. */
-const SUPERUSER = `SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolsuper
-  ORDER BY rolname = current_user DESC, oid LIMIT 1`;
-
 const END_SESSIONS = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE usename = ANY($1) AND pid <> pg_backend_pid()`;
 
@@ -87,24 +84,6 @@ export async function applyBranchRoles(
     const changed = sessions === 'end' && roles.own !== undefined ? [roles.own.name] : [];
     if (shut.length + changed.length > 0) await client.query(END_SESSIONS, [[...shut, ...changed]]);
   });
-}
-
-async function withSuperuser(
-  address: SocketAddress,
-  as: ConnectAs,
-  signal: AbortSignal,
-  work: (client: pg.Client, user: string) => Promise<void>,
-): Promise<void> {
-  const other = await withOwnSession(address, as, signal, async (client) => {
-    const { rows } = await client.query<{ rolname: string }>(SUPERUSER);
-    const superuser = rows[0]?.rolname;
-    if (superuser === as.user) await work(client, superuser);
-    return superuser === as.user ? undefined : (superuser ?? noSuperuser());
-  });
-  if (other !== undefined) {
-    const { database } = as;
-    await withOwnSession(address, { user: other, database }, signal, (client) => work(client, other));
-  }
 }
 
 /** What all databases share. Answers whether the role owns what it should in each of them. */
@@ -174,11 +153,4 @@ async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Prom
   // What is thrown before ends the session, and with it the transaction.
   await client.query('COMMIT');
   return result;
-}
-
-function noSuperuser(): never {
-  throw computeError(
-    'compute_without_superuser',
-    'no superuser of the branch may log in, so that no role can be made for it',
-  );
 }
