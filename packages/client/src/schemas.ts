@@ -161,10 +161,16 @@ export const activity = z.object({
 });
 export type Activity = z.infer<typeof activity>;
 
+/** `read_only`: Postgres refuses every write. So it is on a tenant's first branch, which is production's own history. */
+export const access = z.enum(['read_write', 'read_only']);
+export type Access = z.infer<typeof access>;
+
 export const compute = z.object({
   id: z.string(),
   branch: name,
   state: computeState,
+  access,
+  /** Of a compute that reads only: what it shows, for as long as it runs. */
   base_lsn: lsn,
   /** As it was of the branch when the compute started. */
   durability,
@@ -235,6 +241,8 @@ export const branch = z.object({
   idle_timeout: idleTimeout,
   compute: computeState,
   activity,
+  /** What its computes let one do. */
+  access,
   /** Absent: it has none of its own. */
   role: branchRole.optional(),
 });

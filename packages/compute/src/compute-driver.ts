@@ -10,6 +10,12 @@ export interface ConnectAs {
   readonly database: string;
 }
 
+/**
+ * - `read_write`: an ordinary Postgres.
+ * - `read_only`: a standby that is given no WAL: Postgres itself refuses every write, whoever asks.
+ */
+export type ComputeAccess = 'read_write' | 'read_only';
+
 /** What a compute is to serve. */
 export interface ComputeSpec {
   readonly tenantId: TenantId;
@@ -18,6 +24,8 @@ export interface ComputeSpec {
   readonly baseLsn: Lsn;
   /** Tried in order until one can connect; at least one. */
   readonly connectAs: readonly ConnectAs[];
+  /** Default: `read_write`. With `read_only` there is neither `wal` nor `roles`. */
+  readonly access?: ComputeAccess | undefined;
   /** Over the driver's defaults. */
   readonly settings?: Partial<ComputeSettings>;
   /** Keeps what is written. Absent: it lives as long as the compute. */

@@ -174,7 +174,8 @@ export class LocalCompute {
       begin: () => receiving?.begin(),
       finish: async (client, as, ownSignal) => {
         await receiving?.finish(client, ownSignal);
-        await quietSubscriptions(client, address, as, ownSignal);
+        // Nothing can be changed on a standby, nor can anybody there make subscriptions do anything.
+        if (spec.access !== 'read_only') await quietSubscriptions(client, address, as, ownSignal);
       },
     };
     return awaitReady({ process, dataDirectory, logFile, ...address, connectAs, signal, further });

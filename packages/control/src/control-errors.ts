@@ -48,7 +48,7 @@ export const controlError = defineErrors({
   },
   /** Whoever wanted a branch awake has gone. */
   open_abandoned: { kind: 'retry', sqlState: '57014', httpStatus: 499 },
-  branch_without_compute: { kind: 'fix', sqlState: '55000', httpStatus: 409 },
+  branch_read_only: { kind: 'fix', sqlState: '25006', httpStatus: 409 },
   branch_role_exists: {
     kind: 'fix',
     sqlState: '42710',

@@ -25,13 +25,20 @@ import {
   type PageServer,
   type TenantRecord,
 } from '@offshoot/pageserver';
-import { type BranchName, formatLsn, parseBranchName, parseTenantName, type TenantId } from '@offshoot/types';
+import {
+  type BranchName,
+  formatLsn,
+  type Lsn,
+  parseBranchName,
+  parseTenantName,
+  type TenantId,
+} from '@offshoot/types';
 import { asOpenError, branchDeleted, branchNameOfClient } from './branch-errors.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
 import { newRole } from './branch-role/new-role.js';
 import { RoleKeeper } from './branch-role/role-keeper.js';
-import { BranchViews } from './branch-views.js';
+import { accessOf, BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js';
 import { controlError } from './control-errors.js';
@@ -111,7 +118,7 @@ export class ControlPlane implements BranchHost {
     this.metrics.add(receiverMetrics(this.#pageServer));
     this.metrics.add(storeMetrics(this.#pageServer));
     this.metrics.add(computeMetrics(this.#computes, this.#pageServer));
-    this.metrics.add(wakeMetrics(this.#computes, this.#room, () => this.#forkCount()));
+    this.metrics.add(wakeMetrics(this.#computes, this.#room, () => this.#catalog.branchCount()));
   }
 
   #surroundings(
@@ -126,6 +133,7 @@ export class ControlPlane implements BranchHost {
       counters: new ComputeCounters(),
       observer: wakeObserver(this.metrics),
       specOf: (id) => this.#computeSpec(id),
+      newestLsn: (id) => this.#newestLsn(id),
       idleTimeoutSeconds: (id) => this.#idleTimeoutSeconds(this.#catalog.findBranch(id)),
       recordUse: async (id, use) => {
         if (this.#catalog.findBranch(id) === undefined) return;
@@ -312,9 +320,7 @@ export class ControlPlane implements BranchHost {
 
   async startCompute(name: string): Promise<Compute> {
     this.#expectOpen();
-    const branch = this.#catalog.branchNamed(parseBranchName(name));
-    expectWritable(branch);
-    return this.#computes.start(branch);
+    return this.#computes.start(this.#catalog.branchNamed(parseBranchName(name)));
   }
 
   /** At once: sessions end, and are counted. */
@@ -328,7 +334,6 @@ export class ControlPlane implements BranchHost {
     try {
       this.#expectOpen();
       const branch = this.#catalog.branchNamed(branchNameOfClient(name));
-      expectWritable(branch);
       return await this.#computes.open(branch, signal);
     } catch (error) {
       throw asOpenError(name, error);
@@ -368,7 +373,6 @@ export class ControlPlane implements BranchHost {
     { host: listens, port }: NonNullable<Status['gateway']>,
   ): ConnectionString {
     const host = hostToConnectTo(listens);
-    expectWritable(branch);
     // A running compute knows better which of them are there.
     const connectedAs = this.#computes.alive(branch.id)?.running.connectedAs;
     const tenant = this.#catalog.tenant(branch.tenant);
@@ -447,25 +451,34 @@ export class ControlPlane implements BranchHost {
     }
     // Whoever changes them from now on waits for this start, and tells its compute.
     const roles = this.#roles.rolesOf(branch);
-    return {
+    const common = {
       tenantId: branch.tenant,
       timelineId: branch.timeline,
+      connectAs: connectCandidates(tenant),
+    };
+    if (accessOf(branch) === 'read_only') {
+      const baseLsn = this.#pageServer.timelineOfBranch(branch.name).lastRecordLsn();
+      return { ...common, access: 'read_only', baseLsn };
+    }
+    return {
+      ...common,
       // What a former compute had acknowledged is taken in first.
       baseLsn: await this.#pageServer.recoverBranch(branch),
-      connectAs: connectCandidates(tenant),
       wal: this.#pageServer.walOfCompute(branch),
       durability: branch.durability ?? 'sync',
       ...(roles === undefined ? {} : { roles }),
     };
   }
 
-  #idleTimeoutSeconds(branch: BranchRecord | undefined): number {
-    return branch?.idleTimeoutSeconds ?? this.#wake.idleTimeoutSeconds;
+  /** Of a branch whose WAL comes from production. */
+  #newestLsn(id: BranchId): Lsn | undefined {
+    const branch = this.#catalog.findBranch(id);
+    if (branch === undefined || accessOf(branch) === 'read_write') return undefined;
+    return this.#pageServer.lastRecordLsnOf(this.#catalog.tenant(branch.tenant));
   }
 
-  /** Branches that can have a compute: of each tenant all but the first. */
-  #forkCount(): number {
-    return [...this.#catalog.branchCounts().values()].reduce((sum, count) => sum + Math.max(0, count - 1), 0);
+  #idleTimeoutSeconds(branch: BranchRecord | undefined): number {
+    return branch?.idleTimeoutSeconds ?? this.#wake.idleTimeoutSeconds;
   }
 
   #onlyTenant(): BranchName {
@@ -532,12 +545,16 @@ function shuttingDown() {
   return controlError('shutting_down', 'the page server is shutting down');
 }
 
-/** Throws `branch_without_compute`. */
-function expectWritable({ name, parent }: BranchRecord): void {
-  if (parent !== undefined) return;
-  throw controlError('branch_without_compute', `branch ${name} is production's own history`, {
-    details: { action: `branch it first: pageserver-ctl branch create NAME --from ${name}` },
-  });
+/** Throws `branch_read_only`. */
+function expectWritable(branch: BranchRecord): void {
+  if (accessOf(branch) === 'read_write') return;
+  throw controlError(
+    'branch_read_only',
+    `branch ${branch.name} is production's own history, and can only be read`,
+    {
+      details: { action: `branch it first: pageserver-ctl branch create NAME --from ${branch.name}` },
+    },
+  );
 }
 
 /** What was chosen, and nothing else. */

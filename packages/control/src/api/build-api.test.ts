@@ -198,15 +198,7 @@ describe('what is wrong with a request is said', () => {
     ],
     ['a name twice', 'POST', '/v1/branches', json({ name: 'shop', from: 'shop' }), 409, 'name_taken', /shop/],
     ['the root', 'DELETE', '/v1/branches/shop', {}, 409, 'branch_is_root', /tenant/],
-    [
-      'a compute on the root',
-      'POST',
-      '/v1/branches/shop/compute',
-      {},
-      409,
-      'branch_without_compute',
-      /history/,
-    ],
+    ['a role of the root', 'POST', '/v1/branches/shop/role', json({}), 409, 'branch_read_only', /history/],
     [
       'no compute',
       'GET',

@@ -104,7 +104,7 @@ test('of two changes at once the compute ends up with the later one', async () =
 });
 
 test('a tenant’s first branch gets none, and a branch no second', async () => {
-  await expect(control.createRole('shop', {})).rejects.toEqual(coded('branch_without_compute'));
+  await expect(control.createRole('shop', {})).rejects.toEqual(coded('branch_read_only'));
   await control.createBranch({ name: 'a', from: 'shop', role: {} });
   await expect(control.createRole('a', {})).rejects.toEqual(coded('branch_role_exists'));
 });

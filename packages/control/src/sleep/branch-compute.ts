@@ -10,7 +10,7 @@ import type {
 } from '@offshoot/compute';
 import type { OpenBranch } from '@offshoot/gateway';
 import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
-import { asOffshootError, formatLsn, type OffshootError } from '@offshoot/types';
+import { asOffshootError, formatLsn, type Lsn, type OffshootError } from '@offshoot/types';
 import { controlError } from '../control-errors.js';
 import { askForWork } from './ask-for-work.js';
 import {
@@ -42,6 +42,8 @@ export interface BranchSurroundings {
   readonly observer: WakeObserver;
   /** Asked when it is a start's turn; rejects when there can be no compute any more. */
   specOf(branch: BranchId): Promise<ComputeSpec>;
+  /** How far the branch has come; undefined: not further than its compute, which writes it. */
+  newestLsn(branch: BranchId): Lsn | undefined;
   /** As it is chosen now; 0: never. */
   idleTimeoutSeconds(branch: BranchId): number;
   /** Never rejects. */
@@ -56,6 +58,8 @@ export interface BranchSurroundings {
 /** A compute that is awake. */
 interface Awake {
   readonly running: RunningCompute;
+  /** On the clock. */
+  readonly sinceMs: number;
   readonly durability: Durability;
 }
 
@@ -147,7 +151,12 @@ export class BranchCompute implements RoomUser {
   async open(signal: AbortSignal): Promise<OpenBranch> {
     if (signal.aborted) throw abandoned(this.branch.name);
     const { clock, observer } = this.around;
-    if (this.phase === 'awake' || this.phase === 'asking') {
+    if (this.#isOutOfDate()) {
+      this.#stopCause = 'renewal';
+      this.#dispatch('rest_due');
+    }
+    // One that is asked because it is out of date is not given to those who come meanwhile.
+    if (this.phase === 'awake' || (this.phase === 'asking' && this.#stopCause !== 'renewal')) {
       observer.opened('already_up', 0);
       return this.#connect(this.#expectAwake());
     }
@@ -243,6 +252,18 @@ export class BranchCompute implements RoomUser {
     };
   }
 
+  #isOutOfDate(): boolean {
+    const { clock, settings } = this.around;
+    if (this.phase !== 'awake' || this.#life.connections > 0 || this.#awake === undefined) return false;
+    const { running, sinceMs } = this.#awake;
+    const newest = this.around.newestLsn(this.branch.id);
+    return (
+      newest !== undefined &&
+      newest > running.baseLsn &&
+      clock.now() - sinceMs >= settings.renewAfterSeconds * 1000
+    );
+  }
+
   #expectAwake(): Awake {
     return this.#awake ?? notRunning(this.branch.name, undefined);
   }
@@ -302,7 +323,7 @@ export class BranchCompute implements RoomUser {
       stage = 'start';
       const running = await this.around.driver.start(spec, starting.signal);
       this.around.counters.starts.succeeded += 1;
-      this.#keep(running, spec.durability ?? 'sync');
+      this.#keep(running, spec);
       this.#noteWake(turnMs, readMs, running.timings);
       this.#admission?.startEnded();
       this.#dispatch('started');
@@ -361,14 +382,15 @@ export class BranchCompute implements RoomUser {
       await this.around.driver.stop(running.id, this.#stopMode).catch(() => undefined);
   }
 
-  #keep(running: RunningCompute, durability: Durability): void {
-    const awake: Awake = { running, durability };
+  #keep(running: RunningCompute, { durability = 'sync', access = 'read_write' }: ComputeSpec): void {
+    const awake: Awake = { running, durability, sinceMs: this.around.clock.now() };
     this.#awake = awake;
     this.#stopCause = 'asked';
     this.#used();
     this.#compute = {
       id: running.id,
       branch: this.branch.name,
+      access,
       base_lsn: formatLsn(running.baseLsn),
       durability,
       started_at: running.startedAt.toISOString(),

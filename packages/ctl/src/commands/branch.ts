@@ -201,7 +201,9 @@ function describe(branch: Branch): string {
     `timeline  ${branch.timeline}`,
     `parent    ${branch.parent ?? '(none: the imported history itself)'}`,
     `base LSN  ${branch.base_lsn}`,
-    `commits   ${branch.durability}`,
+    branch.access === 'read_only'
+      ? 'access    read-only, at the newest LSN of production’s'
+      : `commits   ${branch.durability}`,
     `compute   ${branch.compute}`,
     `sleeps    ${branch.idle_timeout === 0 ? 'never' : `after ${branch.idle_timeout} s without connections and work`}`,
     `own role  ${branch.role === undefined ? '(none)' : roleText(branch.role)}`,
