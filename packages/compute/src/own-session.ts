@@ -14,6 +14,7 @@ const OPTIONS = {
   default_transaction_read_only: 'off',
   default_transaction_isolation: 'read\\ committed',
   statement_timeout: '0',
+  local_preload_libraries: '',
 };
 
 /** Only a superuser may set it. */

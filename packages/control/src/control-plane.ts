@@ -135,6 +135,13 @@ export class ControlPlane implements BranchHost {
       specOf: (id) => this.#computeSpec(id),
       newestLsn: (id) => this.#newestLsn(id),
       idleTimeoutSeconds: (id) => this.#idleTimeoutSeconds(this.#catalog.findBranch(id)),
+      recordRoles: async (id, spec) => {
+        await this.#roles.noteApplied(id, spec).catch((error: unknown) => {
+          const branch = this.#catalog.findBranch(id);
+          if (branch !== undefined)
+            onTrouble?.('that a branch has its role was not written down', { branch: branch.name, error });
+        });
+      },
       recordUse: async (id, use) => {
         if (this.#catalog.findBranch(id) === undefined) return;
         await this.#catalog.recordUse(id, use).catch((error: unknown) => {

@@ -52,9 +52,13 @@ const FOUND = `SELECT a.rolname AS name, a.rolcanlogin AS "canLogin", a.rolsuper
 const END_SESSIONS = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE usename = ANY($1) AND pid <> pg_backend_pid()`;
 
-/** Neither a password nor what it is compared with gets into the compute's log, whatever the database's settings say. */
+/**
+ * Neither a password nor what it is compared with gets into the compute's log, and what is committed is durable, whatever the
+ * database's settings say.
+ */
 const QUIET = `SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_duration_sample = -1;
-  SET log_min_error_statement = panic; SET lock_timeout = '10s'`;
+  SET log_min_error_statement = panic; SET lock_timeout = '10s';
+  SET synchronous_commit = on`;
 
 /**
  * Makes a branch's roles what they shall be: its own is there, with its password and rights; roles of other branches,

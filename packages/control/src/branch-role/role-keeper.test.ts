@@ -73,6 +73,52 @@ describe('what a compute is told of roles', () => {
   });
 });
 
+describe('what is done already', () => {
+  const recordOf = (name: string) =>
+    fixture.pageServer.catalog.branches().find((branch) => branch.name === name);
+  /** Starts it, and waits until that is written down. */
+  const start = async (name: string) => {
+    await control.startCompute(name);
+    await expect
+      .poll(() => recordOf(name)?.rolesApplied)
+      .toEqual({
+        timeline: recordOf(name)?.timeline,
+        ...(verifierOf(name) && { verifier: verifierOf(name) }),
+      });
+  };
+  const told = () => driver.started.map(({ roles }) => roles?.own?.verifier ?? (roles && 'none'));
+
+  test('is not asked for again, until it changes', async () => {
+    await control.createBranch({ name: 'a', from: 'shop', role: {} });
+    const first = verifierOf('a');
+    await start('a');
+    await control.stopCompute('a');
+    await start('a');
+    await control.rotatePassword('a', {});
+    await control.stopCompute('a');
+    await start('a');
+    await control.stopCompute('a');
+    await control.rotatePassword('a', {});
+    const third = verifierOf('a');
+    await start('a');
+    await control.stopCompute('a');
+    await control.deleteRole('a');
+    await start('a');
+    await control.stopCompute('a');
+    await start('a');
+    expect(told()).toEqual([first, undefined, undefined, third, 'none', undefined]);
+    expect(driver.applied).toHaveLength(1);
+  });
+
+  test('is asked for again where it may have been lost', async () => {
+    await control.createBranch({ name: 'a', from: 'shop', role: {}, durability: 'async' });
+    await control.startCompute('a');
+    await control.stopCompute('a');
+    await control.startCompute('a');
+    expect(told()).toEqual([verifierOf('a'), verifierOf('a')]);
+  });
+});
+
 describe('a change that the compute does not take', () => {
   test('leaves no role that was to be made', async () => {
     await control.createBranch({ name: 'a', from: 'shop' });

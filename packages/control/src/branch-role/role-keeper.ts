@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RoleRequest } from '@offshoot/client';
-import type { BranchRoles, OpenSessions, RunningCompute } from '@offshoot/compute';
+import type { BranchRoles, ComputeSpec, OpenSessions, RunningCompute } from '@offshoot/compute';
 import { type BranchId, type BranchRecord, type Catalog, catalogError } from '@offshoot/pageserver';
 import { asOffshootError, OffshootError } from '@offshoot/types';
 import type { ComputeBook } from '../compute-book.js';
@@ -62,9 +62,23 @@ export class RoleKeeper {
     });
   }
 
-  /** What a compute of the branch has to see to; undefined when its data cannot hold any branch's role. */
+  /** A compute has seen to it, or was told. Rejects when that cannot be written down. */
+  async noteApplied(
+    id: BranchId,
+    { roles, durability }: Pick<ComputeSpec, 'roles' | 'durability'>,
+  ): Promise<void> {
+    const branch = this.catalog().findBranch(id);
+    // What did not wait for the page server may be lost with the compute.
+    if (branch === undefined || roles === undefined || durability === 'async') return;
+    const { verifier } = roles.own ?? {};
+    const own = verifier === undefined ? {} : { verifier };
+    await this.catalog().recordRolesApplied(id, { timeline: branch.timeline, ...own });
+  }
+
+  /** What a compute of the branch has to see to; undefined: nothing, or that is done already. */
   rolesOf(branch: BranchRecord): BranchRoles | undefined {
     if (branch.role === undefined && !this.#dataMayHaveRoles(branch)) return undefined;
+    if (isApplied(branch)) return undefined;
     return { branch: branch.id, ...(branch.role === undefined ? {} : { own: branch.role }) };
   }
 
@@ -96,16 +110,22 @@ export class RoleKeeper {
   /** A compute that does not run is told when it starts. */
   async #apply(branch: BranchRecord, sessions: OpenSessions): Promise<void> {
     for (;;) {
-      const running = await this.computes.settled(branch.id as BranchId);
+      const awake = await this.computes.settled(branch.id);
       const roles = this.rolesOf(this.#now(branch));
-      if (running === undefined || roles === undefined) return;
+      if (awake === undefined || roles === undefined) return;
+      const { running, durability } = awake;
       try {
-        return await running.applyRoles(roles, sessions, AbortSignal.timeout(this.applyTimeoutMs));
+        await running.applyRoles(roles, sessions, AbortSignal.timeout(this.applyTimeoutMs));
+        return await this.noteApplied(branch.id, { roles, durability });
       } catch (error) {
         if (!(await endsNow(running))) throw notApplied(branch, error);
       }
     }
   }
+}
+
+function isApplied({ role, rolesApplied, timeline }: BranchRecord): boolean {
+  return rolesApplied?.timeline === timeline && rolesApplied.verifier === role?.verifier;
 }
 
 function endsNow({ ending }: RunningCompute): Promise<boolean> {

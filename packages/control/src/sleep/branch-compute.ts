@@ -46,6 +46,8 @@ export interface BranchSurroundings {
   newestLsn(branch: BranchId): Lsn | undefined;
   /** As it is chosen now; 0: never. */
   idleTimeoutSeconds(branch: BranchId): number;
+  /** A compute has started with these roles, or was told of them. Never rejects. */
+  recordRoles(branch: BranchId, spec: Pick<ComputeSpec, 'roles' | 'durability'>): Promise<void>;
   /** Never rejects. */
   recordUse(branch: BranchId, use: BranchUse): Promise<void>;
   onCrash(branch: string, end: ComputeEnd): void;
@@ -56,7 +58,7 @@ export interface BranchSurroundings {
 }
 
 /** A compute that is awake. */
-interface Awake {
+export interface Awake {
   readonly running: RunningCompute;
   /** On the clock. */
   readonly sinceMs: number;
@@ -195,9 +197,9 @@ export class BranchCompute implements RoomUser {
   }
 
   /** The compute that takes connections, after a start under way; undefined: the next one is not begun yet. */
-  async settled(): Promise<RunningCompute | undefined> {
+  async settled(): Promise<Awake | undefined> {
     while (this.phase === 'waking' || this.phase === 'giving_up') await this.#change();
-    return this.state === 'running' ? this.#awake?.running : undefined;
+    return this.state === 'running' ? this.#awake : undefined;
   }
 
   /** Nothing is started until `unhold`; a start under way is ended. */
@@ -324,6 +326,7 @@ export class BranchCompute implements RoomUser {
       const running = await this.around.driver.start(spec, starting.signal);
       this.around.counters.starts.succeeded += 1;
       this.#keep(running, spec);
+      this.#recorded = this.#recorded.then(() => this.around.recordRoles(this.branch.id, spec));
       this.#noteWake(turnMs, readMs, running.timings);
       this.#admission?.startEnded();
       this.#dispatch('started');

@@ -12,6 +12,7 @@ import type {
   BranchSettings,
   BranchUse,
   ImportStats,
+  RolesApplied,
   TenantRecord,
   TimelineRecord,
 } from './records.js';
@@ -225,6 +226,11 @@ export class Catalog extends CatalogReads {
       this.tables.branches.put(id, branch);
       return branch;
     });
+  }
+
+  /** Throws `branch_not_found`. */
+  recordRolesApplied(id: BranchId, rolesApplied: RolesApplied): Promise<BranchRecord> {
+    return this.#changeBranch(id, { rolesApplied });
   }
 
   /** Throws `branch_not_found`. */

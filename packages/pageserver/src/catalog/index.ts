@@ -16,6 +16,7 @@ export type {
   BranchUse,
   Durability,
   ImportStats,
+  RolesApplied,
   TenantRecord,
   TenantSource,
   TenantState,

@@ -108,6 +108,14 @@ export interface BranchRoleRecord {
   readonly passwordSetAt: string;
 }
 
+/** What roles of branches are, durably, in a branch's data: starts after that need not look. */
+export interface RolesApplied {
+  /** Whose data that is. */
+  readonly timeline: TimelineId;
+  /** Of the branch's own role. Absent: it has none, and others' are shut. */
+  readonly verifier?: string | undefined;
+}
+
 /** How a branch's compute has been used, as far as it was written down. */
 export interface BranchUse {
   /** How often it was started. */
@@ -133,4 +141,5 @@ export interface BranchRecord extends BranchSettings {
   readonly role?: BranchRoleRecord | undefined;
   /** It has, or had: its data, and that of branches of it, may hold roles that were made for it. */
   readonly hadRole?: true | undefined;
+  readonly rolesApplied?: RolesApplied | undefined;
 }
