@@ -102,7 +102,7 @@ test.each([
   [['branch', 'create', 'x', '--from', 'nowhere'], 1, /nowhere/],
   [['branch', 'delete', 'prod'], 1, /prod/],
   [['compute', 'stop', 'prod'], 1, /no compute/],
-  [['compute', 'start', 'prod'], 1, /branch/],
+  [['branch', 'role', 'create', 'prod'], 1, /branch it first/],
   [['connection-string', 'nowhere'], 1, /nowhere/],
   [['tenant', 'import', 'prod', '--from', 'postgres://localhost/x'], 1, /already/],
   [['tenant', 'import', 'other', '--from', 'mysql://localhost/x'], 1, /./],

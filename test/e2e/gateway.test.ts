@@ -196,19 +196,6 @@ describe('refused', () => {
     await expect(query(url, 'select 1')).rejects.toMatchObject({ code: '3D000', severity: 'FATAL' });
   });
 
-  test('production’s own history', async () => {
-    const { host, port } = await world.client.connectionString('known');
-    const refused = query(`postgresql://postgres@${host}:${port}/postgres@prod`, 'select 1');
-    await expect(refused).rejects.toMatchObject({
-      code: '55000',
-      hint: expect.stringContaining('branch create'),
-    });
-    await expect(world.client.connectionString('prod')).rejects.toMatchObject({
-      code: 'branch_without_compute',
-    });
-    expect((await counters()).refused['55000']).toBeGreaterThan(0);
-  });
-
   test('a branch that was deleted, whose connections end', async () => {
     const url = await branch('deleted');
     const client = new pg.Client({ connectionString: url });

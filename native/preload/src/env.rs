@@ -28,6 +28,8 @@ pub struct Settings {
     pub read_ahead_pages_max: u32,
     /// OFFSHOOT_SPARE_FILES: how many there are.
     pub spare_files: u32,
+    /// OFFSHOOT_READ_ONLY, 0 or 1: a standby that stays one.
+    pub read_only: bool,
     /// The process that loaded the library: Postgres' postmaster.
     pub loader_pid: libc::pid_t,
 }
@@ -143,6 +145,11 @@ fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Settings>, String
         token_file,
         retry,
         response_wait: retry.clamp(RESPONSE_WAIT_MIN, RESPONSE_WAIT_MAX),
+        read_only: match number("OFFSHOOT_READ_ONLY", 0)? {
+            0 => false,
+            1 => true,
+            other => return Err(format!("OFFSHOOT_READ_ONLY is \"{other}\", not 0 or 1")),
+        },
         read_ahead_pages_max: pages.min(u64::from(READAHEAD_PAGES_MAX)) as u32,
         spare_files: u32::try_from(number("OFFSHOOT_SPARE_FILES", 0)?).unwrap_or(u32::MAX),
         loader_pid: sys::pid(),
@@ -177,6 +184,9 @@ mod tests {
         assert_eq!(settings.lsn, Lsn(0x1000));
         assert_eq!(settings.retry, Duration::from_secs(60));
         assert_eq!(settings.read_ahead_pages_max, 64);
+        assert!(!settings.read_only);
+        let read_only = read_with(&[("OFFSHOOT_READ_ONLY", Some("1"))]);
+        assert!(read_only.unwrap().unwrap().read_only);
         let many = read_with(&[("OFFSHOOT_READAHEAD_PAGES", Some("99999999999"))]);
         assert_eq!(many.unwrap().unwrap().read_ahead_pages_max, 1024);
         assert!(
@@ -199,6 +209,7 @@ mod tests {
             ("OFFSHOOT_LSN", Some("1000")),
             ("OFFSHOOT_LSN", None),
             ("OFFSHOOT_RETRY_MS", Some("-1")),
+            ("OFFSHOOT_READ_ONLY", Some("2")),
             ("OFFSHOOT_READAHEAD_PAGES", Some("many")),
             ("OFFSHOOT_SPARE_FILES", Some("some")),
         ];

@@ -24,6 +24,7 @@ mod message;
 mod open_file;
 mod path;
 mod path_lock;
+mod promotion;
 mod read_ahead;
 mod real;
 mod relation_io;

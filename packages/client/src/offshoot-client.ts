@@ -90,6 +90,28 @@ export class OffshootClient {
     return this.#call('DELETE', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
   }
 
+  /** Gives a branch a role of its own; the answer has the password, this once. */
+  createRole(branch: string, request: schemas.RoleRequest = {}): Promise<schemas.BranchCredentials> {
+    return this.#call('POST', this.#rolePath(branch), schemas.branchCredentials, request);
+  }
+
+  /** Gives the branch's own role a new password, which the answer has, this once; the old one is refused from now on. */
+  rotatePassword(
+    branch: string,
+    request: schemas.RotatePasswordRequest = {},
+  ): Promise<schemas.BranchCredentials> {
+    return this.#call('POST', `${this.#rolePath(branch)}/password`, schemas.branchCredentials, request);
+  }
+
+  /** Nobody can log in as the branch's own role any more, and its sessions end. */
+  deleteRole(branch: string): Promise<schemas.Branch> {
+    return this.#call('DELETE', this.#rolePath(branch), schemas.branch);
+  }
+
+  #rolePath(branch: string): string {
+    return `/v1/branches/${encodeURIComponent(branch)}/role`;
+  }
+
   /** Answers when a query on the compute has succeeded; a running one is returned as it is. */
   startCompute(branch: string): Promise<schemas.Compute> {
     return this.#call('POST', `/v1/branches/${encodeURIComponent(branch)}/compute`, schemas.compute);

@@ -161,10 +161,16 @@ export const activity = z.object({
 });
 export type Activity = z.infer<typeof activity>;
 
+/** `read_only`: Postgres refuses every write. So it is on a tenant's first branch, which is production's own history. */
+export const access = z.enum(['read_write', 'read_only']);
+export type Access = z.infer<typeof access>;
+
 export const compute = z.object({
   id: z.string(),
   branch: name,
   state: computeState,
+  access,
+  /** Of a compute that reads only: what it shows, for as long as it runs. */
   base_lsn: lsn,
   /** As it was of the branch when the compute started. */
   durability,
@@ -189,6 +195,37 @@ export const stoppedCompute = z.object({
 });
 export type StoppedCompute = z.infer<typeof stoppedCompute>;
 
+/**
+ * What a branch's own role may do there. `owner`: what the owners of all databases, schemas and tables may, with nothing of
+ * production's passwords. `superuser`: everything, running programs as the OS user of the compute included.
+ */
+export const roleRights = z.enum(['owner', 'superuser']);
+export type RoleRights = z.infer<typeof roleRights>;
+
+/** A role that a branch has of its own. */
+export const branchRole = z.object({ name: z.string(), rights: roleRights, password_set_at: time });
+
+/** The password is told in this answer and never again. */
+export const credentials = z.object({
+  role: z.string(),
+  password: z.string(),
+  rights: roleRights,
+  /** By the gateway, ready to use, with the password; absent when there is no gateway. */
+  connection_string: z.string().optional(),
+});
+export type Credentials = z.infer<typeof credentials>;
+
+/** What is not given is chosen: a name that no other role has, and `owner`. */
+export const roleRequest = z.strictObject({
+  name: z.string().min(1).max(63).optional(),
+  rights: roleRights.optional(),
+});
+export type RoleRequest = z.infer<typeof roleRequest>;
+
+/** `sessions`: whether those that the role has stay (`keep`, the default) or end. */
+export const rotatePasswordRequest = z.strictObject({ sessions: z.enum(['keep', 'end']).optional() });
+export type RotatePasswordRequest = z.infer<typeof rotatePasswordRequest>;
+
 export const branch = z.object({
   id,
   name,
@@ -204,6 +241,10 @@ export const branch = z.object({
   idle_timeout: idleTimeout,
   compute: computeState,
   activity,
+  /** What its computes let one do. */
+  access,
+  /** Absent: it has none of its own. */
+  role: branchRole.optional(),
 });
 export type Branch = z.infer<typeof branch>;
 
@@ -293,6 +334,8 @@ export const createBranchRequest = z.strictObject({
    * a time (`2026-11-21T12:00:00Z`, `2026-11-21 12:00:00+01`; without a zone UTC), or how long ago (`-5m`, `-1h30m`).
    */
   at: z.string().min(1).max(64).optional(),
+  /** A role of its own. Default: none; then whoever connects needs a password of production's. */
+  role: roleRequest.optional(),
   /** How long to wait for what production has, or a parent's compute; default: the page server's setting, 30 s. */
   timeout_ms: z.number().int().min(1).max(240_000).optional(),
 });
@@ -326,8 +369,13 @@ export const createdBranch = z.object({
   branch,
   at: branchPoint,
   timings_ms: z.record(z.string(), z.number()),
+  /** Of the role of its own that was asked for. */
+  credentials: credentials.optional(),
 });
 export type CreatedBranch = z.infer<typeof createdBranch>;
+
+export const branchCredentials = z.object({ branch, credentials });
+export type BranchCredentials = z.infer<typeof branchCredentials>;
 
 export const tenantList = z.object({ tenants: z.array(tenant) });
 export const branchList = z.object({ branches: z.array(branch) });

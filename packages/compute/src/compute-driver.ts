@@ -1,4 +1,5 @@
 import type { Lsn, TenantId, TimelineId } from '@offshoot/types';
+import type { BranchRoles, OpenSessions } from './branch-roles/branch-roles.js';
 import type { ComputeState } from './compute-lifecycle.js';
 import type { ComputeSettings } from './compute-settings.js';
 import type { ComputeWal, Durability } from './compute-wal.js';
@@ -9,6 +10,12 @@ export interface ConnectAs {
   readonly database: string;
 }
 
+/**
+ * - `read_write`: an ordinary Postgres.
+ * - `read_only`: a standby that is given no WAL: Postgres itself refuses every write, whoever asks.
+ */
+export type ComputeAccess = 'read_write' | 'read_only';
+
 /** What a compute is to serve. */
 export interface ComputeSpec {
   readonly tenantId: TenantId;
@@ -17,12 +24,16 @@ export interface ComputeSpec {
   readonly baseLsn: Lsn;
   /** Tried in order until one can connect; at least one. */
   readonly connectAs: readonly ConnectAs[];
+  /** Default: `read_write`. With `read_only` there is neither `wal` nor `roles`. */
+  readonly access?: ComputeAccess | undefined;
   /** Over the driver's defaults. */
   readonly settings?: Partial<ComputeSettings>;
   /** Keeps what is written. Absent: it lives as long as the compute. */
   readonly wal?: ComputeWal | undefined;
   /** Of commits, when there is `wal`. Default: `sync`. */
   readonly durability?: Durability | undefined;
+  /** Seen to before the start is over. Absent: no branch's own role can be in the data. */
+  readonly roles?: BranchRoles | undefined;
 }
 
 /** How long each phase of a start took, in milliseconds. Phases follow each other; their sum is at most `total`. */
@@ -39,6 +50,8 @@ export interface ComputeTimings {
   readonly first_query: number;
   /** From then until its WAL streamed in and, for `sync`, commits waited for that; it connects before the first query. */
   readonly wal: number;
+  /** Making the branch's own role what it shall be. */
+  readonly roles: number;
   readonly total: number;
 }
 
@@ -67,6 +80,8 @@ export interface RunningCompute {
   readonly ended: Promise<ComputeEnd>;
   /** An LSN behind all that was committed before the call; its WAL can be received. */
   flushedLsn(signal: AbortSignal): Promise<Lsn>;
+  /** Makes them what they shall be from now on. Throws `role_name_taken` and what Postgres says. */
+  applyRoles(roles: BranchRoles, sessions: OpenSessions, signal: AbortSignal): Promise<void>;
   /** What is going on there now. */
   activity(signal: AbortSignal): Promise<ComputeActivity>;
 }

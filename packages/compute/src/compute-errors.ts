@@ -28,6 +28,10 @@ export const computeError = defineErrors({
   compute_start_timeout: { kind: 'retry', sqlState: '57P03', httpStatus: 503 },
   /** No role on the branch may log in and send WAL. */
   compute_without_replication_role: { kind: 'fix', sqlState: '42501', httpStatus: 409 },
+  /** The branch's own role would have the name of one that came with the data. */
+  role_name_taken: { kind: 'fix', sqlState: '42710', httpStatus: 409 },
+  /** Nobody on the branch may make roles. */
+  compute_without_superuser: { kind: 'fix', sqlState: '42501', httpStatus: 409 },
   compute_start_cancelled: { kind: 'retry', sqlState: '57014', httpStatus: 409 },
   compute_not_found: { kind: 'fix', sqlState: '42704', httpStatus: 404 },
   computes_exhausted: { kind: 'retry', sqlState: '53300', httpStatus: 503 },

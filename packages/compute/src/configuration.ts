@@ -62,6 +62,15 @@ export function fixedParameters(places: ListeningPlaces, keeping: WalKeeping): P
     wal_keep_size: '0',
     max_slot_wal_keep_size: megabytes(keeping.unsentWalBytesMax),
     primary_conninfo: '',
+    // A compute that reads only is a standby: nothing brings it WAL or ends that.
+    hot_standby: 'on',
+    restore_command: '',
+    primary_slot_name: '',
+    promote_trigger_file: '',
+    archive_cleanup_command: '',
+    recovery_end_command: '',
+    // How often it looks for WAL that does not come.
+    wal_retrieve_retry_interval: '1h',
     // A placeholder where pg_cron is not loaded, and harmless then.
     'cron.launch_active_jobs': 'off',
     // A crashed compute is started anew from the page server; it never recovers from its own disk.

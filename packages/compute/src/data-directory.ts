@@ -14,6 +14,7 @@ import { pipeline } from 'node:stream/promises';
 import { OffshootError } from '@offshoot/types';
 import { extract, type Headers } from 'tar-stream';
 import { isLeftOut, parseArchiveEntry } from './archive-entry.js';
+import type { ComputeAccess } from './compute-driver.js';
 import { computeError } from './compute-errors.js';
 import { COMPUTE_HBA, formatParameters, type Parameters } from './configuration.js';
 import { CONTROL_FILE_BYTES, type ControlFile, parseControlFile } from './control-file.js';
@@ -98,8 +99,8 @@ export class DataDirectory {
     return parseControlFile(this.#control);
   }
 
-  /** Gives the WAL segment its size, makes the preload library's directories, and writes the configuration. */
-  complete(control: ControlFile, parameters: Parameters): void {
+  /** Gives the WAL segment its size, says whether it is a standby's, makes the preload library's directories, and writes the configuration. */
+  complete(control: ControlFile, parameters: Parameters, access: ComputeAccess = 'read_write'): void {
     if (this.#walSegments.length !== 1) {
       throw computeError(
         'base_backup_invalid',
@@ -116,6 +117,9 @@ export class DataDirectory {
     this.#write('postgresql.auto.conf', '');
     this.#write('pg_hba.conf', COMPUTE_HBA);
     this.#write('pg_ident.conf', '');
+    if (access === 'read_only') {
+      this.#write('standby.signal', '');
+    }
   }
 
   /** Files made ahead that it has not taken, from number 0 on. */

@@ -1,5 +1,7 @@
 export { formatPageServiceAddress, type PageServiceAddress } from './base-backup.js';
+export type { BranchRole, BranchRoleRights, BranchRoles, OpenSessions } from './branch-roles/branch-roles.js';
 export type {
+  ComputeAccess,
   ComputeActivity,
   ComputeDriver,
   ComputeEnd,

@@ -2,6 +2,7 @@ import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PageServiceAddress } from './base-backup.js';
+import { applyBranchRoles } from './branch-roles/branch-roles.js';
 import { askActivity } from './compute-activity.js';
 import type {
   ComputeDriver,
@@ -119,6 +120,8 @@ export class LocalComputeDriver implements ComputeDriver {
       ending: compute.ending,
       ended: compute.ended,
       flushedLsn: (flushSignal) => askFlushedLsn(compute.address, start.connectedAs, flushSignal),
+      applyRoles: (roles, sessions, applySignal) =>
+        applyBranchRoles(compute.address, start.connectedAs, roles, applySignal, sessions),
       activity: (askSignal) => askActivity(compute.address, start.connectedAs, askSignal),
       ...start,
     };

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { OffshootError } from '@offshoot/types';
+import { applyBranchRoles } from './branch-roles/branch-roles.js';
 import type { ComputeEnd, ComputeSpec, ComputeTimings, ConnectAs, StopMode } from './compute-driver.js';
 import { computeError } from './compute-errors.js';
 import { type ComputeEffect, type ComputeEvent, type ComputeState, transition } from './compute-lifecycle.js';
@@ -11,7 +12,8 @@ import { logTail } from './log-file.js';
 import type { SocketAddress } from './own-session.js';
 import { formatExit, PostgresProcess } from './postgres-process.js';
 import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
-import { awaitReady, type Readiness } from './readiness.js';
+import { quietSubscriptions } from './quiet-subscriptions.js';
+import { awaitReady, type FurtherSteps, type Readiness } from './readiness.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { type SpareDirectory, socketDirectoryOf } from './spare-directories.js';
 import { WalReceiving } from './wal-receiving.js';
@@ -129,6 +131,10 @@ export class LocalCompute {
     const { process, spawned, readiness } = await this.#startPostgres(prepared, signal);
     const { connectedAs, readyAtMs, answeredAtMs } = readiness;
     const kept = performance.now();
+    if (spec.roles !== undefined) {
+      await applyBranchRoles(this.address, connectedAs, spec.roles, signal);
+    }
+    const done = performance.now();
     const timings = {
       base_backup: prepared.baseBackupMs,
       configure: prepared.configureMs,
@@ -136,7 +142,8 @@ export class LocalCompute {
       postmaster: readyAtMs - spawned,
       first_query: answeredAtMs - readyAtMs,
       wal: kept - answeredAtMs,
-      total: kept - began,
+      roles: done - kept,
+      total: done - began,
     };
     return { pid: process.pid, connectedAs, timings };
   }
@@ -162,7 +169,15 @@ export class LocalCompute {
     const { dataDirectory, logFile } = this.paths;
     const { address, spec } = this;
     const { connectAs } = spec;
-    const further = this.#receiving();
+    const receiving = this.#receiving();
+    const further: FurtherSteps = {
+      begin: () => receiving?.begin(),
+      finish: async (client, as, ownSignal) => {
+        await receiving?.finish(client, ownSignal);
+        // Nothing can be changed on a standby, nor can anybody there make subscriptions do anything.
+        if (spec.access !== 'read_only') await quietSubscriptions(client, address, as, ownSignal);
+      },
+    };
     return awaitReady({ process, dataDirectory, logFile, ...address, connectAs, signal, further });
   }
 

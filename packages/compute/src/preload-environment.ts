@@ -30,6 +30,7 @@ export function preloadEnvironment(
     OFFSHOOT_TENANT: spec.tenantId,
     OFFSHOOT_TIMELINE: spec.timelineId,
     OFFSHOOT_LSN: formatLsn(spec.baseLsn),
+    OFFSHOOT_READ_ONLY: spec.access === 'read_only' ? '1' : '0',
     OFFSHOOT_PARENT_PID: String(options.parentPid),
     OFFSHOOT_RETRY_MS: String(settings.pageRetryMs),
     OFFSHOOT_READAHEAD_PAGES: String(settings.readAheadPages),

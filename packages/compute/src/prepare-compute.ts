@@ -43,7 +43,7 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
   const fetched = performance.now();
   const control = directory.controlFile();
   const parameters = fileParameters(settings, control);
-  directory.complete(control, { ...parameters, cluster_name: `offshoot ${preparation.id}` });
+  directory.complete(control, { ...parameters, cluster_name: `offshoot ${preparation.id}` }, spec.access);
   const environment = preloadEnvironment(spec, settings, {
     library: preloadableName(host.preloadLibrary, directory.path),
     pageService: host.pageService,

@@ -22,7 +22,7 @@ export interface FurtherSteps {
   /** Postgres takes connections; the first query is asked at the same time. */
   begin(): void;
   /** In the session that asked the first query. What it throws is the reason why Postgres is not ready. */
-  finish(client: pg.Client, signal: AbortSignal): Promise<void>;
+  finish(client: pg.Client, as: ConnectAs, signal: AbortSignal): Promise<void>;
 }
 
 export interface Readiness {
@@ -138,7 +138,7 @@ async function ask(
       throw new Error('pg_class is empty');
     }
     onAnswer();
-    await options.further?.finish(client, signal);
+    await options.further?.finish(client, candidate, signal);
   });
 }
 

@@ -4,7 +4,6 @@ import { computeError } from './compute-errors.js';
 import type { ComputeWal, Durability } from './compute-wal.js';
 import { WAL_RECEIVER_NAME } from './configuration.js';
 import type { SocketAddress } from './own-session.js';
-import type { FurtherSteps } from './readiness.js';
 import { socketPath } from './socket-directory.js';
 
 export interface ReceivingOptions {
@@ -36,7 +35,7 @@ interface Sender {
 }
 
 /** Has a compute's WAL received, from the moment on when it takes connections. */
-export class WalReceiving implements FurtherSteps {
+export class WalReceiving {
   #first: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: ReceivingOptions) {}

@@ -19,7 +19,6 @@ export function branchDeleted(name: string): OffshootError {
 /** What a client that waits for a branch can make something of; the rest is the reason of a wake that failed. */
 const passedOn: ReadonlySet<string> = new Set([
   'branch_not_found',
-  'branch_without_compute',
   'computes_exhausted',
   'shutting_down',
   'open_abandoned',

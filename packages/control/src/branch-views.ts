@@ -1,5 +1,5 @@
-import type { Branch } from '@offshoot/client';
-import type { BranchRecord, Catalog } from '@offshoot/pageserver';
+import type { Access, Branch } from '@offshoot/client';
+import type { BranchRecord, BranchRoleRecord, Catalog } from '@offshoot/pageserver';
 import { formatLsn, type TimelineId } from '@offshoot/types';
 import type { ComputeBook } from './compute-book.js';
 
@@ -7,6 +7,16 @@ import type { ComputeBook } from './compute-book.js';
 interface Listed {
   readonly record: BranchRecord;
   readonly view: Omit<Branch, 'compute' | 'activity'>;
+}
+
+/** A timeline has one source of WAL: production for a tenant's first branch, and computes for the others. */
+export function accessOf({ parent }: Pick<BranchRecord, 'parent'>): Access {
+  return parent === undefined ? 'read_only' : 'read_write';
+}
+
+/** Without what the password is compared with. */
+function roleView({ name, rights, passwordSetAt }: BranchRoleRecord): NonNullable<Branch['role']> {
+  return { name, rights, password_set_at: passwordSetAt };
 }
 
 /** Branches as the management API shows them. */
@@ -70,8 +80,10 @@ export class BranchViews {
       base_lsn: baseLsn ?? this.#readBaseLsn(record.timeline),
       created_at: record.createdAt,
       durability: record.durability ?? 'sync',
+      access: accessOf(record),
       idle_timeout: this.idleTimeoutSeconds(record),
       ...(parent === undefined ? {} : { parent }),
+      ...(record.role === undefined ? {} : { role: roleView(record.role) }),
     };
   }
 

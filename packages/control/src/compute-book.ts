@@ -5,7 +5,7 @@ import type { BranchId, BranchRecord } from '@offshoot/pageserver';
 import type { OffshootError } from '@offshoot/types';
 import { controlError } from './control-errors.js';
 import { OneAtATime } from './one-at-a-time.js';
-import { BranchCompute, type BranchSurroundings, notRunning } from './sleep/branch-compute.js';
+import { type Awake, BranchCompute, type BranchSurroundings, notRunning } from './sleep/branch-compute.js';
 import { activityView } from './sleep/branch-view.js';
 import type { ComputeCounters } from './sleep/compute-counters.js';
 
@@ -110,6 +110,11 @@ export class ComputeBook {
       throw controlError('compute_starting', `the compute of branch ${name} is starting`);
     }
     return notRunning(name, compute?.reason);
+  }
+
+  /** See {@link BranchCompute.settled}. */
+  async settled(branch: BranchId): Promise<Awake | undefined> {
+    return this.#computes.get(branch)?.settled();
   }
 
   /** The branch's compute as long as it has not ended, one that is being stopped included. */

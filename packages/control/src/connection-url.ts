@@ -20,6 +20,8 @@ export interface GatewayTarget {
   host: string;
   port: number;
   user: string;
+  /** ASCII letters, digits, `-` and `_`. */
+  password?: string;
   /** `name@branch`. */
   database: string;
 }
@@ -28,8 +30,9 @@ export interface GatewayTarget {
  * A URL of a branch by the gateway. The `@` stays as it is: psql, psycopg, node-postgres, postgres.js, pgx and asyncpg take
  * it behind the host. The gateway takes a `%40` too, from drivers that do not decode it.
  */
-export function gatewayUrl({ host, port, user, database }: GatewayTarget): string {
-  const authority = `${encodeURIComponent(user)}@${host.includes(':') ? `[${host}]` : host}:${port}`;
+export function gatewayUrl({ host, port, user, password, database }: GatewayTarget): string {
+  const login = password === undefined ? '' : `:${encodeURIComponent(password)}`;
+  const authority = `${encodeURIComponent(user)}${login}@${host.includes(':') ? `[${host}]` : host}:${port}`;
   return `postgresql://${authority}/${encodeURIComponent(database).replaceAll('%40', '@')}`;
 }
 

@@ -48,7 +48,28 @@ export const controlError = defineErrors({
   },
   /** Whoever wanted a branch awake has gone. */
   open_abandoned: { kind: 'retry', sqlState: '57014', httpStatus: 499 },
-  branch_without_compute: { kind: 'fix', sqlState: '55000', httpStatus: 409 },
+  branch_read_only: { kind: 'fix', sqlState: '25006', httpStatus: 409 },
+  branch_role_exists: {
+    kind: 'fix',
+    sqlState: '42710',
+    httpStatus: 409,
+    action:
+      'have a new password made (pageserver-ctl branch role rotate BRANCH), or remove it first: branch role delete BRANCH',
+  },
+  branch_role_absent: {
+    kind: 'fix',
+    sqlState: '42704',
+    httpStatus: 404,
+    action: 'make one: pageserver-ctl branch role create BRANCH',
+  },
+  /** The running compute was not told in time, or refused. */
+  branch_role_not_applied: {
+    kind: 'retry',
+    sqlState: '55P03',
+    httpStatus: 503,
+    action:
+      'do what the message says, or stop the compute (pageserver-ctl compute stop BRANCH); then ask again',
+  },
   gateway_off: {
     kind: 'fix',
     sqlState: '55000',

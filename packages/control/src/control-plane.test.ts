@@ -173,7 +173,7 @@ describe('computes', () => {
       database: 'c d@e?@a',
       user: 'a@b',
     });
-    expect(() => control.connectionString('shop', {})).toThrow(coded('branch_without_compute'));
+    expect(control.connectionString('shop', {}).database).toBe('postgres@shop');
     await control.startCompute('a');
     expect(control.connectionString('a', { via: 'socket' }).host).toMatch('/sockets/');
     fixture.gateway = { host: '0.0.0.0', port: 6000, tls: 'require', ...counts };
@@ -181,8 +181,20 @@ describe('computes', () => {
     expect(await control.status()).toMatchObject({ gateway: fixture.gateway });
   });
 
-  test('a branch of production itself has none', async () => {
-    await expect(control.startCompute('shop')).rejects.toEqual(coded('branch_without_compute'));
+  test('that of production’s own history only reads', async () => {
+    expect(await control.startCompute('shop')).toMatchObject({ access: 'read_only' });
+    await control.createBranch({ name: 'a', from: 'shop' });
+    expect(await control.startCompute('a')).toMatchObject({ access: 'read_write' });
+    expect(driver.started.map(({ access, wal }) => [access, wal === undefined])).toEqual([
+      ['read_only', true],
+      [undefined, false],
+    ]);
+    expect(control.branches().map(({ name, access }) => [name, access])).toEqual(
+      expect.arrayContaining([
+        ['shop', 'read_only'],
+        ['a', 'read_write'],
+      ]),
+    );
   });
 });
 

@@ -1,5 +1,6 @@
 import type {
   Branch,
+  BranchCredentials,
   Compute,
   ConnectionString,
   ConnectVia,
@@ -7,6 +8,8 @@ import type {
   CreatedBranch,
   ImportTenantRequest,
   Operation,
+  RoleRequest,
+  RotatePasswordRequest,
   Status,
   StoppedCompute,
   Tenant,
@@ -22,11 +25,20 @@ import {
   type PageServer,
   type TenantRecord,
 } from '@offshoot/pageserver';
-import { type BranchName, formatLsn, parseBranchName, parseTenantName, type TenantId } from '@offshoot/types';
+import {
+  type BranchName,
+  formatLsn,
+  type Lsn,
+  parseBranchName,
+  parseTenantName,
+  type TenantId,
+} from '@offshoot/types';
 import { asOpenError, branchDeleted, branchNameOfClient } from './branch-errors.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
-import { BranchViews } from './branch-views.js';
+import { newRole } from './branch-role/new-role.js';
+import { RoleKeeper } from './branch-role/role-keeper.js';
+import { accessOf, BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js';
 import { controlError } from './control-errors.js';
@@ -82,6 +94,7 @@ export class ControlPlane implements BranchHost {
   readonly #computes: ComputeBook;
   readonly #branches: BranchViews;
   readonly #operations: OperationBook;
+  readonly #roles: RoleKeeper;
   readonly #driver: ComputeDriver;
   readonly #room: ComputeRoom;
   readonly #wake: WakeSettings;
@@ -100,11 +113,12 @@ export class ControlPlane implements BranchHost {
       this.#computes,
       (branch) => this.#idleTimeoutSeconds(branch),
     );
+    this.#roles = new RoleKeeper(() => this.#catalog, this.#computes, this.#wake.roleTimeoutMs);
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
     this.metrics.add(receiverMetrics(this.#pageServer));
     this.metrics.add(storeMetrics(this.#pageServer));
     this.metrics.add(computeMetrics(this.#computes, this.#pageServer));
-    this.metrics.add(wakeMetrics(this.#computes, this.#room, () => this.#forkCount()));
+    this.metrics.add(wakeMetrics(this.#computes, this.#room, () => this.#catalog.branchCount()));
   }
 
   #surroundings(
@@ -119,7 +133,15 @@ export class ControlPlane implements BranchHost {
       counters: new ComputeCounters(),
       observer: wakeObserver(this.metrics),
       specOf: (id) => this.#computeSpec(id),
+      newestLsn: (id) => this.#newestLsn(id),
       idleTimeoutSeconds: (id) => this.#idleTimeoutSeconds(this.#catalog.findBranch(id)),
+      recordRoles: async (id, spec) => {
+        await this.#roles.noteApplied(id, spec).catch((error: unknown) => {
+          const branch = this.#catalog.findBranch(id);
+          if (branch !== undefined)
+            onTrouble?.('that a branch has its role was not written down', { branch: branch.name, error });
+        });
+      },
       recordUse: async (id, use) => {
         if (this.#catalog.findBranch(id) === undefined) return;
         await this.#catalog.recordUse(id, use).catch((error: unknown) => {
@@ -213,6 +235,7 @@ export class ControlPlane implements BranchHost {
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
     this.#catalog.refuseTakenName(name);
+    const made = request.role === undefined ? undefined : await newRole(name, request.role);
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
     // What a compute has acknowledged is there, as far as its maker can tell.
@@ -222,9 +245,54 @@ export class ControlPlane implements BranchHost {
       at,
     );
     const settled = performance.now();
-    const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, settingsOf(request));
+    const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, {
+      ...settingsOf(request),
+      ...(made === undefined ? {} : { role: made.role }),
+    });
     const timings = { settle: settled - began, catalog: performance.now() - settled };
-    return { branch: this.#branches.one(branch), at: branchPointView(asked, point), timings_ms: timings };
+    return {
+      branch: this.#branches.one(branch),
+      at: branchPointView(asked, point),
+      timings_ms: timings,
+      ...(made === undefined ? {} : this.#credentials(branch, made.password)),
+    };
+  }
+
+  async createRole(name: string, request: RoleRequest): Promise<BranchCredentials> {
+    this.#expectOpen();
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    expectWritable(branch);
+    const { password } = await this.#roles.create(branch, request);
+    return this.#branchCredentials(branch.id, password);
+  }
+
+  async rotatePassword(name: string, { sessions }: RotatePasswordRequest): Promise<BranchCredentials> {
+    this.#expectOpen();
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    const { password } = await this.#roles.rotate(branch, sessions ?? 'keep');
+    return this.#branchCredentials(branch.id, password);
+  }
+
+  async deleteRole(name: string): Promise<Branch> {
+    this.#expectOpen();
+    const branch = await this.#roles.remove(this.#catalog.branchNamed(parseBranchName(name)));
+    return this.#branches.one(branch);
+  }
+
+  #branchCredentials(id: BranchId, password: string): BranchCredentials {
+    const branch = this.#catalog.findBranch(id) ?? notFound('branch', id);
+    return { branch: this.#branches.one(branch), ...this.#credentials(branch, password) };
+  }
+
+  /** The only time that the password is told. */
+  #credentials(branch: BranchRecord, password: string): Pick<BranchCredentials, 'credentials'> {
+    const { name: role, rights } = branch.role ?? notFound('role of branch', branch.name);
+    const gateway = this.#facts.gateway?.();
+    const url =
+      gateway === undefined
+        ? {}
+        : { connection_string: this.#gatewayConnection(branch, { user: role, password }, gateway).url };
+    return { credentials: { role, password, rights, ...url } };
   }
 
   /** Durability holds for computes that start from then on, the idle time at once. */
@@ -259,9 +327,7 @@ export class ControlPlane implements BranchHost {
 
   async startCompute(name: string): Promise<Compute> {
     this.#expectOpen();
-    const branch = this.#catalog.branchNamed(parseBranchName(name));
-    expectWritable(branch);
-    return this.#computes.start(branch);
+    return this.#computes.start(this.#catalog.branchNamed(parseBranchName(name)));
   }
 
   /** At once: sessions end, and are counted. */
@@ -275,7 +341,6 @@ export class ControlPlane implements BranchHost {
     try {
       this.#expectOpen();
       const branch = this.#catalog.branchNamed(branchNameOfClient(name));
-      expectWritable(branch);
       return await this.#computes.open(branch, options);
     } catch (error) {
       throw asOpenError(name, error);
@@ -311,18 +376,18 @@ export class ControlPlane implements BranchHost {
 
   #gatewayConnection(
     branch: BranchRecord,
-    choice: { database?: string; user?: string },
+    choice: { database?: string; user?: string; password?: string },
     { host: listens, port }: NonNullable<Status['gateway']>,
   ): ConnectionString {
     const host = hostToConnectTo(listens);
-    expectWritable(branch);
     // A running compute knows better which of them are there.
     const connectedAs = this.#computes.alive(branch.id)?.running.connectedAs;
     const tenant = this.#catalog.tenant(branch.tenant);
-    const user = choice.user ?? connectedAs?.user ?? tenant.defaultUser;
+    const user = choice.user ?? branch.role?.name ?? connectedAs?.user ?? tenant.defaultUser;
     const name = choice.database ?? connectedAs?.database ?? tenant.defaultDatabase;
     const database = `${name}@${branch.name}`;
-    const url = gatewayUrl({ host, port, user, database });
+    const password = choice.password === undefined ? {} : { password: choice.password };
+    const url = gatewayUrl({ host, port, user, ...password, database });
     return { via: 'gateway', url, host, port, branch: branch.name, database, user };
   }
 
@@ -391,24 +456,36 @@ export class ControlPlane implements BranchHost {
     if (tenant.state !== 'active') {
       throw catalogError('tenant_not_active', `tenant ${tenant.name} is ${tenant.state}`);
     }
-    return {
+    // Whoever changes them from now on waits for this start, and tells its compute.
+    const roles = this.#roles.rolesOf(branch);
+    const common = {
       tenantId: branch.tenant,
       timelineId: branch.timeline,
+      connectAs: connectCandidates(tenant),
+    };
+    if (accessOf(branch) === 'read_only') {
+      const baseLsn = this.#pageServer.timelineOfBranch(branch.name).lastRecordLsn();
+      return { ...common, access: 'read_only', baseLsn };
+    }
+    return {
+      ...common,
       // What a former compute had acknowledged is taken in first.
       baseLsn: await this.#pageServer.recoverBranch(branch),
-      connectAs: connectCandidates(tenant),
       wal: this.#pageServer.walOfCompute(branch),
       durability: branch.durability ?? 'sync',
+      ...(roles === undefined ? {} : { roles }),
     };
+  }
+
+  /** Of a branch whose WAL comes from production. */
+  #newestLsn(id: BranchId): Lsn | undefined {
+    const branch = this.#catalog.findBranch(id);
+    if (branch === undefined || accessOf(branch) === 'read_write') return undefined;
+    return this.#pageServer.lastRecordLsnOf(this.#catalog.tenant(branch.tenant));
   }
 
   #idleTimeoutSeconds(branch: BranchRecord | undefined): number {
     return branch?.idleTimeoutSeconds ?? this.#wake.idleTimeoutSeconds;
-  }
-
-  /** Branches that can have a compute: of each tenant all but the first. */
-  #forkCount(): number {
-    return [...this.#catalog.branchCounts().values()].reduce((sum, count) => sum + Math.max(0, count - 1), 0);
   }
 
   #onlyTenant(): BranchName {
@@ -467,16 +544,24 @@ export class ControlPlane implements BranchHost {
   }
 }
 
+function notFound(what: string, name: string): never {
+  throw catalogError('branch_not_found', `${what} ${name} does not exist any more`);
+}
+
 function shuttingDown() {
   return controlError('shutting_down', 'the page server is shutting down');
 }
 
-/** Throws `branch_without_compute`. */
-function expectWritable({ name, parent }: BranchRecord): void {
-  if (parent !== undefined) return;
-  throw controlError('branch_without_compute', `branch ${name} is production's own history`, {
-    details: { action: `branch it first: pageserver-ctl branch create NAME --from ${name}` },
-  });
+/** Throws `branch_read_only`. */
+function expectWritable(branch: BranchRecord): void {
+  if (accessOf(branch) === 'read_write') return;
+  throw controlError(
+    'branch_read_only',
+    `branch ${branch.name} is production's own history, and can only be read`,
+    {
+      details: { action: `branch it first: pageserver-ctl branch create NAME --from ${branch.name}` },
+    },
+  );
 }
 
 /** What was chosen, and nothing else. */

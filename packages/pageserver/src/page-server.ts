@@ -11,9 +11,14 @@ import {
   type TenantName,
   type TimelineId,
 } from '@offshoot/types';
-import { type BranchWithTimeline, Catalog, type CatalogSurroundings } from './catalog/catalog.js';
+import {
+  type BranchWithTimeline,
+  Catalog,
+  type CatalogSurroundings,
+  type NewBranchChoice,
+} from './catalog/catalog.js';
 import { catalogError } from './catalog/catalog-errors.js';
-import type { BranchRecord, BranchSettings, TenantRecord } from './catalog/records.js';
+import type { BranchRecord, TenantRecord } from './catalog/records.js';
 import type { ComputeWalState, TimelineWal } from './compute-wal/timeline-wal.js';
 import { WalBook } from './compute-wal/wal-book.js';
 import { followError } from './import/follow-errors.js';
@@ -193,7 +198,7 @@ export class PageServer implements PageSource {
     name: BranchName,
     from: BranchName,
     lsn?: Lsn,
-    settings: BranchSettings = {},
+    choice: NewBranchChoice = {},
   ): Promise<BranchWithTimeline> {
     this.#expectOpen();
     const parent = this.catalog.branchNamed(from);
@@ -205,7 +210,7 @@ export class PageServer implements PageSource {
         `branch ${from} has come to ${formatLsn(newest)}, not to ${formatLsn(ancestorLsn)}`,
       );
     }
-    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn, ...settings });
+    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn, ...choice });
     this.#openTenant(parent.tenant).attach(made.timeline);
     return made;
   }

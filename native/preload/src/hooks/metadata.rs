@@ -6,6 +6,7 @@ use crate::env::settings;
 use crate::error::Errno;
 use crate::materialise::{Existence, materialise};
 use crate::path::RelPath;
+use crate::promotion::{self, Access};
 use crate::{real, sys};
 use libc::{c_char, c_int, stat as Stat};
 
@@ -80,6 +81,11 @@ unsafe fn stat_directly(path: *const c_char, out: *mut Stat, flags: c_int) -> c_
 /// # Safety
 /// `path` is null or a NUL-terminated string.
 unsafe fn after_materialising(path: *const c_char, ask: impl Fn() -> c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    if let Some(errno) = unsafe { promotion::refusal(path, Access::Ask) } {
+        errno.set();
+        return -1;
+    }
     let result = ask();
     if result == 0 || Errno::last() != Errno::ENOENT {
         return result;

@@ -8,6 +8,7 @@ use crate::materialise::{Existence, is_at_server, materialise};
 use crate::open_file::{self, DESCRIPTORS_MAX, OpenFile};
 use crate::path::RelPath;
 use crate::path_lock::PathLock;
+use crate::promotion::{self, Access};
 use crate::{real, relation_io, removal, sys};
 use libc::{FILE, c_char, c_int, mode_t};
 use std::sync::Arc;
@@ -75,6 +76,11 @@ hooks! {
 
     /// `fopen`: what it reads we do not see, so a relation file (pg_read_binary_file) is fetched whole.
     fn fopen(path: *const c_char, mode: *const c_char) -> *mut FILE {
+        // SAFETY: the caller's promise.
+        if let Some(errno) = unsafe { promotion::refusal(path, Access::Make) } {
+            errno.set();
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise.
         if let Some(path) = settings().and_then(|_| unsafe { RelPath::parse(path) }) {
             let fetched = c_result(-1, || removal::fetch_all(&path).map(|()| 0));

@@ -103,6 +103,14 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
   app.delete('/v1/branches/:name', (request) => control.deleteBranch(named(request)));
   app.post('/v1/branches/:name/compute', (request) => control.startCompute(named(request)));
   app.delete('/v1/branches/:name/compute', (request) => control.stopCompute(named(request)));
+  app.post('/v1/branches/:name/role', (request, reply) => {
+    reply.code(201);
+    return control.createRole(named(request), check(schemas.roleRequest, request.body, 'body'));
+  });
+  app.post('/v1/branches/:name/role/password', (request) =>
+    control.rotatePassword(named(request), check(schemas.rotatePasswordRequest, request.body, 'body')),
+  );
+  app.delete('/v1/branches/:name/role', (request) => control.deleteRole(named(request)));
   app.get('/v1/branches/:name/connection-string', (request) => {
     const { database, user, via } = check(connectionQuery, request.query, 'query');
     return control.connectionString(named(request), {

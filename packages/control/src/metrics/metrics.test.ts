@@ -113,7 +113,7 @@ test('wakes, failures and evictions are counted, and how long each phase took', 
     'offshoot_compute_starts_total{outcome="succeeded"} 2',
     'offshoot_computes_max 1',
     'offshoot_wakes_waiting 0',
-    'offshoot_branches_by_activity{state="asleep"} 3',
+    'offshoot_branches_by_activity{state="asleep"} 4',
     'offshoot_branches_by_activity{state="awake"} 0',
   ]) {
     expect(text).toContain(`\n${line}\n`);

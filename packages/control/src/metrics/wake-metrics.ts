@@ -6,7 +6,7 @@ import { type Family, type MetricGroup, type Metrics, samplesBy } from './metric
 const families = {
   offshoot_branches_by_activity: {
     kind: 'gauge',
-    help: 'Branches that can have a compute, by what it is at',
+    help: 'Branches, by what their computes are at',
     labels: ['state'],
   },
   offshoot_computes_max: { kind: 'gauge', help: 'Computes that may be there at one time' },
@@ -19,7 +19,7 @@ const families = {
   offshoot_evictions_total: { kind: 'counter', help: 'Computes put to sleep to make room for another' },
 } satisfies Record<string, Family>;
 
-/** How branches wake and sleep. `branches`: how many could have a compute. */
+/** How branches wake and sleep. `branches`: how many there are. */
 export function wakeMetrics(
   computes: Pick<ComputeBook, 'counters' | 'countsByActivity'>,
   room: Pick<ComputeRoom, 'limits' | 'waiting'>,

@@ -10,7 +10,7 @@ import type {
 } from '@offshoot/compute';
 import type { OpenBranch, OpenOptions } from '@offshoot/gateway';
 import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
-import { asOffshootError, formatLsn, type OffshootError } from '@offshoot/types';
+import { asOffshootError, formatLsn, type Lsn, type OffshootError } from '@offshoot/types';
 import { controlError } from '../control-errors.js';
 import { askForWork } from './ask-for-work.js';
 import {
@@ -42,8 +42,12 @@ export interface BranchSurroundings {
   readonly observer: WakeObserver;
   /** Asked when it is a start's turn; rejects when there can be no compute any more. */
   specOf(branch: BranchId): Promise<ComputeSpec>;
+  /** How far the branch has come; undefined: not further than its compute, which writes it. */
+  newestLsn(branch: BranchId): Lsn | undefined;
   /** As it is chosen now; 0: never. */
   idleTimeoutSeconds(branch: BranchId): number;
+  /** A compute has started with these roles, or was told of them. Never rejects. */
+  recordRoles(branch: BranchId, spec: Pick<ComputeSpec, 'roles' | 'durability'>): Promise<void>;
   /** Never rejects. */
   recordUse(branch: BranchId, use: BranchUse): Promise<void>;
   onCrash(branch: string, end: ComputeEnd): void;
@@ -54,8 +58,10 @@ export interface BranchSurroundings {
 }
 
 /** A compute that is awake. */
-interface Awake {
+export interface Awake {
   readonly running: RunningCompute;
+  /** On the clock. */
+  readonly sinceMs: number;
   readonly durability: Durability;
 }
 
@@ -147,7 +153,12 @@ export class BranchCompute implements RoomUser {
   async open({ signal, beforeWake }: OpenOptions): Promise<OpenBranch> {
     if (signal.aborted) throw abandoned(this.branch.name);
     const { clock, observer } = this.around;
-    if (this.phase === 'awake' || this.phase === 'asking') {
+    if (this.#isOutOfDate()) {
+      this.#stopCause = 'renewal';
+      this.#dispatch('rest_due');
+    }
+    // One that is asked because it is out of date is not given to those who come meanwhile.
+    if (this.phase === 'awake' || (this.phase === 'asking' && this.#stopCause !== 'renewal')) {
       observer.opened('already_up', 0);
       return this.#connect(this.#expectAwake());
     }
@@ -184,6 +195,12 @@ export class BranchCompute implements RoomUser {
     } else if (this.#awake !== awake) return this.stop();
     await awake.running.ended;
     return { compute: this.compute ?? notRunning(this.branch.name, undefined), connectionsEnded: ended };
+  }
+
+  /** The compute that takes connections, after a start under way; undefined: the next one is not begun yet. */
+  async settled(): Promise<Awake | undefined> {
+    while (this.phase === 'waking' || this.phase === 'giving_up') await this.#change();
+    return this.state === 'running' ? this.#awake : undefined;
   }
 
   /** Nothing is started until `unhold`; a start under way is ended. */
@@ -236,6 +253,18 @@ export class BranchCompute implements RoomUser {
         this.around.room.stir();
       },
     };
+  }
+
+  #isOutOfDate(): boolean {
+    const { clock, settings } = this.around;
+    if (this.phase !== 'awake' || this.#life.connections > 0 || this.#awake === undefined) return false;
+    const { running, sinceMs } = this.#awake;
+    const newest = this.around.newestLsn(this.branch.id);
+    return (
+      newest !== undefined &&
+      newest > running.baseLsn &&
+      clock.now() - sinceMs >= settings.renewAfterSeconds * 1000
+    );
   }
 
   #expectAwake(): Awake {
@@ -297,7 +326,8 @@ export class BranchCompute implements RoomUser {
       stage = 'start';
       const running = await this.around.driver.start(spec, starting.signal);
       this.around.counters.starts.succeeded += 1;
-      this.#keep(running, spec.durability ?? 'sync');
+      this.#keep(running, spec);
+      this.#recorded = this.#recorded.then(() => this.around.recordRoles(this.branch.id, spec));
       this.#noteWake(turnMs, readMs, running.timings);
       this.#admission?.startEnded();
       this.#dispatch('started');
@@ -356,14 +386,15 @@ export class BranchCompute implements RoomUser {
       await this.around.driver.stop(running.id, this.#stopMode).catch(() => undefined);
   }
 
-  #keep(running: RunningCompute, durability: Durability): void {
-    const awake: Awake = { running, durability };
+  #keep(running: RunningCompute, { durability = 'sync', access = 'read_write' }: ComputeSpec): void {
+    const awake: Awake = { running, durability, sinceMs: this.around.clock.now() };
     this.#awake = awake;
     this.#stopCause = 'asked';
     this.#used();
     this.#compute = {
       id: running.id,
       branch: this.branch.name,
+      access,
       base_lsn: formatLsn(running.baseLsn),
       durability,
       started_at: running.startedAt.toISOString(),

@@ -49,6 +49,15 @@ const rows: [string, BranchEvent, string, string][] = [
   ['asking 0/0', 'connected', 'awake 0/1', 'drop_question'],
   ['asking 0/0', 'used', 'awake 0/0', 'drop_question watch_idle'],
   ['asking 0/0', 'rest_due', 'asking 0/0', ''],
+  // Somebody waits for another in its place.
+  ['asking 0/0', 'wanted', 'asking 1/0', ''],
+  ['asking 1/0', 'at_rest', 'ending 1/0', 'stop'],
+  ['asking 2/0', 'at_work', 'awake 0/0', 'watch_idle serve_waiters'],
+  ['asking 1/0', 'connected', 'awake 0/1', 'drop_question serve_waiters'],
+  ['asking 1/0', 'used', 'awake 0/0', 'drop_question watch_idle serve_waiters'],
+  ['asking 1/0', 'withdrawn', 'asking 0/0', ''],
+  ['asking 1/0', 'crashed', 'queued 1/0', 'drop_question leave_room enter_queue'],
+  ['asking 1/0', 'condemned', 'ending condemned 0/0', 'fail_waiters drop_question stop'],
   // Stopped by hand.
   ['awake 0/2', 'stop', 'ending 0/2', 'unwatch_idle stop'],
   ['asking 0/0', 'stop', 'ending 0/0', 'drop_question stop'],
@@ -135,7 +144,7 @@ describe('whatever happens in whatever order', () => {
       const condemned = hold === 'condemned';
       const isAwake = phase === 'awake' || phase === 'asking';
       return [
-        ...(condemned || isAwake ? [] : (['wanted'] as const)),
+        ...(condemned || phase === 'awake' ? [] : (['wanted'] as const)),
         ...(waiters > 0 ? (['withdrawn'] as const) : []),
         ...(isAwake ? (['connected', 'used', 'stop'] as const) : []),
         ...(connections > 0 && this.running !== 'no' ? (['released'] as const) : []),
@@ -213,6 +222,7 @@ describe('whatever happens in whatever order', () => {
     const faults: [string, boolean][] = [
       ['two wakes at a time', underWay > 1],
       ['room without a compute, or the other way round', inRoom !== processes],
+      ['somebody waits for what is awake', phase === 'awake' && waiters > 0],
       ['a negative count', Math.min(waiters, connections) < 0],
       ['a question in the wrong phase', question !== (phase === 'asking' ? 1 : 0)],
       ['nobody wakes it for those who wait', waiters > 0 && underWay === 0 && hold !== 'held'],

@@ -10,7 +10,9 @@ export type BranchPhase =
   /** A start that is not wanted any more, until it has ended. */
   | 'giving_up'
   | 'awake'
-  /** Nobody is connected, and it is being asked whether there is work. */
+  /**
+   * Nobody is connected, and it is being asked whether there is work. Who waits wants another compute in its place.
+   */
   | 'asking'
   /** It takes no more connections: it is being stopped or has just crashed. Its WAL is not taken in yet. */
   | 'ending'
@@ -124,6 +126,14 @@ const resting: Rows = {
 
 const watchIfIdle: Row = ({ connections }) => (connections === 0 ? { effects: ['watch_idle'] } : {});
 
+/** It stays: whoever waited for another gets this one. */
+function stays(...effects: BranchEffect[]): (life: BranchLife) => Change {
+  return ({ waiters }) =>
+    waiters === 0
+      ? { phase: 'awake', effects }
+      : { phase: 'awake', waiters: 0, effects: [...effects, 'serve_waiters'] };
+}
+
 const table: Readonly<Record<BranchPhase, Rows>> = {
   asleep: resting,
   crashed: resting,
@@ -162,15 +172,19 @@ const table: Readonly<Record<BranchPhase, Rows>> = {
     condemned: { phase: 'ending', effects: ['unwatch_idle', 'stop'] },
   },
   asking: {
-    connected: { phase: 'awake', effects: ['drop_question'] },
-    used: { phase: 'awake', effects: ['drop_question', 'watch_idle'] },
+    connected: stays('drop_question'),
+    used: stays('drop_question', 'watch_idle'),
     at_rest: { phase: 'ending', effects: ['stop'] },
-    at_work: { phase: 'awake', effects: ['watch_idle'] },
+    at_work: stays('watch_idle'),
     stop: { phase: 'ending', effects: ['drop_question', 'stop'] },
     ending: { phase: 'ending', effects: ['drop_question'] },
     ended: over('asleep', 'drop_question'),
     crashed: over('crashed', 'drop_question'),
-    condemned: { phase: 'ending', effects: ['drop_question', 'stop'] },
+    condemned: ({ waiters }) => ({
+      phase: 'ending',
+      waiters: 0,
+      effects: [...(waiters === 0 ? [] : (['fail_waiters'] as const)), 'drop_question', 'stop'],
+    }),
   },
   ending: {
     ended: over('asleep'),

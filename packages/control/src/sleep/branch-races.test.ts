@@ -154,12 +154,11 @@ describe('one wake', () => {
     expect(driver.started).toHaveLength(2);
   });
 
-  test('is not begun for what is no branch, or has no computes', async () => {
+  test('is not begun for what is no branch', async () => {
     await world('a');
     for (const name of ['nobody', 'No Such', '', 'x'.repeat(1000)]) {
       await expect(open(name)).rejects.toEqual(coded('branch_not_found', '3D000'));
     }
-    await expect(open('shop')).rejects.toEqual(coded('branch_without_compute', '55000'));
     expect(driver.started).toEqual([]);
   });
 

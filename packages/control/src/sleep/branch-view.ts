@@ -3,7 +3,7 @@ import type { BranchUse } from '@offshoot/pageserver';
 import type { BranchPhase } from './branch-lifecycle.js';
 
 /** Why a compute is being stopped. */
-export type StopCause = 'asked' | 'idle' | 'room';
+export type StopCause = 'asked' | 'idle' | 'room' | 'renewal';
 
 /** As the life of a process. */
 export const computeStates: Readonly<Record<BranchPhase, Compute['state']>> = {
@@ -47,6 +47,7 @@ export function activityView(phase: BranchPhase, connections: number, use: Branc
 /** Why a compute is not there any more that nobody asked to stop. */
 export function sleepReason(cause: StopCause, idleSeconds: number): string | undefined {
   if (cause === 'asked') return undefined;
+  if (cause === 'renewal') return 'it was replaced by one at a newer LSN';
   const idle = `no connection and no work for ${idleSeconds} s`;
   return cause === 'idle'
     ? `it was put to sleep: ${idle}`

@@ -18,6 +18,13 @@ export interface WakeSettings {
   readonly activityRetryMs: number;
   /** A compute that had work is not asked to make room again for so long. */
   readonly busyLookMs: number;
+  /**
+   * A compute that reads only, which nobody is connected to, is replaced for the next connection by one at the newest LSN when
+   * it was started longer ago than this.
+   */
+  readonly renewAfterSeconds: number;
+  /** How long a running compute may take to make a change of its branch's own role. */
+  readonly roleTimeoutMs: number;
 }
 
 /** A start keeps a core busy about half of the time: it waits for the disk and for others' processes. */
@@ -32,6 +39,8 @@ export const wakeDefaults: WakeSettings = {
   activityAttemptsMax: 3,
   activityRetryMs: 1_000,
   busyLookMs: 5_000,
+  renewAfterSeconds: 10,
+  roleTimeoutMs: 30_000,
 };
 
 /** A longer one would run out at once. */
@@ -46,6 +55,8 @@ const limits: { readonly [Name in keyof WakeSettings]: readonly [number, number]
   activityAttemptsMax: [1, 1000],
   activityRetryMs: [1, TIMER_SECONDS_MAX * 1000],
   busyLookMs: [1, TIMER_SECONDS_MAX * 1000],
+  renewAfterSeconds: [0, TIMER_SECONDS_MAX],
+  roleTimeoutMs: [1, TIMER_SECONDS_MAX * 1000],
 };
 
 /** Parts over defaults, checked. Throws `invalid_argument`. */

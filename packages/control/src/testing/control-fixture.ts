@@ -2,7 +2,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Status } from '@offshoot/client';
-import type { ComputeDriver, ComputeEnd, ComputeSpec, RunningCompute } from '@offshoot/compute';
+import type {
+  BranchRoles,
+  ComputeDriver,
+  ComputeEnd,
+  ComputeSpec,
+  OpenSessions,
+  RunningCompute,
+} from '@offshoot/compute';
 import { Catalog, PageServer } from '@offshoot/pageserver';
 import { type Lsn, parseTenantName, randomTenantId } from '@offshoot/types';
 import { ControlPlane, type ControlPlaneOptions } from '../control-plane.js';
@@ -28,6 +35,13 @@ export class FakeDriver implements ComputeDriver {
   /** What computes answer when they are asked for their sessions; by timeline, else none. */
   readonly sessions = new Map<string, number>();
   activity: RunningCompute['activity'] | undefined;
+  /** What running computes were told of roles, and how they take it. */
+  readonly applied: {
+    readonly compute: string;
+    readonly roles: BranchRoles;
+    readonly sessions: OpenSessions;
+  }[] = [];
+  applyFailure: Error | undefined;
   /** Rejects each start. */
   startFailure: Error | undefined;
   /** Starts under way, and the most that there were at one time. */
@@ -70,11 +84,21 @@ export class FakeDriver implements ComputeDriver {
       dataDirectory: `/computes/${id}`,
       logFile: `/computes/${id}/log`,
       connectedAs: { user: 'postgres', database: 'postgres' },
-      timings: { base_backup: 1, configure: 1, spawn: 1, postmaster: 1, first_query: 1, wal: 1, total: 6 },
+      timings: {
+        base_backup: 1,
+        configure: 1,
+        spawn: 1,
+        postmaster: 1,
+        first_query: 1,
+        wal: 1,
+        roles: 0,
+        total: 6,
+      },
       ending,
       ended,
       activity: async (signal) =>
         this.activity?.(signal) ?? { sessions: this.sessions.get(spec.timelineId) ?? 0 },
+      applyRoles: (roles, sessions, signal) => this.applyRoles(id, roles, sessions, signal),
       flushedLsn: (signal) => this.flushedLsn(signal),
     };
   }
@@ -86,6 +110,16 @@ export class FakeDriver implements ComputeDriver {
     await this.stopGate;
     compute.end({ state: 'stopped', reason: 'it was stopped' });
     return compute.ended;
+  }
+
+  async applyRoles(
+    compute: string,
+    roles: BranchRoles,
+    sessions: OpenSessions,
+    _signal: AbortSignal,
+  ): Promise<void> {
+    if (this.applyFailure !== undefined) throw this.applyFailure;
+    this.applied.push({ compute, roles, sessions });
   }
 
   /** It takes no more connections, and has not ended yet. */

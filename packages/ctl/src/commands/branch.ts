@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Context, show } from '../context.js';
 import { table } from '../table.js';
 import { activityLines } from './activity.js';
+import { addRoleCommands, credentialLines, roleRequest, superuserOption } from './branch-role.js';
 
 /** `branch create|list|show|update|delete`. */
 export function addBranchCommands(program: Command, context: () => Context): void {
@@ -22,13 +23,22 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     )
     .addOption(durabilityOption())
     .addOption(idleTimeoutOption())
+    .option(
+      '--role [role]',
+      'give it a role of its own (default: one named after the branch), and print its password, this once',
+    )
+    .addOption(superuserOption('--role-superuser'))
     .addHelpText('after', placesHelp)
-    .action(async (name: string, { timeout, idleTimeout, ...options }: CreateOptions) => {
-      const wait = timeout === undefined ? {} : { timeout_ms: timeout };
-      const idle = idleTimeout === undefined ? {} : { idle_timeout: idleTimeout };
-      const request = { name, ...options, ...wait, ...idle };
-      show(context(), await context().client().createBranch(request), created);
-    });
+    .action(
+      async (name: string, { timeout, idleTimeout, role, roleSuperuser, ...options }: CreateOptions) => {
+        const wait = timeout === undefined ? {} : { timeout_ms: timeout };
+        const idle = idleTimeout === undefined ? {} : { idle_timeout: idleTimeout };
+        const own = ownRole(role, roleSuperuser);
+        const request = { name, ...options, ...wait, ...idle, ...own };
+        show(context(), await context().client().createBranch(request), created);
+      },
+    );
+  addRoleCommands(branch, context);
   branch
     .command('list')
     .description('all branches')
@@ -66,7 +76,16 @@ export function addBranchCommands(program: Command, context: () => Context): voi
 
 type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number };
 
-type CreateOptions = Pick<CreateBranchRequest, 'from' | 'at'> & UpdateOptions & { timeout?: number };
+type CreateOptions = Pick<CreateBranchRequest, 'from' | 'at'> &
+  UpdateOptions & { timeout?: number; role?: string | true; roleSuperuser?: true };
+
+function ownRole(
+  role: string | true | undefined,
+  superuser: true | undefined,
+): Pick<CreateBranchRequest, 'role'> {
+  if (role === undefined && superuser === undefined) return {};
+  return { role: roleRequest(role === true ? undefined : role, superuser) };
+}
 
 const placesHelp = `
 Where a branch starts (--at):
@@ -85,7 +104,8 @@ Examples:
   pageserver-ctl branch create try-1 --from prod --at now
   pageserver-ctl branch create before-the-mistake --from prod --at "2026-11-21 14:03:20+01"
   pageserver-ctl branch create an-hour-ago --from prod --at -1h
-  pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json`;
+  pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json
+  pageserver-ctl branch create for-an-agent --from prod --role`;
 
 const TIMEOUT_SECONDS_MAX = 240;
 
@@ -122,7 +142,7 @@ export function parseIdleTimeout(text: string): number {
   return seconds;
 }
 
-function created({ branch, at, timings_ms }: CreatedBranch): string {
+function created({ branch, at, timings_ms, credentials }: CreatedBranch): string {
   const took = Object.values(timings_ms).reduce((sum, ms) => sum + ms, 0);
   const lines = [
     `created branch ${branch.name} from ${branch.parent ?? branch.tenant} at ${branch.base_lsn} in ${took.toFixed(1)} ms`,
@@ -133,6 +153,7 @@ function created({ branch, at, timings_ms }: CreatedBranch): string {
   }
   if (at.last_commit_time !== undefined) lines.push(`  last commit  ${at.last_commit_time}`);
   if (at.data_age_ms !== undefined) lines.push(`  data age     ${(at.data_age_ms / 1000).toFixed(1)} s`);
+  if (credentials !== undefined) lines.push(...credentialLines(credentials));
   return lines.join('\n');
 }
 
@@ -181,10 +202,17 @@ function describe(branch: Branch): string {
     `timeline  ${branch.timeline}`,
     `parent    ${branch.parent ?? '(none: the imported history itself)'}`,
     `base LSN  ${branch.base_lsn}`,
-    `commits   ${branch.durability}`,
+    branch.access === 'read_only'
+      ? 'access    read-only, at the newest LSN of production’s'
+      : `commits   ${branch.durability}`,
     `compute   ${branch.compute}`,
     `sleeps    ${branch.idle_timeout === 0 ? 'never' : `after ${branch.idle_timeout} s without connections and work`}`,
+    `own role  ${branch.role === undefined ? '(none)' : roleText(branch.role)}`,
     ...activityLines(branch.activity),
     `created   ${branch.created_at}`,
   ].join('\n');
+}
+
+function roleText({ name, rights, password_set_at }: NonNullable<Branch['role']>): string {
+  return `${name}${rights === 'superuser' ? ', a superuser' : ''}, password of ${password_set_at}`;
 }

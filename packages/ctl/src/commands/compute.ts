@@ -42,8 +42,9 @@ function stopped({ branch, connections_ended: ended }: StoppedCompute): string {
 
 function started(compute: Compute): string {
   const took = compute.timings_ms.total;
+  const readOnly = compute.access === 'read_only' ? `, read-only, as of ${compute.base_lsn}` : '';
   return (
-    `${compute.branch} is running${took === undefined ? '' : ` (${took.toFixed(0)} ms)`}; ` +
+    `${compute.branch} is running${readOnly}${took === undefined ? '' : ` (${took.toFixed(0)} ms)`}; ` +
     `connect with: url=$(pageserver-ctl connection-string ${compute.branch}) && psql "$url"`
   );
 }

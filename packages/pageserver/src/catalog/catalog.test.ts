@@ -98,6 +98,28 @@ describe('what is chosen for a branch, and how it is used', () => {
   });
 });
 
+describe("a branch's own role", () => {
+  const role = { name: 'agent', verifier: 'SCRAM-SHA-256$1:a$b:c', rights: 'owner' } as const;
+
+  it('comes with the branch or later, and that there was one stays known', async () => {
+    await imported('shop');
+    const parent = catalog.branchNamed(parseBranchName('shop')).id;
+    const name = parseBranchName('fix');
+    const made = await catalog.createBranch({ name, parent, ancestorLsn: stats.endLsn, role });
+    expect(made.branch).toMatchObject({
+      role: { ...role, passwordSetAt: expect.any(String) },
+      hadRole: true,
+    });
+    await catalog.setBranchRole(made.branch.id, { ...role, verifier: 'another' });
+    await catalog.close();
+    catalog = Catalog.open(dir);
+    expect(catalog.findBranch(made.branch.id)?.role?.verifier).toBe('another');
+    const left = await catalog.removeBranchRole(made.branch.id);
+    expect(left).toEqual(catalog.findBranch(made.branch.id));
+    expect([left.hadRole, 'role' in left]).toEqual([true, false]);
+  });
+});
+
 describe('a tenant', () => {
   it('has no branch before its import is whole, and one of its name after', async () => {
     const reserved = await catalog.reserveTenant(newTenant('shop'));

@@ -8,9 +8,11 @@ import { inOneTransaction } from './catalog-transaction.js';
 import type {
   BranchId,
   BranchRecord,
+  BranchRoleRecord,
   BranchSettings,
   BranchUse,
   ImportStats,
+  RolesApplied,
   TenantRecord,
   TimelineRecord,
 } from './records.js';
@@ -27,11 +29,16 @@ export interface BranchWithTimeline {
   readonly timeline: TimelineRecord;
 }
 
-export interface NewBranch extends BranchSettings {
+export interface NewBranch extends NewBranchChoice {
   readonly name: BranchName;
   readonly parent: BranchId;
   /** Where it leaves its parent. */
   readonly ancestorLsn: Lsn;
+}
+
+/** What a branch is made with. */
+export interface NewBranchChoice extends BranchSettings {
+  readonly role?: Omit<BranchRoleRecord, 'passwordSetAt'> | undefined;
 }
 
 /** Where a tenant's history becomes readable and where it ends, after its import. */
@@ -167,7 +174,13 @@ export class Catalog extends CatalogReads {
   }
 
   /** One transaction: the branch and its timeline. The parent's tenant must be active. */
-  createBranch({ name, parent: parentId, ancestorLsn, ...settings }: NewBranch): Promise<BranchWithTimeline> {
+  createBranch({
+    name,
+    parent: parentId,
+    ancestorLsn,
+    role,
+    ...settings
+  }: NewBranch): Promise<BranchWithTimeline> {
     return this.#write(() => {
       this.refuseTakenName(name);
       const parent = this.findBranch(parentId) ?? notFound('branch', parentId);
@@ -191,6 +204,7 @@ export class Catalog extends CatalogReads {
         parent: parent.id,
         ...settings,
         durability: settings.durability ?? 'sync',
+        ...(role === undefined ? {} : this.#roleNow(role)),
       });
     });
   }
@@ -198,6 +212,25 @@ export class Catalog extends CatalogReads {
   /** What is not given stays as it is. Throws `branch_not_found`. */
   updateBranch(id: BranchId, settings: BranchSettings): Promise<BranchRecord> {
     return this.#changeBranch(id, settings);
+  }
+
+  /** Gives a branch a role of its own, in place of the one that it has. Throws `branch_not_found`. */
+  setBranchRole(id: BranchId, role: Omit<BranchRoleRecord, 'passwordSetAt'>): Promise<BranchRecord> {
+    return this.#changeBranch(id, this.#roleNow(role));
+  }
+
+  /** That it had one stays known. Throws `branch_not_found`. */
+  removeBranchRole(id: BranchId): Promise<BranchRecord> {
+    return this.#write(() => {
+      const { role: _, ...branch } = this.findBranch(id) ?? notFound('branch', id);
+      this.tables.branches.put(id, branch);
+      return branch;
+    });
+  }
+
+  /** Throws `branch_not_found`. */
+  recordRolesApplied(id: BranchId, rolesApplied: RolesApplied): Promise<BranchRecord> {
+    return this.#changeBranch(id, { rolesApplied });
   }
 
   /** Throws `branch_not_found`. */
@@ -225,6 +258,10 @@ export class Catalog extends CatalogReads {
     });
   }
 
+  #roleNow(role: Omit<BranchRoleRecord, 'passwordSetAt'>): Pick<BranchRecord, 'role' | 'hadRole'> {
+    return { role: { ...role, passwordSetAt: this.#now().toISOString() }, hadRole: true };
+  }
+
   #write<T>(change: () => T): Promise<T> {
     return inOneTransaction(this.tables.root, change);
   }
@@ -232,7 +269,7 @@ export class Catalog extends CatalogReads {
   #putBranch(
     name: BranchName,
     history: Omit<TimelineRecord, 'id'>,
-    own: Pick<BranchRecord, 'parent'> & BranchSettings = {},
+    own: Pick<BranchRecord, 'parent' | 'role' | 'hadRole'> & BranchSettings = {},
   ): BranchWithTimeline {
     const { timelines, branches, branchNames, children } = this.tables;
     const timeline: TimelineRecord = { id: randomTimelineId(this.#random), ...history };

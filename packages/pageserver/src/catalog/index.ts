@@ -4,16 +4,19 @@ export {
   type CatalogSurroundings,
   type ImportedHistory,
   type NewBranch,
+  type NewBranchChoice,
   type NewTenant,
 } from './catalog.js';
 export { catalogError } from './catalog-errors.js';
 export type {
   BranchId,
   BranchRecord,
+  BranchRoleRecord,
   BranchSettings,
   BranchUse,
   Durability,
   ImportStats,
+  RolesApplied,
   TenantRecord,
   TenantSource,
   TenantState,

@@ -99,6 +99,23 @@ export interface BranchSettings {
   readonly idleTimeoutSeconds?: number | undefined;
 }
 
+/** A role that a branch has of its own. */
+export interface BranchRoleRecord {
+  readonly name: string;
+  /** What its password is compared with, as pg_authid has it; the password itself is nowhere. */
+  readonly verifier: string;
+  readonly rights: 'owner' | 'superuser';
+  readonly passwordSetAt: string;
+}
+
+/** What roles of branches are, durably, in a branch's data: starts after that need not look. */
+export interface RolesApplied {
+  /** Whose data that is. */
+  readonly timeline: TimelineId;
+  /** Of the branch's own role. Absent: it has none, and others' are shut. */
+  readonly verifier?: string | undefined;
+}
+
 /** How a branch's compute has been used, as far as it was written down. */
 export interface BranchUse {
   /** How often it was started. */
@@ -121,4 +138,8 @@ export interface BranchRecord extends BranchSettings {
   readonly createdAt: string;
   /** Absent, as in older catalogs: it has had no compute. */
   readonly use?: BranchUse | undefined;
+  readonly role?: BranchRoleRecord | undefined;
+  /** It has, or had: its data, and that of branches of it, may hold roles that were made for it. */
+  readonly hadRole?: true | undefined;
+  readonly rolesApplied?: RolesApplied | undefined;
 }
