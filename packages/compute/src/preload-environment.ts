@@ -12,6 +12,10 @@ export interface PreloadOptions {
   readonly tokenFile?: string | undefined;
   /** Postgres ends when this process, which must be its parent, ends. */
   readonly parentPid: number;
+  /** What Postgres is to refuse. */
+  readonly limitsFile: string;
+  /** Memory that each process may have for itself. */
+  readonly dataBytesMax: number;
 }
 
 /** The whole environment of a compute: nothing of this program's own reaches it. */
@@ -29,6 +33,8 @@ export function preloadEnvironment(
     OFFSHOOT_TIMELINE: spec.timelineId,
     OFFSHOOT_LSN: formatLsn(spec.baseLsn),
     OFFSHOOT_PARENT_PID: String(options.parentPid),
+    OFFSHOOT_LIMITS_FILE: options.limitsFile,
+    OFFSHOOT_DATA_BYTES_MAX: String(options.dataBytesMax),
     OFFSHOOT_RETRY_MS: String(settings.pageRetryMs),
     OFFSHOOT_READAHEAD_PAGES: String(settings.readAheadPages),
     ...(options.tokenFile === undefined ? {} : { OFFSHOOT_TOKEN_FILE: options.tokenFile }),

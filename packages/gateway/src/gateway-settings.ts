@@ -38,7 +38,7 @@ export interface GatewaySettings {
 
 export const gatewayDefaults: GatewaySettings = {
   connectionsMax: 2000,
-  connectionsPerBranchMax: 1000,
+  connectionsPerBranchMax: 500,
   connectionsRefusedMax: 64,
   parkedMax: 1000,
   parkTimeoutMs: 75_000,

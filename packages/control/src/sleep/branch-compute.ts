@@ -1,16 +1,15 @@
-import type { Activity, Compute } from '@offshoot/client';
+import type { Activity, Compute, Usage } from '@offshoot/client';
 import type {
   ComputeDriver,
   ComputeEnd,
   ComputeSpec,
-  ComputeTimings,
   Durability,
   RunningCompute,
   StopMode,
 } from '@offshoot/compute';
 import type { OpenBranch } from '@offshoot/gateway';
 import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
-import { asOffshootError, formatLsn, type OffshootError } from '@offshoot/types';
+import { asOffshootError, formatLsn, type Lsn, type OffshootError } from '@offshoot/types';
 import { controlError } from '../control-errors.js';
 import { askForWork } from './ask-for-work.js';
 import {
@@ -64,7 +63,7 @@ export class BranchCompute implements RoomUser {
   #life: BranchLife = asleep;
   #awake: Awake | undefined;
   /** The last that there was. */
-  #compute: Omit<Compute, 'activity' | 'state'> | undefined;
+  #compute: Omit<Compute, 'activity' | 'state' | 'usage'> | undefined;
   readonly #waiters = new BranchWaiters<Awake>();
   #failure: unknown;
   #queueing: AbortController | undefined;
@@ -118,7 +117,30 @@ export class BranchCompute implements RoomUser {
   /** The running compute, or the last that there was. */
   get compute(): Compute | undefined {
     if (this.#compute === undefined) return undefined;
-    return { ...this.#compute, state: this.state, activity: this.activity };
+    const usage = this.usage;
+    return {
+      ...this.#compute,
+      state: this.state,
+      activity: this.activity,
+      ...(usage === undefined ? {} : { usage }),
+    };
+  }
+
+  get use(): BranchUse {
+    return this.#use;
+  }
+
+  /** While it runs. */
+  get usage(): Usage | undefined {
+    const usage = this.#awake?.running.usage();
+    return (
+      usage && {
+        cpu_share: rounded(usage.cpuShare),
+        cpu_used: rounded(usage.cpuUsed),
+        memory_bytes: usage.memoryBytes,
+        processes: usage.processes,
+      }
+    );
   }
 
   /** Why the last one ended, unless it was asked to. */
@@ -297,7 +319,7 @@ export class BranchCompute implements RoomUser {
       const running = await this.around.driver.start(spec, starting.signal);
       this.around.counters.starts.succeeded += 1;
       this.#keep(running, spec.durability ?? 'sync');
-      this.#noteWake(turnMs, readMs, running.timings);
+      this.#noteWake(turnMs, readMs, running);
       this.#admission?.startEnded();
       this.#dispatch('started');
     } catch (error) {
@@ -409,19 +431,20 @@ export class BranchCompute implements RoomUser {
     this.#use = { ...this.#use, lastConnectionAt: new Date(this.#usedMs).toISOString() };
   }
 
-  #noteWake(turnMs: number, readMs: number, timings: ComputeTimings): void {
+  #noteWake(turnMs: number, readMs: number, running: RunningCompute): void {
     const nowMs = this.around.clock.now();
     const roomAtMs = this.#admission?.roomAtMs ?? turnMs;
     const phasesMs = {
       park: roomAtMs - this.#wantedMs,
       schedule: turnMs - roomAtMs,
       recover: readMs - turnMs,
-      ...timings,
+      ...running.timings,
       total: nowMs - this.#wantedMs,
     };
     this.#use = {
       ...this.#use,
       wakes: this.#use.wakes + 1,
+      wal: walFrom(this.#use.wal, running),
       lastWake: { at: new Date(nowMs).toISOString(), phasesMs },
     };
     this.around.observer.woken(phasesMs);
@@ -437,6 +460,25 @@ export class BranchCompute implements RoomUser {
   #change(): Promise<void> {
     return new Promise((resolve) => this.#changed.push(resolve));
   }
+}
+
+/** Of a compute that has just started: all that former ones wrote ends at its base LSN. */
+function walFrom(
+  before: BranchUse['wal'],
+  { baseLsn, walStart }: Pick<RunningCompute, 'baseLsn' | 'walStart'>,
+): NonNullable<BranchUse['wal']> {
+  return { bytesBefore: before === undefined ? 0 : writtenBytes(before, baseLsn), startLsn: walStart };
+}
+
+/** WAL written on a branch whose last record ends at `end`. */
+export function writtenBytes({ bytesBefore, startLsn }: NonNullable<BranchUse['wal']>, end: Lsn): number {
+  // One that has written nothing yet left the end where it was, before its start.
+  return bytesBefore + (end > startLsn ? Number(end - startLsn) : 0);
+}
+
+/** Cores, to a hundredth. */
+function rounded(cores: number): number {
+  return Math.round(100 * cores) / 100;
 }
 
 /** How long a stop waits to be told what it ends. */

@@ -3,12 +3,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Context, show } from '../context.js';
 import { table } from '../table.js';
 import { activityLines } from './activity.js';
+import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
 
 /** `branch create|list|show|update|delete`. */
 export function addBranchCommands(program: Command, context: () => Context): void {
   const branch = program.command('branch').description('copy-on-write branches');
-  branch
-    .command('create <name>')
+  addLimitOptions(branch.command('create <name>'))
     .description('branch a tenant or another branch; one durable catalog entry, whatever the size')
     .option('--from <parent>', 'the branch to start from (default: the only tenant)')
     .option(
@@ -23,10 +23,19 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     .addOption(durabilityOption())
     .addOption(idleTimeoutOption())
     .addHelpText('after', placesHelp)
-    .action(async (name: string, { timeout, idleTimeout, ...options }: CreateOptions) => {
+    .action(async (name: string, options: CreateOptions) => {
+      const { from, at, durability, timeout, idleTimeout } = options;
       const wait = timeout === undefined ? {} : { timeout_ms: timeout };
       const idle = idleTimeout === undefined ? {} : { idle_timeout: idleTimeout };
-      const request = { name, ...options, ...wait, ...idle };
+      const request = {
+        name,
+        ...(from === undefined ? {} : { from }),
+        ...(at === undefined ? {} : { at }),
+        ...(durability === undefined ? {} : { durability }),
+        ...wait,
+        ...idle,
+        ...limitsOf(options),
+      };
       show(context(), await context().client().createBranch(request), created);
     });
   branch
@@ -40,15 +49,16 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     .command('show <name>')
     .description('one branch')
     .action(async (name: string) => show(context(), await context().client().branch(name), describe));
-  branch
-    .command('update <name>')
+  addLimitOptions(branch.command('update <name>'))
     .description(
-      "change a branch's settings: durability from the next start of its compute on, the idle timeout at once",
+      "change a branch's settings: durability and memory from the next start of its compute on, the others at once",
     )
     .addOption(durabilityOption())
     .addOption(idleTimeoutOption())
-    .action(async (name: string, { durability, idleTimeout }: UpdateOptions) => {
+    .action(async (name: string, options: UpdateOptions) => {
+      const { durability, idleTimeout } = options;
       const request = {
+        ...limitsOf(options),
         ...(durability === undefined ? {} : { durability }),
         ...(idleTimeout === undefined ? {} : { idle_timeout: idleTimeout }),
       };
@@ -64,7 +74,7 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     });
 }
 
-type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number };
+type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number } & LimitOptions;
 
 type CreateOptions = Pick<CreateBranchRequest, 'from' | 'at'> & UpdateOptions & { timeout?: number };
 
@@ -84,6 +94,7 @@ Examples:
   pageserver-ctl branch create try-1 --from prod --at now
   pageserver-ctl branch create before-the-mistake --from prod --at "2026-11-21 14:03:20+01"
   pageserver-ctl branch create an-hour-ago --from prod --at -1h
+  pageserver-ctl branch create small --from prod --cpu-max 0.5 --memory 512MiB --write-quota 1GiB
   pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json`;
 
 const TIMEOUT_SECONDS_MAX = 240;
@@ -183,6 +194,7 @@ function describe(branch: Branch): string {
     `commits   ${branch.durability}`,
     `compute   ${branch.compute}`,
     `sleeps    ${branch.idle_timeout === 0 ? 'never' : `after ${branch.idle_timeout} s without connections and work`}`,
+    ...limitLines(branch),
     ...activityLines(branch.activity),
     `created   ${branch.created_at}`,
   ].join('\n');
