@@ -9,6 +9,7 @@ import { importBench } from './suite/import.js';
 import { ingestBench } from './suite/ingest.js';
 import { manyBranches } from './suite/many-branches.js';
 import { pageHistory } from './suite/page-history.js';
+import { runaway } from './suite/runaway.js';
 import { wake } from './suite/wake.js';
 import { warmPgbench } from './suite/warm-pgbench.js';
 
@@ -26,4 +27,5 @@ export const benches: readonly Bench[] = [
   pageHistory,
   durableTpcb,
   gatewayBench,
+  runaway,
 ];

@@ -32,6 +32,7 @@ import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js'
 import { controlError } from './control-errors.js';
 import {
   computeMetrics,
+  limitMetrics,
   Metrics,
   receiverMetrics,
   storeMetrics,
@@ -121,6 +122,7 @@ export class ControlPlane implements BranchHost {
     this.metrics.add(receiverMetrics(this.#pageServer));
     this.metrics.add(storeMetrics(this.#pageServer));
     this.metrics.add(computeMetrics(this.#computes, this.#pageServer));
+    this.metrics.add(limitMetrics(this.#computes, this.#quotas, this.#driver.isolation));
     this.metrics.add(wakeMetrics(this.#computes, this.#room, () => this.#forkCount()));
   }
 

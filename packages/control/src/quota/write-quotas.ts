@@ -68,6 +68,11 @@ export class WriteQuotas {
     clearInterval(this.#timer);
   }
 
+  /** Computes that are told to refuse writes. */
+  get refused(): number {
+    return [...this.#told.values()].filter((said) => said === 'refused').length;
+  }
+
   /** At once, also when a quota was changed. */
   check(): void {
     const seen = new Set<string>();
