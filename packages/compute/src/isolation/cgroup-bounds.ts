@@ -50,7 +50,6 @@ export class CgroupBounds implements ComputeBounds {
     if (cpu === undefined) return undefined;
     return {
       cpuSeconds: numberAfter(cpu, 'usage_usec') / 1e6,
-      heldBackSeconds: numberAfter(cpu, 'throttled_usec') / 1e6,
       memoryBytes: Number(this.#read('memory.current') ?? 0),
       processes: processesOf(this.path).length,
     };

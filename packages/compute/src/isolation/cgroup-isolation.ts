@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
-import { CgroupBounds, type CgroupBoundsLimits } from './cgroup-bounds.js';
+import { CgroupBounds, type CgroupBoundsLimits, weightOf } from './cgroup-bounds.js';
 import { groupsIn, processesOf, removeGroup, wordsOf } from './cgroup-files.js';
 import type { ComputeSize } from './compute-size.js';
 import type { ComputeBounds, Isolation, IsolationFacts } from './isolation.js';
@@ -50,6 +51,8 @@ export class CgroupIsolation implements Isolation {
     mkdirSync(isolation.#root, { recursive: true });
     try {
       enable(isolation.#root);
+      // All computes together, against the page server and whoever else is beside them.
+      writeFileSync(join(isolation.#root, 'cpu.weight'), String(weightOf(availableParallelism())));
       await isolation.#tryOut();
     } catch (error) {
       await removeGroup(isolation.#root).catch(() => undefined);

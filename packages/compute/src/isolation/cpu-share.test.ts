@@ -1,34 +1,30 @@
 import { describe, expect, test } from 'vitest';
-import { type CpuShare, firstShare, nextShare } from './cpu-share.js';
+import { nextShare } from './cpu-share.js';
 
-const bounds = { cpuMin: 0.25, cpuMax: 4 };
-const at = (cores: number, calmLooks = 0): CpuShare => ({ cores, calmLooks });
+const bounds = { cpuMin: 0.25, cpuMax: 2 };
 
 describe("a compute's share of the processor", () => {
-  test('is all that it may have at first', () => {
-    expect(firstShare(bounds)).toEqual(at(4));
+  test.each<[string, number, number, boolean, number]>([
+    ['is its maximum while there is enough', 0.25, 2, false, 2],
+    ['is halved when it takes much of what others want', 2, 1.1, true, 1],
+    ['ends at the minimum', 0.3, 1, true, 0.25],
+    ['stays when it takes its part', 0.5, 0.6, true, 0.5],
+    ['doubles when it takes little', 0.5, 0.1, true, 1],
+    ['ends at the maximum', 1.5, 0.1, true, 2],
+    ['follows bounds that were changed', 100, 0.6, true, 2],
+    ['follows them up too', 0.01, 0.6, true, 0.25],
+  ])('%s', (_what, share, usedCores, contended, next) => {
+    expect(nextShare(share, { usedCores, equalCores: 1, contended }, bounds)).toBe(next);
   });
 
-  test.each<[string, CpuShare, number, boolean, CpuShare]>([
-    ['doubles when it is used up', at(0.5, 3), 0.4, false, at(1)],
-    ['doubles when it is held back', at(0.5), 0.1, true, at(1)],
-    ['ends at the maximum', at(3), 3, false, at(4)],
-    ['stays when about half of it is used', at(2, 4), 1, false, at(2)],
-    ['stays for a while when little of it is used', at(2, 2), 0.1, false, at(2, 3)],
-    ['is halved after that', at(2, 4), 0.1, false, at(1)],
-    ['ends at the minimum', at(0.3, 4), 0, false, at(0.25)],
-    ['follows bounds that were changed', at(100, 0), 2, false, at(4)],
-    ['follows them up too', at(0.01, 0), 0.1, false, at(0.25)],
-  ])('%s', (_what, share, usedCores, heldBack, next) => {
-    expect(nextShare(share, { usedCores, heldBack }, bounds)).toEqual(next);
-  });
-
-  test('is that of the load after a few looks, whatever it was', () => {
-    let share = firstShare(bounds);
-    for (let look = 0; look < 40; look += 1) {
-      share = nextShare(share, { usedCores: 0.4, heldBack: false }, bounds);
+  test('of work that never ends falls to the minimum beside work in small pieces, which keeps its maximum', () => {
+    let [endless, small] = [2, 2];
+    for (let look = 0; look < 10; look += 1) {
+      endless = nextShare(endless, { usedCores: 1.7, equalCores: 1, contended: true }, bounds);
+      small = nextShare(small, { usedCores: 0.3, equalCores: 1, contended: true }, bounds);
     }
-    expect(share.cores).toBeGreaterThan(0.4);
-    expect(share.cores).toBeLessThan(2);
+    expect([endless, small]).toEqual([0.25, 2]);
+    endless = nextShare(endless, { usedCores: 2, equalCores: 2, contended: false }, bounds);
+    expect(endless).toBe(2);
   });
 });

@@ -1,44 +1,34 @@
 import type { ComputeSize } from './compute-size.js';
 
-/** A compute's present share of the processor, in cores, and for how many looks it has needed less. */
-export interface CpuShare {
-  readonly cores: number;
-  readonly calmLooks: number;
-}
-
-/** What was seen of a compute since the last look. */
+/** What was seen of a compute and of the machine since the last look. */
 export interface CpuLoad {
-  /** Cores that were kept busy, on average. */
+  /** Cores that the compute kept busy, on average. */
   readonly usedCores: number;
-  /** It was held back by its maximum. */
-  readonly heldBack: boolean;
+  /** Cores that each compute that wants some would have if all had the same of what they have together. */
+  readonly equalCores: number;
+  /** Whether other computes want the processor too, and there is not enough of it. */
+  readonly contended: boolean;
 }
 
 type CpuBounds = Pick<ComputeSize, 'cpuMin' | 'cpuMax'>;
 
-/** It is short of its share from this part of it on. */
-const BUSY = 0.75;
+/** Who takes from this part of an equal one on takes much. */
+const MUCH = 0.75;
 /** Less than this part of it is little. */
-const CALM = 0.35;
-/** Looks in a row with little use before the share is halved. */
-const CALM_LOOKS = 5;
+const LITTLE = 0.5;
 
-/** At first all it may have: a start, and the first queries after it, are what somebody waits for. */
-export function firstShare({ cpuMax }: CpuBounds): CpuShare {
-  return { cores: cpuMax, calmLooks: 0 };
-}
-
-/** Up at once, down slowly: doubled when it is used up, halved when little of it has been used for a while. */
-export function nextShare(share: CpuShare, { usedCores, heldBack }: CpuLoad, bounds: CpuBounds): CpuShare {
-  const within = (cores: number) => Math.min(bounds.cpuMax, Math.max(bounds.cpuMin, cores));
-  // The bounds may have changed.
-  const cores = within(share.cores);
-  if (heldBack || usedCores >= BUSY * cores) {
-    return { cores: within(2 * cores), calmLooks: 0 };
-  }
-  if (usedCores >= CALM * cores) {
-    return { cores, calmLooks: 0 };
-  }
-  const calmLooks = share.calmLooks + 1;
-  return calmLooks < CALM_LOOKS ? { cores, calmLooks } : { cores: within(cores / 2), calmLooks: 0 };
+/**
+ * A compute's next share of the processor, in cores. Its maximum, as long as there is enough for all. Else whoever takes
+ * much goes down by halves to its minimum, and whoever takes little goes up again: work that comes in small pieces is not
+ * kept waiting by work that never ends, and two that both take much meet at their minimums.
+ */
+export function nextShare(
+  share: number,
+  { usedCores, equalCores, contended }: CpuLoad,
+  { cpuMin, cpuMax }: CpuBounds,
+): number {
+  const within = (cores: number) => Math.min(cpuMax, Math.max(cpuMin, cores));
+  if (!contended) return cpuMax;
+  if (usedCores >= MUCH * equalCores) return within(share / 2);
+  return usedCores < LITTLE * equalCores ? within(share * 2) : within(share);
 }

@@ -9,9 +9,16 @@ const size = { cpuMin: 0.5, cpuMax: 4, memoryBytes: GIB };
 function governed(means: 'cgroup' | 'priorities' = 'priorities') {
   let nowMs = 0;
   const isolation = { facts: { means } } as Isolation;
-  const governor = new Governor({ isolation, lookMs: 1_000_000, now: () => nowMs });
+  const machine = { scarce: true };
+  const time = { all: 0, unused: 0 };
+  const processorTime = () => {
+    time.all += 100;
+    if (!machine.scarce) time.unused += 50;
+    return { ...time };
+  };
+  const governor = new Governor({ isolation, lookMs: 1_000_000, now: () => nowMs, processorTime });
   const add = (id: string) => {
-    const use = { cpuSeconds: 0, heldBackSeconds: 0, memoryBytes: 0, processes: 6, wantsCpu: false };
+    const use = { cpuSeconds: 0, memoryBytes: 0, processes: 6, busyProcesses: 0 };
     const compute = {
       use: use as ComputeUse | undefined,
       shares: [] as string[],
@@ -23,7 +30,8 @@ function governed(means: 'cgroup' | 'priorities' = 'priorities') {
         compute.looks += 1;
         return compute.use && { ...compute.use };
       },
-      setShare: (cores: number, others: string) => compute.shares.push(`${cores} ${others}`),
+      setShare: (cores: number, most: number | undefined) =>
+        compute.shares.push(`${cores} ${most === undefined ? 'freely' : `of ${most}`}`),
       resize: () => {},
       kill: () => {},
       killedFor: () => undefined,
@@ -39,31 +47,38 @@ function governed(means: 'cgroup' | 'priorities' = 'priorities') {
     nowMs += 1000;
     governor.look();
   };
-  return { governor, add, look };
+  return { governor, add, look, machine };
 }
 
-test('shares follow loads, and each compute is told whether others want the processor', () => {
-  const { governor, add, look } = governed();
-  const [a, b] = [add('a'), add('b')];
-  a.burn(2);
-  look();
-  expect([a.shares.at(-1), b.shares.at(-1)]).toEqual(['4 idle', '4 busy']);
-  expect(governor.usage('a')).toMatchObject({ cpuShare: 4, cpuUsed: 2, processes: 6 });
+test('whoever takes much while others want the processor goes down to its minimum, and up again when they do not', () => {
+  const { governor, add, look, machine } = governed();
+  const [hog, other] = [add('hog'), add('other')];
+  const rounds = (n: number, otherCores: number) => {
+    for (let round = 0; round < n; round += 1) {
+      hog.burn(4 - otherCores);
+      other.burn(otherCores);
+      look();
+    }
+    return [hog.shares.at(-1), other.shares.at(-1)];
+  };
+  machine.scarce = false;
+  expect(rounds(2, 0.2)).toEqual(['4 freely', '4 freely']);
+  machine.scarce = true;
+  expect(rounds(1, 0.2)).toEqual(['2 of 4', '4 of 4']);
+  expect(rounds(9, 0.2)).toEqual(['0.5 of 4', '4 of 4']);
+  expect(governor.usage('hog')).toMatchObject({ cpuShare: 0.5, cpuUsed: expect.closeTo(3.8), processes: 6 });
+  // Two that take much have the same.
+  expect(rounds(9, 2)).toEqual(['0.5 of 0.5', '0.5 of 0.5']);
+  expect(rounds(1, 0)).toEqual(['4 freely', '1 freely']);
   // Kept from it altogether, it wants the processor all the same.
-  b.set.wantsCpu = true;
-  a.burn(4);
-  look();
-  expect([a.shares.at(-1), b.shares.at(-1)]).toEqual(['4 busy', '4 busy']);
-  for (let n = 0; n < 30; n += 1) {
-    a.burn(0.3);
-    look();
-  }
-  expect(governor.usage('a')?.cpuShare).toBe(0.5);
-  governor.resize('a', { cpuMin: 1, cpuMax: 2 });
-  expect(a.shares.at(-1)).toBe('1 idle');
-  governor.remove('a');
-  governor.remove('b');
-  expect(governor.usage('a')).toBeUndefined();
+  Object.assign(other.set, { busyProcesses: 4 });
+  Object.assign(hog.set, { busyProcesses: 8 });
+  expect(rounds(1, 0)).toEqual(['2 of 0.5', '2 of 0.5']);
+  governor.resize('hog', { cpuMin: 3, cpuMax: 4 });
+  expect(hog.shares.at(-1)).toBe('3 freely');
+  governor.remove('hog');
+  governor.remove('other');
+  expect(governor.usage('hog')).toBeUndefined();
 });
 
 test('a compute with more memory than its size at two looks in a row is ended, where the kernel does not see to it', () => {

@@ -1,6 +1,7 @@
 import type { ComputeSize } from './compute-size.js';
-import { type CpuShare, firstShare, nextShare } from './cpu-share.js';
+import { nextShare } from './cpu-share.js';
 import type { ComputeBounds, ComputeUse, Isolation } from './isolation.js';
+import { isScarce, type ProcessorTime, processorTime } from './machine-load.js';
 
 /** What a running compute uses, and may. */
 export interface ComputeUsage {
@@ -17,6 +18,8 @@ export interface GovernorOptions {
   readonly lookMs: number;
   /** Milliseconds; default: `performance.now`. */
   readonly now?: (() => number) | undefined;
+  /** Default: this machine's. */
+  readonly processorTime?: (() => ProcessorTime | undefined) | undefined;
 }
 
 interface Governed {
@@ -24,7 +27,7 @@ interface Governed {
   /** Ends it. */
   readonly exceeded: (reason: string) => void;
   size: ComputeSize;
-  share: CpuShare;
+  share: number;
   use: ComputeUse | undefined;
   usedCores: number;
   lookedMs: number;
@@ -45,15 +48,20 @@ const LOOKS_IDLE = 5;
 export class Governor {
   readonly #governed = new Map<string, Governed>();
   readonly #now: () => number;
+  readonly #processorTime: () => ProcessorTime | undefined;
+  #time: ProcessorTime | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: GovernorOptions) {
     this.#now = options.now ?? (() => performance.now());
+    this.#processorTime = options.processorTime ?? processorTime;
+    this.#time = this.#processorTime();
   }
 
   /** `exceeded` is called when it has to be ended because of what it uses. */
   add(id: string, bounds: ComputeBounds, size: ComputeSize, exceeded: (reason: string) => void): void {
-    const share = firstShare(size);
+    // A start, and the first queries after it, are what somebody waits for.
+    const share = size.cpuMax;
     const lookedMs = this.#now();
     this.#governed.set(id, {
       bounds,
@@ -81,12 +89,9 @@ export class Governor {
     const governed = this.#governed.get(id);
     if (governed === undefined) return;
     governed.size = { ...governed.size, ...cpu };
-    governed.share = {
-      cores: Math.min(cpu.cpuMax, Math.max(cpu.cpuMin, governed.share.cores)),
-      calmLooks: 0,
-    };
+    governed.share = Math.min(cpu.cpuMax, Math.max(cpu.cpuMin, governed.share));
     governed.bounds.resize(governed.size);
-    governed.bounds.setShare(governed.share.cores, 'idle');
+    governed.bounds.setShare(governed.share, undefined);
   }
 
   usage(id: string): ComputeUsage | undefined {
@@ -94,7 +99,7 @@ export class Governor {
     if (governed === undefined) return undefined;
     const { share, usedCores, use } = governed;
     return {
-      cpuShare: share.cores,
+      cpuShare: share,
       cpuUsed: usedCores,
       memoryBytes: use?.memoryBytes ?? 0,
       processes: use?.processes ?? 0,
@@ -103,12 +108,20 @@ export class Governor {
 
   /** By the timer; a test calls it too. */
   look(): void {
+    const time = this.#processorTime();
+    const scarce = isScarce(this.#time, time);
+    this.#time = time;
     for (const governed of this.#governed.values()) this.#measure(governed);
-    const busy = [...this.#governed.values()].filter(isBusy).length;
+    const busy = [...this.#governed.values()].filter(isBusy);
+    // Of what they have together: who is not a compute may take the rest.
+    const equalCores = busy.reduce((sum, { usedCores }) => sum + usedCores, 0) / Math.max(1, busy.length);
     for (const governed of this.#governed.values()) {
-      const itself = isBusy(governed) ? 1 : 0;
-      governed.bounds.setShare(governed.share.cores, busy > itself ? 'busy' : 'idle');
+      const contended = scarce && busy.some((other) => other !== governed);
+      const load = { usedCores: governed.usedCores, equalCores, contended };
+      governed.share = nextShare(governed.share, load, governed.size);
     }
+    const most = scarce && busy.length > 1 ? Math.max(...busy.map(partOfProcess)) : undefined;
+    for (const { bounds, share } of this.#governed.values()) bounds.setShare(share, most);
   }
 
   #measure(governed: Governed): void {
@@ -123,8 +136,6 @@ export class Governor {
     governed.use = use;
     if (use === undefined || before === undefined || seconds <= 0) return;
     governed.usedCores = Math.max(0, use.cpuSeconds - before.cpuSeconds) / seconds;
-    const heldBack = use.heldBackSeconds > before.heldBackSeconds;
-    governed.share = nextShare(governed.share, { usedCores: governed.usedCores, heldBack }, governed.size);
     this.#boundMemory(governed, use);
   }
 
@@ -142,5 +153,10 @@ export class Governor {
 
 /** Others may keep it from what it wants. */
 function isBusy({ usedCores, use }: Governed): boolean {
-  return usedCores >= IDLE_CORES || use?.wantsCpu === true;
+  return usedCores >= IDLE_CORES || (use?.busyProcesses ?? 0) > 0;
+}
+
+/** Cores for each of its busy processes. */
+function partOfProcess({ share, use }: Governed): number {
+  return share / Math.max(1, use?.busyProcesses ?? 1);
 }

@@ -4,21 +4,22 @@ import type { ComputeSize } from './compute-size.js';
 export interface ComputeUse {
   /** Seconds of processor time of all its processes, since it started. */
   readonly cpuSeconds: number;
-  /** How long it was held back by its maximum, since it started. */
-  readonly heldBackSeconds: number;
   /** Without a control group: what its processes have for themselves. */
   readonly memoryBytes: number;
   readonly processes: number;
-  /** Whether a process of it runs or waits for a processor; unknown with control groups, where the kernel sees to that. */
-  readonly wantsCpu?: boolean;
+  /** Those that run or wait for a processor; unknown with control groups, where the kernel sees to them. */
+  readonly busyProcesses?: number;
 }
 
 /** The bounds of one running compute. */
 export interface ComputeBounds {
   /** Undefined when it has ended. */
   look(): ComputeUse | undefined;
-  /** Its present share of the processor, in cores, and whether other computes want some too. */
-  setShare(cores: number, others: 'idle' | 'busy'): void;
+  /**
+   * Its present share of the processor, in cores. `most`: that of a single process, of whatever compute has the most for
+   * each of its busy ones; undefined while there is enough for all.
+   */
+  setShare(cores: number, most: number | undefined): void;
   /** Other bounds of CPU. Memory is bounded from the next start on. */
   resize(size: ComputeSize): void;
   /** SIGKILL to every process that is known to be its. */

@@ -6,15 +6,13 @@ describe('niceness', () => {
   test.each([
     [1, 1, 0],
     [2, 1, 0],
-    [2, 2, 0],
-    [2, 4, 3],
-    [1, 4, 6],
-    [2, 100, 18],
+    [0.5, 1, 3],
     [0.25, 1, 6],
-    [0.25, 100, 19],
-    [1, 0, 0],
-  ])('of %d cores among %i busy processes is %i', (cores, busy, nice) => {
-    expect(niceOf(cores, busy)).toBe(nice);
+    [0.02, 2, 19],
+    [0.25, 0.25, 0],
+    [0.001, 2, 19],
+  ])('of a part of %d cores where the most is %d is %i', (cores, most, nice) => {
+    expect(niceOf(cores, most)).toBe(nice);
   });
 });
 

@@ -14,12 +14,11 @@ const NICE_MAX = 19;
 const NICE_STEP = 1.25;
 
 /**
- * The niceness of each of a compute's processes, `busy` of which want the processor: all of them together then weigh as
- * much as `cores` processes of niceness 0, if that is less than they would.
+ * The niceness of a process that has `cores` of the processor as its part, where the one with the most has `most` and a
+ * niceness of 0: what they get is in the same proportion.
  */
-export function niceOf(cores: number, busy: number): number {
-  const weight = cores / Math.max(1, busy);
-  return Math.min(NICE_MAX, Math.max(0, Math.round(-Math.log(weight) / Math.log(NICE_STEP))));
+export function niceOf(cores: number, most: number): number {
+  return Math.min(NICE_MAX, Math.max(0, Math.round(Math.log(most / cores) / Math.log(NICE_STEP))));
 }
 
 /** Without control groups: the priorities of computes' processes follow their shares. */
@@ -31,11 +30,12 @@ export class PriorityIsolation implements Isolation {
       means: 'priorities',
       reason,
       enforced: [
-        'CPU: processes of a compute that takes more than its share lose priority while others want the processor',
+        'CPU: while several computes want the processor and it is used up, priorities follow their shares',
         'memory: of each process; out of memory, the kernel ends a compute before the page server',
       ],
       notEnforced: [
-        'a maximum of CPU when nobody else wants it',
+        'a maximum of CPU while nobody else wants it',
+        'CPU of processes that live for less than a second or so',
         "memory of all of a compute's processes together, except by ending it after it was seen to have more",
         'a number of processes, beyond what Postgres starts by its own settings',
       ],
@@ -98,15 +98,14 @@ class PriorityBounds implements ComputeBounds {
     const all = [...ticks.values()].reduce((sum, each) => sum + each, 0) + own.endedChildrenTicks;
     return {
       cpuSeconds: all / TICKS_PER_SECOND,
-      heldBackSeconds: 0,
       memoryBytes,
       processes: ticks.size,
-      wantsCpu: busy > 0,
+      busyProcesses: busy,
     };
   }
 
-  setShare(cores: number, others: 'idle' | 'busy'): void {
-    this.#niceness = others === 'busy' ? niceOf(cores, this.#busy) : 0;
+  setShare(cores: number, most: number | undefined): void {
+    this.#niceness = most === undefined ? 0 : niceOf(cores / Math.max(1, this.#busy), most);
     for (const pid of this.#ticks.keys()) {
       if ((this.#niced.get(pid) ?? 0) !== this.#niceness && renice(pid, this.#niceness)) {
         this.#niced.set(pid, this.#niceness);

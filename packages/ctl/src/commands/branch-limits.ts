@@ -16,13 +16,13 @@ export function addLimitOptions(command: Command): Command {
     .addOption(
       new Option(
         '--cpu-min <cores>',
-        'least share of the processor while others want it: 0.25, 2 (default: the setting cpuMinMillicores)',
+        'share of the processor that it keeps while it takes much and others want it: 0.25, 2 (default: the setting cpuMinMillicores)',
       ).argParser(parseCores),
     )
     .addOption(
       new Option(
         '--cpu-max <cores>',
-        'most that it may take; its share moves between the two with its load (default: the setting cpuMaxMillicores)',
+        'most that it may take; its share moves between the two with the load (default: the setting cpuMaxMillicores)',
       ).argParser(parseCores),
     )
     .addOption(
