@@ -11,6 +11,7 @@ import { ingestBench } from './suite/ingest.js';
 import { ingestMemory } from './suite/ingest-memory.js';
 import { manyBranches } from './suite/many-branches.js';
 import { pageHistory } from './suite/page-history.js';
+import { runaway } from './suite/runaway.js';
 import { wake } from './suite/wake.js';
 import { warmPgbench } from './suite/warm-pgbench.js';
 
@@ -30,4 +31,5 @@ export const benches: readonly Bench[] = [
   durableTpcb,
   gatewayBench,
   gatewayCopy,
+  runaway,
 ];

@@ -2,7 +2,7 @@
 //! environment's memory with its process title.
 
 use crate::address::Address;
-use crate::{interrupt, log, real, sys};
+use crate::{interrupt, limits, log, real, refusal, sys};
 use offshoot_layout::Lsn;
 use std::ffi::CString;
 use std::sync::OnceLock;
@@ -61,6 +61,7 @@ extern "C" fn constructor() {
         if let Some(settings) = read(|name| std::env::var(name).ok())? {
             let _ = SETTINGS.set(settings);
             interrupt::resolve();
+            limit()?;
         }
         if interrupt::is_postgres() {
             forget_environment();
@@ -93,6 +94,26 @@ fn tie_to_parent() -> Result<(), String> {
     } else {
         Err(format!("the parent process {parent} is gone"))
     }
+}
+
+/// OFFSHOOT_LIMITS_FILE says what is refused, OFFSHOOT_DATA_BYTES_MAX how much memory of its own a process may have.
+fn limit() -> Result<(), String> {
+    if let Ok(path) = std::env::var("OFFSHOOT_LIMITS_FILE") {
+        let path = CString::new(path).map_err(|_| "OFFSHOOT_LIMITS_FILE holds a NUL".to_owned())?;
+        limits::map(&path)?;
+        if interrupt::is_postgres() {
+            refusal::install()?;
+        }
+    }
+    if let Ok(text) = std::env::var("OFFSHOOT_DATA_BYTES_MAX") {
+        let bytes = text
+            .parse()
+            .map_err(|_| format!("OFFSHOOT_DATA_BYTES_MAX is \"{text}\", not a number"))?;
+        sys::limit_data(bytes).map_err(|errno| {
+            format!("the limit of {bytes} bytes for data cannot be set: {errno}")
+        })?;
+    }
+    Ok(())
 }
 
 /// Programs that Postgres runs (COPY … PROGRAM) are no part of the compute.

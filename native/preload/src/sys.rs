@@ -67,6 +67,25 @@ pub fn fstat(fd: c_int) -> Result<libc::stat, Errno> {
     }
 }
 
+/// Where an open file is; `None` for what has no path.
+pub fn path_of(fd: c_int) -> Option<Vec<u8>> {
+    let link = std::ffi::CString::new(format!("/proc/self/fd/{fd}")).ok()?;
+    let mut path = vec![0u8; libc::PATH_MAX as usize];
+    // SAFETY: the kernel writes at most as many bytes as there are.
+    let result = unsafe {
+        let buffer = path.as_mut_ptr();
+        libc::syscall(
+            libc::SYS_readlinkat,
+            libc::AT_FDCWD,
+            link.as_ptr(),
+            buffer,
+            path.len(),
+        )
+    };
+    path.truncate(usize::try_from(check(result).ok()?).ok()?);
+    Some(path)
+}
+
 /// `newfstatat`; `flags` 0 or AT_SYMLINK_NOFOLLOW.
 ///
 /// # Safety
@@ -215,6 +234,20 @@ pub fn lock_byte(fd: c_int, kind: c_int, byte: off_t) -> Result<(), Errno> {
         libc::syscall(libc::SYS_fcntl, fd, libc::F_OFD_SETLK, &raw const lock)
     };
     check(result).map(drop)
+}
+
+/// The most memory that this process, and each that it makes, may have for itself: the heap and private mappings that
+/// can be written; not what is shared. Beyond it allocations fail.
+pub fn limit_data(bytes: u64) -> Result<(), Errno> {
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: bytes,
+    };
+    // SAFETY: the kernel reads `limit` during the call only.
+    check(c_long::from(unsafe {
+        libc::setrlimit(libc::RLIMIT_DATA, &raw const limit)
+    }))
+    .map(drop)
 }
 
 /// A clock that all processes share and that only goes forward; a few milliseconds coarse, and cheap.

@@ -144,6 +144,35 @@ export const computeState = z.enum(['starting', 'running', 'stopping', 'stopped'
 /** How long a branch is left alone before its compute is put to sleep, in seconds; 0: it never is. */
 export const idleTimeout = z.number().int().min(0).max(2_147_483);
 
+/** Cores, also parts of one. */
+export const cores = z.number().min(0.01).max(1024);
+export const memoryBytes = z
+  .number()
+  .int()
+  .min(128 * 1024 ** 2)
+  .max(2 ** 46);
+/** WAL that may be written on a branch, counted from where it begins; 0: any. */
+export const writeQuotaBytes = z
+  .number()
+  .int()
+  .min(0)
+  .max(2 ** 50);
+
+/** How large a branch's compute is. */
+export const size = z.object({ cpu_min: cores, cpu_max: cores, memory_bytes: memoryBytes });
+export type Size = z.infer<typeof size>;
+
+/** What a running compute uses, as of the last look. */
+export const usage = z.object({
+  /** Its present share of the processor, in cores: between the branch's minimum and maximum, by its load. */
+  cpu_share: z.number(),
+  /** Cores that it kept busy. */
+  cpu_used: z.number(),
+  memory_bytes: bytes,
+  processes: z.number().int(),
+});
+export type Usage = z.infer<typeof usage>;
+
 const phases = z.record(z.string(), z.number());
 
 /** Whether a branch's compute sleeps, and how it is used. */
@@ -181,6 +210,8 @@ export const compute = z.object({
   /** Where it asks for the passwords of the branch's roles; while it runs. */
   address: z.object({ host: z.string(), port: z.number().int() }).optional(),
   activity,
+  /** While it runs. */
+  usage: usage.optional(),
   log_file: z.string(),
   /** Why it stopped, when it was not asked to. */
   reason: z.string().optional(),
@@ -245,6 +276,15 @@ export const branch = z.object({
   access,
   /** Absent: it has none of its own. */
   role: branchRole.optional(),
+  /** Its own, or the page server's settings. CPU holds at once, memory from the next start of its compute on. */
+  size,
+  /** While its compute runs. */
+  usage: usage.optional(),
+  /** WAL written on it since it was made; absent while it cannot be read. */
+  written_bytes: bytes.optional(),
+  write_quota_bytes: writeQuotaBytes,
+  /** `refused`: the quota is reached, and statements that write fail (53100) until it is raised. */
+  writes: z.enum(['taken', 'refused']),
 });
 export type Branch = z.infer<typeof branch>;
 
@@ -281,6 +321,16 @@ export const status = z.object({
   computes_max: z.number().int(),
   wakes_waiting: z.number().int(),
   stored_bytes: bytes,
+  /** How computes are kept apart on this machine. */
+  isolation: z.object({
+    means: z.enum(['cgroup', 'priorities']),
+    /** Directory of the control group below which each compute has its own. */
+    cgroup: z.string().optional(),
+    /** Why there are no control groups. */
+    reason: z.string().optional(),
+    enforced: z.array(z.string()),
+    not_enforced: z.array(z.string()),
+  }),
   /** How each tenant's source is followed. */
   receivers: z.array(
     z.object({
@@ -321,6 +371,14 @@ export type Status = z.infer<typeof status>;
 export const importTenantRequest = z.strictObject({ name, source_url: z.string().min(1).max(4096) });
 export type ImportTenantRequest = z.infer<typeof importTenantRequest>;
 
+/** Each default is the page server's setting. */
+const limits = {
+  cpu_min: cores.optional(),
+  cpu_max: cores.optional(),
+  memory_bytes: memoryBytes.optional(),
+  write_quota_bytes: writeQuotaBytes.optional(),
+};
+
 export const createBranchRequest = z.strictObject({
   name,
   from: name.optional(),
@@ -328,6 +386,7 @@ export const createBranchRequest = z.strictObject({
   durability: durability.optional(),
   /** Default: the page server's setting, 300. */
   idle_timeout: idleTimeout.optional(),
+  ...limits,
   /**
    * Where in the parent's history it starts: `latest` (the default: what the page server has of production; of another
    * branch, all that was committed there), `now` (all that production has on its disk at the time of the call), an LSN,
@@ -341,10 +400,13 @@ export const createBranchRequest = z.strictObject({
 });
 export type CreateBranchRequest = z.infer<typeof createBranchRequest>;
 
-/** What is not given stays as it is. `durability` holds from the next start on, `idle_timeout` at once. */
+/** What is not given stays as it is. `durability` and `memory_bytes` hold from the next start on, the others at once. */
 export const updateBranchRequest = z
-  .strictObject({ durability: durability.optional(), idle_timeout: idleTimeout.optional() })
-  .refine((request) => Object.keys(request).length > 0, 'say what to change: durability or idle_timeout');
+  .strictObject({ durability: durability.optional(), idle_timeout: idleTimeout.optional(), ...limits })
+  .refine(
+    (request) => Object.keys(request).length > 0,
+    'say what to change: durability, idle_timeout, cpu_min, cpu_max, memory_bytes or write_quota_bytes',
+  );
 export type UpdateBranchRequest = z.infer<typeof updateBranchRequest>;
 
 /** Where in its parent's history a branch starts. */

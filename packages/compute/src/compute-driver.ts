@@ -3,6 +3,8 @@ import type { BranchRoles, OpenSessions } from './branch-roles/branch-roles.js';
 import type { ComputeState } from './compute-lifecycle.js';
 import type { ComputeSettings } from './compute-settings.js';
 import type { ComputeWal, Durability } from './compute-wal.js';
+import type { ComputeSize, ComputeUsage, IsolationFacts } from './isolation/index.js';
+import type { WriteRefusal } from './limits-file.js';
 
 /** A role and a database that exist on the branch, to ask the first query with. */
 export interface ConnectAs {
@@ -34,6 +36,10 @@ export interface ComputeSpec {
   readonly durability?: Durability | undefined;
   /** Seen to before the start is over. Absent: no branch's own role can be in the data. */
   readonly roles?: BranchRoles | undefined;
+  /** Over the driver's defaults. */
+  readonly size?: Partial<ComputeSize> | undefined;
+  /** From its first moment on nothing can be written on it. */
+  readonly refuseWrites?: WriteRefusal | undefined;
 }
 
 /** How long each phase of a start took, in milliseconds. Phases follow each other; their sum is at most `total`. */
@@ -61,6 +67,8 @@ export interface RunningCompute {
   readonly tenantId: TenantId;
   readonly timelineId: TimelineId;
   readonly baseLsn: Lsn;
+  /** Where its WAL begins: at a segment, some LSNs behind `baseLsn`. */
+  readonly walStart: Lsn;
   /** Process id of the postmaster. */
   readonly pid: number;
   readonly startedAt: Date;
@@ -84,6 +92,12 @@ export interface RunningCompute {
   applyRoles(roles: BranchRoles, sessions: OpenSessions, signal: AbortSignal): Promise<void>;
   /** What is going on there now. */
   activity(signal: AbortSignal): Promise<ComputeActivity>;
+  /** What it uses, and its present share of the processor; undefined when it has ended. */
+  usage(): ComputeUsage | undefined;
+  /** Other bounds of its share of the processor, at once. */
+  resize(cpu: Pick<ComputeSize, 'cpuMin' | 'cpuMax'>): void;
+  /** From now on statements that write fail with these words; undefined: no more. */
+  refuseWrites(refusal: WriteRefusal | undefined): void;
 }
 
 /** What goes on in a compute, besides what we do there ourselves. */
@@ -132,6 +146,10 @@ export interface ComputeDriver {
   /** Answers when the compute has `ended`; by default at once. Throws `compute_not_found`. */
   stop(id: string, mode?: StopMode): Promise<ComputeEnd>;
   list(): readonly ComputeStatus[];
+  /** How computes are kept apart here. */
+  readonly isolation: IsolationFacts;
+  /** Of computes that are not given another. */
+  readonly defaultSize: ComputeSize;
   /** Kills and removes what a former daemon left in this data directory. Before the first start only. */
   sweep(): Promise<SweepReport>;
   /** Stops all computes, those being started included; those whose writes are kept in mode `fast`. */

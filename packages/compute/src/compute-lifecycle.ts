@@ -3,7 +3,7 @@ export type ComputeState =
   | 'starting'
   | 'running'
   | 'stopping'
-  /** Its WAL cannot be kept any more, so it is being stopped. */
+  /** Its WAL cannot be kept any more, or it uses more than it may, so it is being stopped. */
   | 'failing'
   | 'stopped'
   | 'crashed';
@@ -14,8 +14,8 @@ export type ComputeEvent =
   | 'answered'
   /** Somebody wants it gone: a stop, or a start that failed or was given up. */
   | 'stop_requested'
-  /** The page server cannot take in its WAL any more. */
-  | 'wal_lost'
+  /** The page server cannot take in its WAL any more, or it went beyond a limit. */
+  | 'given_up'
   /** The time for a clean stop is over. */
   | 'stop_deadline'
   /** The postmaster has ended, or the start failed before there was one. */
@@ -50,7 +50,7 @@ const table: Readonly<Record<ComputeState, Row>> = {
   },
   running: {
     stop_requested: { state: 'stopping', effects: ['arm_stop_deadline', 'signal_stop'] },
-    wal_lost: { state: 'failing', effects: ['arm_stop_deadline', 'signal_stop'] },
+    given_up: { state: 'failing', effects: ['arm_stop_deadline', 'signal_stop'] },
     exited: { state: 'crashed', effects: ['clean_up'] },
   },
   failing: {

@@ -6,6 +6,10 @@ export interface ComputeSettings {
   readonly sharedBuffersBytes: number;
   readonly workMemBytes: number;
   readonly maintenanceWorkMemBytes: number;
+  /** What the planner takes for the cache of its files. */
+  readonly effectiveCacheBytes: number;
+  /** Temporary files of one process, beyond which its statement fails. */
+  readonly tempFileBytesMax: number;
   /** At least what production had is used. */
   readonly maxConnections: number;
   /** Local WAL that makes Postgres write a checkpoint record and drop the WAL before it. */
@@ -31,6 +35,8 @@ export const defaultComputeSettings: ComputeSettings = {
   sharedBuffersBytes: 64 * MIB,
   workMemBytes: 4 * MIB,
   maintenanceWorkMemBytes: 64 * MIB,
+  effectiveCacheBytes: 1536 * MIB,
+  tempFileBytesMax: 4096 * MIB,
   maxConnections: 100,
   maxWalSizeBytes: 1024 * MIB,
   unsentWalBytesMax: 16 * 1024 * MIB,
@@ -51,6 +57,8 @@ const limits: Limits = {
   sharedBuffersBytes: [1 * MIB, 2 ** 43],
   workMemBytes: [64 * 1024, 2 ** 41],
   maintenanceWorkMemBytes: [1 * MIB, 2 ** 41],
+  effectiveCacheBytes: [1 * MIB, 2 ** 43],
+  tempFileBytesMax: [1 * MIB, 2 ** 41],
   maxConnections: [1, 262_143],
   maxWalSizeBytes: [32 * MIB, 2 ** 50],
   unsentWalBytesMax: [64 * MIB, 2 ** 50],

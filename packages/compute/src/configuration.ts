@@ -115,6 +115,8 @@ function fromSettings(settings: ComputeSettings, control: ControlFile): Paramete
     shared_buffers: kilobytes(settings.sharedBuffersBytes),
     work_mem: kilobytes(settings.workMemBytes),
     maintenance_work_mem: kilobytes(settings.maintenanceWorkMemBytes),
+    effective_cache_size: kilobytes(settings.effectiveCacheBytes),
+    temp_file_limit: kilobytes(settings.tempFileBytesMax),
     min_wal_size: megabytes(walBytesMin),
     max_wal_size: megabytes(Math.max(walBytesMin, settings.maxWalSizeBytes)),
     max_parallel_workers: String(settings.maxParallelWorkers),

@@ -18,6 +18,8 @@ export type { ComputeState } from './compute-lifecycle.js';
 export { type ComputePlaces, computePlaces } from './compute-paths.js';
 export { type ComputeSettings, defaultComputeSettings, resolveComputeSettings } from './compute-settings.js';
 export type { ComputeWal, Durability, WalSource } from './compute-wal.js';
+export * from './isolation/index.js';
+export type { WriteRefusal } from './limits-file.js';
 export { LocalComputeDriver, type LocalComputeDriverOptions } from './local-compute-driver.js';
 export { defaultLocalComputeLimits, type LocalComputeLimits } from './local-compute-limits.js';
 export { type OsUser, resolveOsUser, spawnAs } from './os-user.js';

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, realpath, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PageServiceAddress } from './base-backup.js';
@@ -25,6 +25,18 @@ import { type ComputeSettings, resolveComputeSettings } from './compute-settings
 import { askFlushedLsn } from './flushed-lsn.js';
 import { FreePorts, LOOPBACK } from './free-ports.js';
 import { copyForUser } from './installation-copy.js';
+import {
+  type ComputeSize,
+  resolveComputeSize,
+  type SizeSettings,
+  sizeDefaults,
+  sizeOf,
+} from './isolation/compute-size.js';
+import { DiskGuard, type DiskUser } from './isolation/disk-guard.js';
+import { Governor } from './isolation/governor.js';
+import type { IsolationFacts } from './isolation/isolation.js';
+import { localBytesOf } from './isolation/local-bytes.js';
+import { type CgroupChoice, openIsolation } from './isolation/open-isolation.js';
 import { LocalCompute } from './local-compute.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { defaultLocalComputeLimits, type LocalComputeLimits } from './local-compute-limits.js';
@@ -48,6 +60,10 @@ export interface LocalComputeDriverOptions {
   /** Defaults of all computes. */
   readonly settings?: Partial<ComputeSettings> | undefined;
   readonly limits?: Partial<LocalComputeLimits> | undefined;
+  /** Of computes that are not given another. */
+  readonly size?: Partial<SizeSettings> | undefined;
+  /** Default: `auto`. */
+  readonly cgroup?: CgroupChoice | undefined;
   /** Names of new computes; a test can hold it. */
   readonly newId?: (() => string) | undefined;
   /** Where they listen; the same. */
@@ -65,6 +81,7 @@ export class LocalComputeDriver implements ComputeDriver {
   /** Starts under way. */
   #starting = 0;
   #refill: NodeJS.Timeout | undefined;
+  readonly #disk: DiskGuard;
   #state: 'open' | 'closed' = 'open';
   /** Checked once: it takes a process of the OS user. */
   #pageServiceReach: 'unknown' | 'reached' = 'unknown';
@@ -79,6 +96,16 @@ export class LocalComputeDriver implements ComputeDriver {
       sparesMax: limits.sparesMax,
       files: limits.spareFiles,
     });
+    this.#disk = new DiskGuard({
+      localBytesMax: limits.localBytesMax,
+      diskFreeBytesMin: limits.diskFreeBytesMin,
+      checkMs: limits.diskCheckMs,
+      disk: async () => {
+        const { bavail, bsize } = await statfs(places.computes);
+        return { freeBytes: bavail * bsize };
+      },
+      users: () => this.#diskUsers(),
+    });
     this.#logCheck = setInterval(() => this.#boundLogs(), host.limits.logCheckMs).unref();
   }
 
@@ -88,6 +115,14 @@ export class LocalComputeDriver implements ComputeDriver {
     const data = await realpath(options.dataDirectory);
     const places = computePlaces(data);
     await makePlaces(places, osUser);
+    const limits = { ...defaultLocalComputeLimits, ...options.limits };
+    resolveComputeSettings(options.settings);
+    const size = resolveComputeSize(sizeOf({ ...sizeDefaults, ...options.size }), sizeOf(sizeDefaults));
+    const isolation = await openIsolation({
+      choice: options.cgroup ?? 'auto',
+      dataDirectory: data,
+      processesMax: limits.processesMax,
+    });
     const host = {
       places,
       installation: options.installation,
@@ -95,8 +130,11 @@ export class LocalComputeDriver implements ComputeDriver {
       pageService: options.pageService,
       pageToken: options.pageToken,
       preloadLibrary: await findPreloadLibrary(options.preloadLibrary, places, osUser),
-      settings: resolveComputeSettings(options.settings),
-      limits: { ...defaultLocalComputeLimits, ...options.limits },
+      settings: options.settings ?? {},
+      size,
+      isolation,
+      governor: new Governor({ isolation, lookMs: limits.lookMs }),
+      limits,
       ports: options.ports ?? new FreePorts(),
     };
     return new LocalComputeDriver(host, options.newId ?? randomComputeId);
@@ -123,6 +161,9 @@ export class LocalComputeDriver implements ComputeDriver {
       applyRoles: (roles, sessions, applySignal) =>
         applyBranchRoles(compute.address, start.connectedAs, roles, applySignal, sessions),
       activity: (askSignal) => askActivity(compute.address, start.connectedAs, askSignal),
+      usage: () => compute.usage(),
+      resize: (cpu) => compute.resize(cpu),
+      refuseWrites: (refusal) => compute.refuseWrites(refusal),
       ...start,
     };
   }
@@ -146,9 +187,17 @@ export class LocalComputeDriver implements ComputeDriver {
     }));
   }
 
+  get isolation(): IsolationFacts {
+    return this.host.isolation.facts;
+  }
+
+  get defaultSize(): ComputeSize {
+    return this.host.size;
+  }
+
   async sweep(): Promise<SweepReport> {
-    const { places, osUser } = this.host;
-    const killedPids: number[] = [];
+    const { places, osUser, isolation } = this.host;
+    const killedPids: number[] = [...(await isolation.sweep())];
     const removedDirectories: string[] = [];
     for (const id of await this.#strangers()) {
       const paths = computePaths(places, id);
@@ -164,12 +213,21 @@ export class LocalComputeDriver implements ComputeDriver {
     this.#state = 'closed';
     clearInterval(this.#logCheck);
     clearTimeout(this.#refill);
+    this.#disk.close();
     await Promise.all([
       this.#spares.close(),
       ...[...this.#computes.values()].map((compute) =>
         compute.stop(compute.spec.wal === undefined ? 'immediate' : 'fast'),
       ),
     ]);
+    await this.host.isolation.close();
+  }
+
+  #diskUsers(): DiskUser[] {
+    return [...this.#computes.values()].map((compute) => ({
+      measure: () => localBytesOf(compute.paths.dataDirectory),
+      exceed: (reason) => compute.exceed(reason),
+    }));
   }
 
   #admit(spec: ComputeSpec): LocalCompute {

@@ -1,4 +1,4 @@
-import { availableParallelism, totalmem } from 'node:os';
+import { type Machine, thisMachine } from './isolation/compute-size.js';
 
 /** Limits of the driver of local processes. */
 export interface LocalComputeLimits {
@@ -24,6 +24,15 @@ export interface LocalComputeLimits {
   readonly sparesMax: number;
   /** Empty files in each of them, for relations: two for each that a new session reads. */
   readonly spareFiles: number;
+  /** Processes of one compute at a time, where there are control groups. */
+  readonly processesMax: number;
+  /** Between two looks at what computes use, after which their shares of the processor are moved. */
+  readonly lookMs: number;
+  /** Local files of one compute: what it has read, written, and put aside. Beyond it the compute is ended. */
+  readonly localBytesMax: number;
+  /** With less than that free on the disk, the compute with the most local files is ended. */
+  readonly diskFreeBytesMin: number;
+  readonly diskCheckMs: number;
 }
 
 const MIB = 1024 * 1024;
@@ -35,22 +44,10 @@ const COMPUTES_SHARE = 0.5;
 const COMPUTES_PER_CORE = 50;
 const COMPUTES_LEAST = 4;
 
-/** What a machine has, or what the control group leaves of it. */
-export interface Machine {
-  readonly memoryBytes: number;
-  readonly cores: number;
-}
-
 /** How many computes a machine bears at a time: as memory and cores allow, whichever is less. */
 export function computesMaxOf({ memoryBytes, cores }: Machine): number {
   const byMemory = Math.floor((memoryBytes * COMPUTES_SHARE) / COMPUTE_BYTES);
   return Math.max(COMPUTES_LEAST, Math.min(byMemory, cores * COMPUTES_PER_CORE));
-}
-
-function thisMachine(): Machine {
-  // Older versions of Node.js answer undefined or nothing sensible where there is no limit.
-  const limitBytes = process.constrainedMemory?.() || Number.POSITIVE_INFINITY;
-  return { memoryBytes: Math.min(totalmem(), limitBytes), cores: availableParallelism() };
 }
 
 export const defaultLocalComputeLimits: LocalComputeLimits = {
@@ -66,4 +63,9 @@ export const defaultLocalComputeLimits: LocalComputeLimits = {
   endedMax: 50,
   sparesMax: 2,
   spareFiles: 192,
+  processesMax: 1024,
+  lookMs: 1_000,
+  localBytesMax: 65_536 * MIB,
+  diskFreeBytesMin: 512 * MIB,
+  diskCheckMs: 2_000,
 };

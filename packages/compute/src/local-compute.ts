@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { OffshootError } from '@offshoot/types';
+import { type Lsn, OffshootError } from '@offshoot/types';
 import { applyBranchRoles } from './branch-roles/branch-roles.js';
 import type { ComputeEnd, ComputeSpec, ComputeTimings, ConnectAs, StopMode } from './compute-driver.js';
 import { computeError } from './compute-errors.js';
@@ -7,6 +7,10 @@ import { type ComputeEffect, type ComputeEvent, type ComputeState, transition } 
 import { type ComputePaths, computePaths } from './compute-paths.js';
 import { parameterArguments } from './configuration.js';
 import { isPortTaken } from './free-ports.js';
+import type { ComputeSize } from './isolation/compute-size.js';
+import type { ComputeUsage } from './isolation/governor.js';
+import type { ComputeBounds } from './isolation/isolation.js';
+import { changeLimits, limitsFilePath, type WriteRefusal } from './limits-file.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { logTail } from './log-file.js';
 import type { SocketAddress } from './own-session.js';
@@ -23,6 +27,7 @@ export interface LocalComputeStart {
   readonly pid: number;
   readonly connectedAs: ConnectAs;
   readonly timings: ComputeTimings;
+  readonly walStart: Lsn;
 }
 
 /** Lines of the log that the reason of a crash quotes. */
@@ -46,6 +51,9 @@ export class LocalCompute {
   #stopDeadline: NodeJS.Timeout | undefined;
   /** Why its WAL cannot be kept any more. */
   #walFailure: OffshootError | undefined;
+  #bounds: ComputeBounds | undefined;
+  /** Which limit it went beyond, so that it is ended. */
+  #exceeded: string | undefined;
   readonly #abort = new AbortController();
   #resolveEnding: () => void = () => undefined;
   #resolveEnded: (end: ComputeEnd) => void = () => undefined;
@@ -93,9 +101,9 @@ export class LocalCompute {
         // Between its answer and now: until then its end was the start's to see.
         this.#dispatch('exited');
       }
-      if (this.#walFailure !== undefined) {
+      if (this.#walFailure !== undefined || this.#exceeded !== undefined) {
         // In the last moment of the start, when the table did not expect it.
-        this.#dispatch('wal_lost');
+        this.#dispatch('given_up');
       }
       return start;
     } catch (error) {
@@ -105,6 +113,27 @@ export class LocalCompute {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Ends it because of what it uses. All that was committed stays; sessions are told that it ends. */
+  exceed(reason: string): void {
+    if (this.#exceeded !== undefined) return;
+    this.#exceeded = reason;
+    // An orderly end takes time in which it goes on; where no commit waited, it is what saves the last ones.
+    this.#stopMode = this.spec.durability === 'async' ? 'fast' : 'immediate';
+    this.#dispatch('given_up');
+  }
+
+  resize(cpu: Pick<ComputeSize, 'cpuMin' | 'cpuMax'>): void {
+    this.host.governor.resize(this.id, cpu);
+  }
+
+  usage(): ComputeUsage | undefined {
+    return this.host.governor.usage(this.id);
+  }
+
+  refuseWrites(refusal: WriteRefusal | undefined): void {
+    if (this.#state === 'running') changeLimits(limitsFilePath(this.paths.dataDirectory), refusal);
   }
 
   /** Answers when nothing of it is left but its log. */
@@ -125,7 +154,7 @@ export class LocalCompute {
     this.#port = await port;
     spec.wal?.failed.then((failure) => {
       this.#walFailure = failure;
-      this.#dispatch('wal_lost');
+      this.#dispatch('given_up');
     });
     const ready = performance.now();
     const { process, spawned, readiness } = await this.#startPostgres(prepared, signal);
@@ -145,7 +174,7 @@ export class LocalCompute {
       roles: done - kept,
       total: done - began,
     };
-    return { pid: process.pid, connectedAs, timings };
+    return { pid: process.pid, connectedAs, timings, walStart: prepared.walStart };
   }
 
   /** With a free port; one that somebody takes meanwhile is not the last. */
@@ -202,11 +231,19 @@ export class LocalCompute {
       standardInput: 'none',
     });
     this.#process = postgres;
+    this.#confine(postgres.pid, prepared.size);
     postgres.exited.then(() => {
       // While it starts, its start decides whether another attempt follows.
       if (this.#state !== 'starting') this.#dispatch('exited');
     });
     return postgres;
+  }
+
+  /** At once, before it starts others; what they may be is bounded with it. */
+  #confine(pid: number, size: ComputeSize): void {
+    const { isolation, governor } = this.host;
+    this.#bounds = isolation.confine(this.id, pid, size);
+    governor.add(this.id, this.#bounds, size, (reason) => this.exceed(reason));
   }
 
   #hasExited(): boolean {
@@ -244,6 +281,7 @@ export class LocalCompute {
       case 'kill_all':
         // Its children follow in the clean-up: they cannot be told from others' by anything but where they work.
         this.#process?.signal('SIGKILL');
+        this.#bounds?.kill();
         return;
       case 'clean_up':
         this.#cleanUp(this.#state === 'crashed' ? 'crashed' : 'stopped');
@@ -257,7 +295,9 @@ export class LocalCompute {
       reason = state === 'crashed' ? await this.#crashReason() : reason;
       // A postmaster that ended by itself waited for its children; one that was killed left them.
       const processes = this.#process?.exit?.signal == null ? 'gone' : 'may be left';
+      this.host.governor.remove(this.id);
       await removeLeftovers(this.paths, this.id, this.host.osUser, processes);
+      await this.#bounds?.remove();
     } catch (error) {
       reason = `${reason}; cleaning up failed: ${wordsOf(error)}`;
     }
@@ -280,6 +320,11 @@ export class LocalCompute {
     if (this.#walFailure !== undefined) {
       return `it was stopped because its WAL cannot be kept: ${this.#walFailure.message}`;
     }
+    if (this.#exceeded !== undefined) {
+      return `it was stopped: ${this.#exceeded}`;
+    }
+    const killedFor = this.#bounds?.killedFor();
+    if (killedFor !== undefined) return killedFor;
     const exit = this.#process?.exit;
     if (exit === undefined) {
       return 'it could not be started';

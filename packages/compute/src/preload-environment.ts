@@ -14,6 +14,10 @@ export interface PreloadOptions {
   readonly parentPid: number;
   /** Empty files that were made ahead. */
   readonly spareFiles: number;
+  /** What Postgres is to refuse. */
+  readonly limitsFile: string;
+  /** Memory that each process may have for itself. */
+  readonly dataBytesMax: number;
 }
 
 /** The whole environment of a compute: nothing of this program's own reaches it. */
@@ -32,6 +36,8 @@ export function preloadEnvironment(
     OFFSHOOT_LSN: formatLsn(spec.baseLsn),
     OFFSHOOT_READ_ONLY: spec.access === 'read_only' ? '1' : '0',
     OFFSHOOT_PARENT_PID: String(options.parentPid),
+    OFFSHOOT_LIMITS_FILE: options.limitsFile,
+    OFFSHOOT_DATA_BYTES_MAX: String(options.dataBytesMax),
     OFFSHOOT_RETRY_MS: String(settings.pageRetryMs),
     OFFSHOOT_READAHEAD_PAGES: String(settings.readAheadPages),
     OFFSHOOT_SPARE_FILES: String(options.spareFiles),

@@ -5,6 +5,13 @@ import type { ComputePaths } from './compute-paths.js';
 import { resolveComputeSettings } from './compute-settings.js';
 import { fileParameters, fixedParameters, type Parameters } from './configuration.js';
 import { DataDirectory } from './data-directory.js';
+import {
+  type ComputeSize,
+  dataBytesMaxOf,
+  resolveComputeSize,
+  settingsOfSize,
+} from './isolation/compute-size.js';
+import { limitsContent } from './limits-file.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { preloadableName, preloadEnvironment } from './preload-environment.js';
 import { makeComputeDirectories, type SpareDirectory } from './spare-directories.js';
@@ -27,6 +34,7 @@ export interface PreparedCompute {
   /** Of the first record that Postgres will have written, in a manner of speaking. */
   readonly walStart: Lsn;
   readonly environment: Record<string, string>;
+  readonly size: ComputeSize;
   readonly baseBackupMs: number;
   readonly configureMs: number;
 }
@@ -34,7 +42,13 @@ export interface PreparedCompute {
 /** Makes all directories and files of a compute. What it has made when it throws is the caller's to remove. */
 export async function prepareCompute(preparation: ComputePreparation): Promise<PreparedCompute> {
   const { spec, host, signal } = preparation;
-  const settings = resolveComputeSettings(spec.settings, host.settings);
+  const size = resolveComputeSize(spec.size ?? {}, host.size);
+  const settings = resolveComputeSettings({
+    ...settingsOfSize(size),
+    ...host.settings,
+    ...spec.settings,
+    parameters: { ...host.settings.parameters, ...spec.settings?.parameters },
+  });
   const began = performance.now();
   if (preparation.spare === undefined) {
     await makeComputeDirectories(preparation.paths, preparation.socketDirectory, host.osUser);
@@ -50,6 +64,8 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
     tokenFile: host.pageToken === undefined ? undefined : directory.writeToken(host.pageToken),
     parentPid: process.pid,
     spareFiles: directory.spareFiles,
+    limitsFile: directory.writeLimits(limitsContent(spec.refuseWrites)),
+    dataBytesMax: dataBytesMaxOf(size),
   });
   signal.throwIfAborted();
   return {
@@ -62,6 +78,7 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
           unsentWalBytesMax: settings.unsentWalBytesMax,
         },
       ),
+    size,
     walStart: control.checkpointLsn,
     baseBackupMs: fetched - began,
     configureMs: performance.now() - fetched,

@@ -1,4 +1,5 @@
-import type { Access, Branch } from '@offshoot/client';
+import type { Access, Branch, Size } from '@offshoot/client';
+import type { ComputeSize } from '@offshoot/compute';
 import type { BranchRecord, BranchRoleRecord, Catalog } from '@offshoot/pageserver';
 import { formatLsn, type TimelineId } from '@offshoot/types';
 import type { ComputeBook } from './compute-book.js';
@@ -6,7 +7,16 @@ import type { ComputeBook } from './compute-book.js';
 /** What the catalog says of a branch; where its compute is changes without it. */
 interface Listed {
   readonly record: BranchRecord;
-  readonly view: Omit<Branch, 'compute' | 'activity'>;
+  readonly view: Omit<Branch, 'compute' | 'activity' | 'usage' | 'written_bytes' | 'writes'>;
+}
+
+/** What is known of a branch besides what the catalog and its compute say. */
+export interface BranchFacts {
+  idleTimeoutSeconds(branch: BranchRecord): number;
+  sizeOf(branch: BranchRecord): ComputeSize;
+  writeQuotaBytesOf(branch: BranchRecord): number;
+  /** Undefined while it cannot be read. */
+  writtenBytesOf(branch: BranchRecord): number | undefined;
 }
 
 /** A timeline has one source of WAL: production for a tenant's first branch, and computes for the others. */
@@ -27,8 +37,8 @@ export class BranchViews {
 
   constructor(
     private readonly catalog: () => Catalog,
-    private readonly computes: Pick<ComputeBook, 'state' | 'activity'>,
-    private readonly idleTimeoutSeconds: (branch: BranchRecord) => number,
+    private readonly computes: Pick<ComputeBook, 'state' | 'activity' | 'usage'>,
+    private readonly facts: BranchFacts,
   ) {}
 
   one(record: BranchRecord): Branch {
@@ -68,7 +78,17 @@ export class BranchViews {
   }
 
   #now({ record, view }: Listed): Branch {
-    return { ...view, compute: this.computes.state(record.id), activity: this.computes.activity(record) };
+    const usage = this.computes.usage(record.id);
+    const written = this.facts.writtenBytesOf(record);
+    const quota = view.write_quota_bytes;
+    return {
+      ...view,
+      compute: this.computes.state(record.id),
+      activity: this.computes.activity(record),
+      ...(usage === undefined ? {} : { usage }),
+      ...(written === undefined ? {} : { written_bytes: written }),
+      writes: quota > 0 && written !== undefined && written >= quota ? 'refused' : 'taken',
+    };
   }
 
   #view(record: BranchRecord, tenant: string, parent: string | undefined, baseLsn?: string): Listed['view'] {
@@ -81,7 +101,9 @@ export class BranchViews {
       created_at: record.createdAt,
       durability: record.durability ?? 'sync',
       access: accessOf(record),
-      idle_timeout: this.idleTimeoutSeconds(record),
+      idle_timeout: this.facts.idleTimeoutSeconds(record),
+      size: sizeView(this.facts.sizeOf(record)),
+      write_quota_bytes: this.facts.writeQuotaBytesOf(record),
       ...(parent === undefined ? {} : { parent }),
       ...(record.role === undefined ? {} : { role: roleView(record.role) }),
     };
@@ -91,4 +113,8 @@ export class BranchViews {
     const { parent, readableFrom } = this.catalog().timeline(id);
     return formatLsn(parent?.ancestorLsn ?? readableFrom);
   }
+}
+
+function sizeView({ cpuMin, cpuMax, memoryBytes }: ComputeSize): Size {
+  return { cpu_min: cpuMin, cpu_max: cpuMax, memory_bytes: memoryBytes };
 }

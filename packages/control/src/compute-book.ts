@@ -1,7 +1,7 @@
-import type { Activity, Compute } from '@offshoot/client';
+import type { Activity, Compute, Usage } from '@offshoot/client';
 import type { Durability, RunningCompute } from '@offshoot/compute';
 import type { OpenBranch, OpenOptions } from '@offshoot/gateway';
-import type { BranchId, BranchRecord } from '@offshoot/pageserver';
+import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
 import type { OffshootError } from '@offshoot/types';
 import { controlError } from './control-errors.js';
 import { OneAtATime } from './one-at-a-time.js';
@@ -101,6 +101,15 @@ export class ComputeBook {
     return this.#computes.get(id)?.activity ?? activityView('asleep', 0, use);
   }
 
+  /** As it is now; the catalog learns of it a moment later. */
+  use({ id, use }: BranchKey): BranchUse | undefined {
+    return this.#computes.get(id)?.use ?? use;
+  }
+
+  usage(branch: BranchId): Usage | undefined {
+    return this.#computes.get(branch)?.usage;
+  }
+
   /** Throws `compute_not_running`, `compute_starting`. */
   running({ id, name }: BranchKey): RunningCompute {
     const compute = this.#computes.get(id);
@@ -120,6 +129,13 @@ export class ComputeBook {
   /** The branch's compute as long as it has not ended, one that is being stopped included. */
   alive(branch: BranchId): AliveCompute | undefined {
     return this.#computes.get(branch)?.alive;
+  }
+
+  /** Computes that take connections, with their branches. */
+  awake(): { readonly branch: BranchId; readonly running: RunningCompute }[] {
+    return [...this.#computes].flatMap(([branch, { alive }]) =>
+      alive?.state === 'running' ? [{ branch, running: alive.running }] : [],
+    );
   }
 
   list(): Compute[] {

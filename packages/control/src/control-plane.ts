@@ -15,12 +15,11 @@ import type {
   Tenant,
   UpdateBranchRequest,
 } from '@offshoot/client';
-import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs } from '@offshoot/compute';
+import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs, IsolationFacts } from '@offshoot/compute';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
 import {
   type BranchId,
   type BranchRecord,
-  type BranchSettings,
   catalogError,
   type PageServer,
   type TenantRecord,
@@ -34,6 +33,7 @@ import {
   type TenantId,
 } from '@offshoot/types';
 import { asOpenError, branchDeleted, branchNameOfClient } from './branch-errors.js';
+import { BranchLimits, chosenSize, settingsOf } from './branch-limits.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
 import { newRole } from './branch-role/new-role.js';
@@ -44,6 +44,7 @@ import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js'
 import { controlError } from './control-errors.js';
 import {
   computeMetrics,
+  limitMetrics,
   Metrics,
   receiverMetrics,
   storeMetrics,
@@ -52,8 +53,15 @@ import {
 } from './metrics/index.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
+import {
+  type QuotaBranch,
+  type QuotaSettings,
+  quotaDefaults,
+  WriteQuotas,
+  writeRefusalOf,
+} from './quota/write-quotas.js';
 import { receiverStatus, receiverView } from './receiver-view.js';
-import type { BranchSurroundings } from './sleep/branch-compute.js';
+import { type BranchSurroundings, writtenBytes } from './sleep/branch-compute.js';
 import { type Clock, systemClock } from './sleep/clock.js';
 import { ComputeCounters } from './sleep/compute-counters.js';
 import { ComputeRoom } from './sleep/compute-room.js';
@@ -79,6 +87,7 @@ export interface ControlPlaneOptions {
   /** Computes that are awake at one time; no more than the driver takes. */
   computesMax: number;
   wake?: Partial<WakeSettings> | undefined;
+  quota?: Partial<QuotaSettings> | undefined;
   clock?: Clock | undefined;
   onComputeCrash(branch: string, end: ComputeEnd): void;
   /** Something that nobody waits for has failed. */
@@ -98,6 +107,8 @@ export class ControlPlane implements BranchHost {
   readonly #driver: ComputeDriver;
   readonly #room: ComputeRoom;
   readonly #wake: WakeSettings;
+  readonly #limits: BranchLimits;
+  readonly #quotas: WriteQuotas;
   #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
@@ -105,19 +116,27 @@ export class ControlPlane implements BranchHost {
     this.#facts = options.facts;
     this.#driver = options.driver;
     this.#wake = resolveWakeSettings(options.wake);
+    const quota = { ...quotaDefaults, ...options.quota };
+    this.#limits = new BranchLimits(options.driver.defaultSize, quota.writeBytesMax);
     const clock = options.clock ?? systemClock;
     this.#room = new ComputeRoom({ ...this.#wake, computesMax: options.computesMax }, clock);
     this.#computes = new ComputeBook(this.#surroundings(options, clock));
-    this.#branches = new BranchViews(
-      () => this.#catalog,
-      this.#computes,
-      (branch) => this.#idleTimeoutSeconds(branch),
+    this.#branches = new BranchViews(() => this.#catalog, this.#computes, {
+      idleTimeoutSeconds: (branch) => this.#idleTimeoutSeconds(branch),
+      sizeOf: (branch) => this.#limits.sizeOf(branch),
+      writeQuotaBytesOf: (branch) => this.#limits.writeQuotaBytesOf(branch),
+      writtenBytesOf: (branch) => this.#writtenBytes(branch),
+    });
+    this.#quotas = new WriteQuotas(
+      { awake: () => this.#computes.awake(), branch: (id) => this.#quotaBranch(id) },
+      quota,
     );
     this.#roles = new RoleKeeper(() => this.#catalog, this.#computes, this.#wake.roleTimeoutMs);
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
     this.metrics.add(receiverMetrics(this.#pageServer));
     this.metrics.add(storeMetrics(this.#pageServer));
     this.metrics.add(computeMetrics(this.#computes, this.#pageServer));
+    this.metrics.add(limitMetrics(this.#computes, this.#quotas, this.#driver.isolation));
     this.metrics.add(wakeMetrics(this.#computes, this.#room, () => this.#catalog.branchCount()));
   }
 
@@ -236,6 +255,8 @@ export class ControlPlane implements BranchHost {
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
     this.#catalog.refuseTakenName(name);
     const made = request.role === undefined ? undefined : await newRole(name, request.role);
+    const settings = settingsOf(request);
+    this.#limits.sizeOf(settings);
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
     // What a compute has acknowledged is there, as far as its maker can tell.
@@ -246,7 +267,7 @@ export class ControlPlane implements BranchHost {
     );
     const settled = performance.now();
     const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, {
-      ...settingsOf(request),
+      ...settings,
       ...(made === undefined ? {} : { role: made.role }),
     });
     const timings = { settle: settled - began, catalog: performance.now() - settled };
@@ -295,12 +316,17 @@ export class ControlPlane implements BranchHost {
     return { credentials: { role, password, rights, ...url } };
   }
 
-  /** Durability holds for computes that start from then on, the idle time at once. */
+  /** Durability and memory hold for computes that start from then on, the rest at once. */
   async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
     this.#expectOpen();
-    const { id } = this.#catalog.branchNamed(parseBranchName(name));
-    const branch = await this.#catalog.updateBranch(id, settingsOf(request));
+    const before = this.#catalog.branchNamed(parseBranchName(name));
+    const { id } = before;
+    const settings = settingsOf(request);
+    this.#limits.sizeOf({ ...before, ...settings });
+    const branch = await this.#catalog.updateBranch(id, settings);
     this.#computes.retime(id);
+    this.#computes.alive(id)?.running.resize(this.#limits.sizeOf(branch));
+    this.#quotas.check();
     return this.#branches.one(branch);
   }
 
@@ -405,6 +431,7 @@ export class ControlPlane implements BranchHost {
       computes_max: this.#room.limits.computesMax,
       wakes_waiting: this.#room.waiting,
       stored_bytes: [...stats.values()].reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+      isolation: isolationView(this.#driver.isolation),
       receivers: this.#receivers(),
       unavailable: this.#unavailable(),
       page_service: this.#facts.pageService(),
@@ -414,6 +441,7 @@ export class ControlPlane implements BranchHost {
 
   /** Begins nothing new, cancels what is under way and ends all computes. A second call waits for the same end. */
   close(): Promise<void> {
+    this.#quotas.close();
     this.#closing ??= Promise.all([
       this.#operations.cancelAll(),
       this.#computes.close(shuttingDown()),
@@ -473,6 +501,8 @@ export class ControlPlane implements BranchHost {
       baseLsn: await this.#pageServer.recoverBranch(branch),
       wal: this.#pageServer.walOfCompute(branch),
       durability: branch.durability ?? 'sync',
+      size: chosenSize(branch),
+      refuseWrites: writeRefusalOf(this.#quotaOf(branch)),
       ...(roles === undefined ? {} : { roles }),
     };
   }
@@ -482,6 +512,27 @@ export class ControlPlane implements BranchHost {
     const branch = this.#catalog.findBranch(id);
     if (branch === undefined || accessOf(branch) === 'read_write') return undefined;
     return this.#pageServer.lastRecordLsnOf(this.#catalog.tenant(branch.tenant));
+  }
+
+  /** WAL of all its computes, as far as it can be read; the gaps in between do not count. */
+  #writtenBytes(branch: BranchRecord): number | undefined {
+    if (branch.parent === undefined) return undefined;
+    const last = this.#pageServer.lastRecordLsnOfBranch(branch);
+    const wal = this.#computes.use(branch)?.wal;
+    return last && (wal === undefined ? 0 : writtenBytes(wal, last));
+  }
+
+  #quotaOf(branch: BranchRecord): QuotaBranch {
+    return {
+      name: branch.name,
+      quotaBytes: this.#limits.writeQuotaBytesOf(branch),
+      writtenBytes: this.#writtenBytes(branch) ?? 0,
+    };
+  }
+
+  #quotaBranch(id: BranchId): QuotaBranch | undefined {
+    const branch = this.#catalog.findBranch(id);
+    return branch && this.#quotaOf(branch);
   }
 
   #idleTimeoutSeconds(branch: BranchRecord | undefined): number {
@@ -564,12 +615,8 @@ function expectWritable(branch: BranchRecord): void {
   );
 }
 
-/** What was chosen, and nothing else. */
-function settingsOf({ durability, idle_timeout }: UpdateBranchRequest): BranchSettings {
-  return {
-    ...(durability === undefined ? {} : { durability }),
-    ...(idle_timeout === undefined ? {} : { idleTimeoutSeconds: idle_timeout }),
-  };
+function isolationView({ notEnforced, enforced, ...facts }: IsolationFacts): Status['isolation'] {
+  return { ...facts, enforced: [...enforced], not_enforced: [...notEnforced] };
 }
 
 /**

@@ -10,5 +10,6 @@ export {
   type Sample,
 } from './metrics/index.js';
 export { toProblem } from './problem.js';
+export { type QuotaSettings, quotaDefaults } from './quota/write-quotas.js';
 export type { Clock } from './sleep/clock.js';
 export { resolveWakeSettings, type WakeSettings, wakeDefaults } from './sleep/wake-settings.js';

@@ -5,6 +5,7 @@ import { asOffshootError, type OffshootError } from '@offshoot/types';
 import { backendKeyData } from '@offshoot/wire';
 import { beginStartup } from './begin-startup.js';
 import type { BranchHost, ComputeAddress, OpenBranch } from './branch-host.js';
+import type { BranchTurns } from './branch-turns.js';
 import type { CancelKeys } from './cancel-keys.js';
 import { ClientHandshake, type HandshakeEffect } from './client-handshake.js';
 import { ClientSocket } from './client-socket.js';
@@ -37,6 +38,8 @@ export interface GatewayConnectionServices {
   readonly strangers: StrangerWakes;
   /** Counts a connection of the branch, or throws; answers how to count it out. */
   readonly enter: (branch: string) => () => void;
+  /** Who may begin at a branch's compute. */
+  readonly turns: BranchTurns;
   readonly onAlert: (error: OffshootError) => void;
 }
 
@@ -193,10 +196,17 @@ export class GatewayConnection {
     let compute: Socket | undefined;
     try {
       this.#clock.begin('connect');
-      compute = await connectCompute(open.address, settings, signal);
-      this.#clock.begin('startup');
-      const sent = now();
-      const answer = await beginStartup(compute, startup, settings.startupTimeoutMs, signal);
+      const leaveTurn = await this.#turn(branch);
+      let sent: number;
+      let answer: 'taken' | 'not_now';
+      try {
+        compute = await connectCompute(open.address, settings, signal);
+        this.#clock.begin('startup');
+        sent = now();
+        answer = await beginStartup(compute, startup, settings.startupTimeoutMs, signal);
+      } finally {
+        leaveTurn();
+      }
       if (answer === 'not_now' && whenGone === 'reopen') {
         return 'reopen';
       }
@@ -211,6 +221,15 @@ export class GatewayConnection {
       compute?.destroy();
       open.release();
     }
+  }
+
+  /** Each makes Postgres start a process: a branch that is connected to without end has only so many begin at a time. */
+  #turn(branch: string): Promise<() => void> {
+    const { settings, turns } = this.#services;
+    const { parkTimeoutMs } = settings;
+    const late = () =>
+      gatewayError('branch_open_timeout', `branch ${branch} took no connections within ${parkTimeoutMs} ms`);
+    return this.#within(parkTimeoutMs, late, () => turns.take(branch, this.#lifetime.signal));
   }
 
   /** Waits for the branch. */

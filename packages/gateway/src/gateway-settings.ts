@@ -4,6 +4,8 @@ export interface GatewaySettings {
   readonly connectionsMax: number;
   /** The same for one branch. Its Postgres has a `max_connections` of its own. */
   readonly connectionsPerBranchMax: number;
+  /** Connections to one branch that its compute begins to answer at one time; for each it starts a process. */
+  readonly startupsPerBranchMax: number;
   /** Connections beyond `connectionsMax` that are told so, or may still cancel, at one time; more are just closed. */
   readonly connectionsRefusedMax: number;
   /** Connections that wait for their branch at one time. */
@@ -43,7 +45,8 @@ export interface GatewaySettings {
 
 export const gatewayDefaults: GatewaySettings = {
   connectionsMax: 2000,
-  connectionsPerBranchMax: 1000,
+  connectionsPerBranchMax: 500,
+  startupsPerBranchMax: 4,
   connectionsRefusedMax: 64,
   parkedMax: 1000,
   parkTimeoutMs: 75_000,

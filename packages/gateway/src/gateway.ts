@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createSecureContext, type TLSSocketOptions } from 'node:tls';
 import { baseError, type OffshootError } from '@offshoot/types';
 import type { BranchHost } from './branch-host.js';
+import { BranchTurns } from './branch-turns.js';
 import { CancelKeys, type RandomBytes } from './cancel-keys.js';
 import { GatewayConnection, type GatewayConnectionServices } from './gateway-connection.js';
 import { GatewayCounters } from './gateway-counters.js';
@@ -70,6 +71,7 @@ export class Gateway {
       now,
       strangers: strangersOf(settings, now),
       enter: (branch) => this.#enter(branch),
+      turns: new BranchTurns(settings.startupsPerBranchMax),
       onAlert: (error) => this.#alert(error),
     };
     const { keepAliveIdleMs, socketBufferBytes } = settings;

@@ -155,6 +155,11 @@ export class PageServer implements PageSource {
     return root && this.#tenants.get(tenant.id)?.find(root.id)?.lastRecordLsn();
   }
 
+  /** Up to where a branch can be read here; undefined when its tenant is not open. */
+  lastRecordLsnOfBranch({ tenant, timeline }: BranchRecord): Lsn | undefined {
+    return this.#tenants.get(tenant)?.find(timeline)?.lastRecordLsn();
+  }
+
   /** The timeline that a branch names. Throws `branch_not_found`, `tenant_unavailable`. */
   timelineOfBranch(name: BranchName): OpenTimeline {
     const { tenant, timeline } = this.catalog.branchNamed(name);

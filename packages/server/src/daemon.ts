@@ -133,6 +133,8 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     pageService: { kind: 'unix', path: socketPath },
     settings: tuning.compute as Partial<ComputeSettings> | undefined,
     limits: tuning.computeLimits,
+    size: tuning.size,
+    cgroup: settings.cgroup,
   });
   teardown.add(() => driver.close());
   const swept = await driver.sweep();
@@ -154,6 +156,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     },
     computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
     wake: tuning.wake,
+    quota: tuning.quota,
     onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });
@@ -194,6 +197,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
       pageService: pageService.addresses,
       postgres: installation,
       osUser: osUser.name,
+      isolation: driver.isolation,
     },
     'ready',
   );

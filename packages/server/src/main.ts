@@ -71,6 +71,11 @@ function program(): Command {
       '--pg-bindir <dir>',
       'Postgres 15 to run computes with ($OFFSHOOT_PG_BINDIR, default the embedded one)',
     )
+    .option(
+      '--cgroup <where>',
+      "auto: each compute in a control group (v2) below the page server's own, if that can be; off; or the directory " +
+        'of the group to make them in ($OFFSHOOT_CGROUP, default auto)',
+    )
     .option('--os-user <name>', 'user that runs Postgres when started as root ($OFFSHOOT_OS_USER)')
     .option(
       '--settings <file>',

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { defaultComputeSettings, defaultLocalComputeLimits } from '@offshoot/compute';
-import { wakeDefaults } from '@offshoot/control';
+import { defaultComputeSettings, defaultLocalComputeLimits, sizeDefaults } from '@offshoot/compute';
+import { quotaDefaults, wakeDefaults } from '@offshoot/control';
 import { gatewayDefaults } from '@offshoot/gateway';
 import {
   computeWalDefaults,
@@ -17,6 +17,10 @@ export interface TuningSettings {
   compute: Record<string, number | Record<string, string>>;
   /** See `LocalComputeLimits`. */
   computeLimits: Record<string, number>;
+  /** See `SizeSettings`. */
+  size: Record<string, number>;
+  /** See `QuotaSettings`. */
+  quota: Record<string, number>;
   /** See `WakeSettings`. */
   wake: Record<string, number>;
   /** See `ComputeWalSettings`. */
@@ -36,6 +40,8 @@ export interface TuningSettings {
 const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   compute: defaultComputeSettings,
   computeLimits: defaultLocalComputeLimits,
+  size: sizeDefaults,
+  quota: quotaDefaults,
   wake: wakeDefaults,
   computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
+import type { CgroupChoice } from '@offshoot/compute';
 import { baseError, defaultDataDirectory } from '@offshoot/types';
 
 /** Where something listens. Port 0: any free one. */
@@ -32,6 +33,8 @@ export interface Settings {
   gatewayTlsKeyFile?: string;
   /** Directory of `postgres`; default: the embedded Postgres. */
   pgBindir?: string;
+  /** Where control groups of computes are made: below the daemon's own if that can be, nowhere, or in a directory. */
+  cgroup: CgroupChoice;
   /** OS user that runs Postgres when the daemon is root. */
   osUser?: string;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -57,6 +60,7 @@ export interface StartFlags {
   gatewayTlsKey?: string;
   pgBindir?: string;
   osUser?: string;
+  cgroup?: string;
   logLevel?: string;
   settings?: string;
 }
@@ -83,6 +87,7 @@ export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Setting
     ),
     apiListen,
     logLevel: oneOf('--log-level', choose(flags.logLevel, 'OFFSHOOT_LOG_LEVEL') ?? 'info', logLevels),
+    cgroup: parseCgroup(choose(flags.cgroup, 'OFFSHOOT_CGROUP') ?? 'auto'),
     ...gatewaySettings(flags, choose),
     ...present(
       'pageListen',
@@ -186,6 +191,17 @@ export function parseAddress(flag: string, text: string): Address {
     );
   }
   return { host, port };
+}
+
+function parseCgroup(text: string): CgroupChoice {
+  if (text === 'auto' || text === 'off') return text;
+  if (!isAbsolute(text)) {
+    throw baseError(
+      'invalid_argument',
+      `--cgroup ${text}: write auto, off, or the absolute path of a control group`,
+    );
+  }
+  return { path: text };
 }
 
 /** As `parseAddress` reads it. */

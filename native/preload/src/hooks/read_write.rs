@@ -1,7 +1,7 @@
 //! Reading, writing and advice.
 
 use super::{c_result, hooks};
-use crate::{fetch, open_file, real, relation_io};
+use crate::{fetch, limits, open_file, real, relation_io};
 use libc::{c_int, c_uint, c_void, iovec, off_t, size_t, ssize_t};
 
 hooks! {
@@ -101,6 +101,9 @@ hooks! {
 
     /// `pwrite`.
     fn pwrite(fd: c_int, buffer: *const c_void, count: size_t, offset: off_t) -> ssize_t {
+        if let Some(errno) = limits::refusal_of_write(fd, offset, count) {
+            return c_result(-1, || Err(errno));
+        }
         match open_file::get(fd) {
             Some(file) => c_result(-1, || {
                 // SAFETY: the caller's promise.

@@ -8,6 +8,7 @@
 
 mod coming_and_going;
 mod directories;
+mod limits;
 mod outage;
 mod page_server;
 mod parallel;
@@ -27,6 +28,7 @@ fn child() {
     let scenarios = [
         coming_and_going::SCENARIOS,
         directories::SCENARIOS,
+        limits::SCENARIOS,
         outage::SCENARIOS,
         parallel::SCENARIOS,
         reading::SCENARIOS,

@@ -1,9 +1,8 @@
-import type { Activity, Compute } from '@offshoot/client';
+import type { Activity, Compute, Usage } from '@offshoot/client';
 import type {
   ComputeDriver,
   ComputeEnd,
   ComputeSpec,
-  ComputeTimings,
   Durability,
   RunningCompute,
   StopMode,
@@ -70,7 +69,7 @@ export class BranchCompute implements RoomUser {
   #life: BranchLife = asleep;
   #awake: Awake | undefined;
   /** The last that there was. */
-  #compute: Omit<Compute, 'activity' | 'state'> | undefined;
+  #compute: Omit<Compute, 'activity' | 'state' | 'usage'> | undefined;
   readonly #waiters = new BranchWaiters<Awake>();
   #failure: unknown;
   #queueing: AbortController | undefined;
@@ -124,7 +123,30 @@ export class BranchCompute implements RoomUser {
   /** The running compute, or the last that there was. */
   get compute(): Compute | undefined {
     if (this.#compute === undefined) return undefined;
-    return { ...this.#compute, state: this.state, activity: this.activity };
+    const usage = this.usage;
+    return {
+      ...this.#compute,
+      state: this.state,
+      activity: this.activity,
+      ...(usage === undefined ? {} : { usage }),
+    };
+  }
+
+  get use(): BranchUse {
+    return this.#use;
+  }
+
+  /** While it runs. */
+  get usage(): Usage | undefined {
+    const usage = this.#awake?.running.usage();
+    return (
+      usage && {
+        cpu_share: rounded(usage.cpuShare),
+        cpu_used: rounded(usage.cpuUsed),
+        memory_bytes: usage.memoryBytes,
+        processes: usage.processes,
+      }
+    );
   }
 
   /** Why the last one ended, unless it was asked to. */
@@ -328,7 +350,7 @@ export class BranchCompute implements RoomUser {
       this.around.counters.starts.succeeded += 1;
       this.#keep(running, spec);
       this.#recorded = this.#recorded.then(() => this.around.recordRoles(this.branch.id, spec));
-      this.#noteWake(turnMs, readMs, running.timings);
+      this.#noteWake(turnMs, readMs, running);
       this.#admission?.startEnded();
       this.#dispatch('started');
     } catch (error) {
@@ -441,19 +463,20 @@ export class BranchCompute implements RoomUser {
     this.#use = { ...this.#use, lastConnectionAt: new Date(this.#usedMs).toISOString() };
   }
 
-  #noteWake(turnMs: number, readMs: number, timings: ComputeTimings): void {
+  #noteWake(turnMs: number, readMs: number, running: RunningCompute): void {
     const nowMs = this.around.clock.now();
     const roomAtMs = this.#admission?.roomAtMs ?? turnMs;
     const phasesMs = {
       park: roomAtMs - this.#wantedMs,
       schedule: turnMs - roomAtMs,
       recover: readMs - turnMs,
-      ...timings,
+      ...running.timings,
       total: nowMs - this.#wantedMs,
     };
     this.#use = {
       ...this.#use,
       wakes: this.#use.wakes + 1,
+      wal: walFrom(this.#use.wal, running),
       lastWake: { at: new Date(nowMs).toISOString(), phasesMs },
     };
     this.around.observer.woken(phasesMs);
@@ -469,6 +492,25 @@ export class BranchCompute implements RoomUser {
   #change(): Promise<void> {
     return new Promise((resolve) => this.#changed.push(resolve));
   }
+}
+
+/** Of a compute that has just started: all that former ones wrote ends at its base LSN. */
+function walFrom(
+  before: BranchUse['wal'],
+  { baseLsn, walStart }: Pick<RunningCompute, 'baseLsn' | 'walStart'>,
+): NonNullable<BranchUse['wal']> {
+  return { bytesBefore: before === undefined ? 0 : writtenBytes(before, baseLsn), startLsn: walStart };
+}
+
+/** WAL written on a branch whose last record ends at `end`. */
+export function writtenBytes({ bytesBefore, startLsn }: NonNullable<BranchUse['wal']>, end: Lsn): number {
+  // One that has written nothing yet left the end where it was, before its start.
+  return bytesBefore + (end > startLsn ? Number(end - startLsn) : 0);
+}
+
+/** Cores, to a hundredth. */
+function rounded(cores: number): number {
+  return Math.round(100 * cores) / 100;
 }
 
 /** How long a stop waits to be told what it ends. */

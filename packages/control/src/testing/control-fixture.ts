@@ -42,6 +42,11 @@ export class FakeDriver implements ComputeDriver {
     readonly sessions: OpenSessions;
   }[] = [];
   applyFailure: Error | undefined;
+  readonly isolation = { means: 'priorities', reason: 'a test', enforced: [], notEnforced: [] } as const;
+  readonly defaultSize = { cpuMin: 0.25, cpuMax: 2, memoryBytes: 2 ** 31 };
+  /** What computes were resized to, and with which words they refuse writes. */
+  readonly resized: string[] = [];
+  readonly refused = new Map<string, string | undefined>();
   /** Rejects each start. */
   startFailure: Error | undefined;
   /** Starts under way, and the most that there were at one time. */
@@ -77,6 +82,7 @@ export class FakeDriver implements ComputeDriver {
       id,
       ...spec,
       pid: 1,
+      walStart: spec.baseLsn,
       startedAt: new Date(0),
       socketDirectory: `/sockets/${id}`,
       port: 10_000 + Number(id.slice(1)),
@@ -100,6 +106,11 @@ export class FakeDriver implements ComputeDriver {
         this.activity?.(signal) ?? { sessions: this.sessions.get(spec.timelineId) ?? 0 },
       applyRoles: (roles, sessions, signal) => this.applyRoles(id, roles, sessions, signal),
       flushedLsn: (signal) => this.flushedLsn(signal),
+      usage: () => ({ cpuShare: 1, cpuUsed: 0, memoryBytes: 0, processes: 6 }),
+      resize: ({ cpuMin, cpuMax }) => this.resized.push(`${cpuMin} to ${cpuMax}`),
+      refuseWrites: (refusal) => {
+        this.refused.set(id, refusal?.message);
+      },
     };
   }
 

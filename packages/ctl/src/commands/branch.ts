@@ -3,13 +3,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Context, show } from '../context.js';
 import { table } from '../table.js';
 import { activityLines } from './activity.js';
+import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
 import { addRoleCommands, credentialLines, roleRequest, superuserOption } from './branch-role.js';
 
 /** `branch create|list|show|update|delete`. */
 export function addBranchCommands(program: Command, context: () => Context): void {
   const branch = program.command('branch').description('copy-on-write branches');
-  branch
-    .command('create <name>')
+  addLimitOptions(branch.command('create <name>'))
     .description('branch a tenant or another branch; one durable catalog entry, whatever the size')
     .option('--from <parent>', 'the branch to start from (default: the only tenant)')
     .option(
@@ -29,15 +29,22 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     )
     .addOption(superuserOption('--role-superuser'))
     .addHelpText('after', placesHelp)
-    .action(
-      async (name: string, { timeout, idleTimeout, role, roleSuperuser, ...options }: CreateOptions) => {
-        const wait = timeout === undefined ? {} : { timeout_ms: timeout };
-        const idle = idleTimeout === undefined ? {} : { idle_timeout: idleTimeout };
-        const own = ownRole(role, roleSuperuser);
-        const request = { name, ...options, ...wait, ...idle, ...own };
-        show(context(), await context().client().createBranch(request), created);
-      },
-    );
+    .action(async (name: string, options: CreateOptions) => {
+      const { from, at, durability, timeout, idleTimeout, role, roleSuperuser } = options;
+      const wait = timeout === undefined ? {} : { timeout_ms: timeout };
+      const idle = idleTimeout === undefined ? {} : { idle_timeout: idleTimeout };
+      const request = {
+        name,
+        ...(from === undefined ? {} : { from }),
+        ...(at === undefined ? {} : { at }),
+        ...(durability === undefined ? {} : { durability }),
+        ...wait,
+        ...idle,
+        ...limitsOf(options),
+        ...ownRole(role, roleSuperuser),
+      };
+      show(context(), await context().client().createBranch(request), created);
+    });
   addRoleCommands(branch, context);
   branch
     .command('list')
@@ -50,15 +57,16 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     .command('show <name>')
     .description('one branch')
     .action(async (name: string) => show(context(), await context().client().branch(name), describe));
-  branch
-    .command('update <name>')
+  addLimitOptions(branch.command('update <name>'))
     .description(
-      "change a branch's settings: durability from the next start of its compute on, the idle timeout at once",
+      "change a branch's settings: durability and memory from the next start of its compute on, the others at once",
     )
     .addOption(durabilityOption())
     .addOption(idleTimeoutOption())
-    .action(async (name: string, { durability, idleTimeout }: UpdateOptions) => {
+    .action(async (name: string, options: UpdateOptions) => {
+      const { durability, idleTimeout } = options;
       const request = {
+        ...limitsOf(options),
         ...(durability === undefined ? {} : { durability }),
         ...(idleTimeout === undefined ? {} : { idle_timeout: idleTimeout }),
       };
@@ -74,7 +82,7 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     });
 }
 
-type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number };
+type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number } & LimitOptions;
 
 type CreateOptions = Pick<CreateBranchRequest, 'from' | 'at'> &
   UpdateOptions & { timeout?: number; role?: string | true; roleSuperuser?: true };
@@ -104,6 +112,7 @@ Examples:
   pageserver-ctl branch create try-1 --from prod --at now
   pageserver-ctl branch create before-the-mistake --from prod --at "2026-11-21 14:03:20+01"
   pageserver-ctl branch create an-hour-ago --from prod --at -1h
+  pageserver-ctl branch create small --from prod --cpu-max 0.5 --memory 512MiB --write-quota 1GiB
   pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json
   pageserver-ctl branch create for-an-agent --from prod --role`;
 
@@ -208,6 +217,7 @@ function describe(branch: Branch): string {
     `compute   ${branch.compute}`,
     `sleeps    ${branch.idle_timeout === 0 ? 'never' : `after ${branch.idle_timeout} s without connections and work`}`,
     `own role  ${branch.role === undefined ? '(none)' : roleText(branch.role)}`,
+    ...limitLines(branch),
     ...activityLines(branch.activity),
     `created   ${branch.created_at}`,
   ].join('\n');

@@ -49,6 +49,12 @@ function gateway({ host, port, tls, connections, parked, refused }: NonNullable<
   return `gateway       ${address}:${port} (TLS ${tls}): ${connections} connections, ${parked} waiting${refusedWords}`;
 }
 
+function isolation({ means, cgroup, reason, not_enforced: not }: Status['isolation']): string {
+  return means === 'cgroup'
+    ? `isolation     control groups in ${cgroup}`
+    : `isolation     priorities, without control groups: ${reason}; not enforced: ${not.join('; ')}`;
+}
+
 function describe(status: Status): string {
   const service = status.page_service;
   return [
@@ -56,6 +62,7 @@ function describe(status: Status): string {
     `data          ${status.data_directory} (${prettyBytes(status.stored_bytes)} stored)`,
     `holds         ${status.tenants} tenants, ${status.branches} branches, ${status.computes_running} of ${status.computes_max} computes running` +
       (status.wakes_waiting === 0 ? '' : `, ${status.wakes_waiting} wait`),
+    isolation(status.isolation),
     ...status.unavailable.map(({ tenant, message }) => `unavailable   ${tenant}: ${message}`),
     ...status.receivers.map(receiver),
     `page service  ${service.addresses.join(', ')}: ${service.connections} connections, ` +

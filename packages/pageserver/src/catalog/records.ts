@@ -97,6 +97,13 @@ export interface BranchSettings {
   readonly durability?: Durability | undefined;
   /** Without connections and work for so long its compute is put to sleep; 0: never. Absent: the daemon's setting. */
   readonly idleTimeoutSeconds?: number | undefined;
+  /** Cores. Absent, as the others here: the daemon's setting. */
+  readonly cpuMin?: number | undefined;
+  readonly cpuMax?: number | undefined;
+  /** Of computes that start from now on. */
+  readonly memoryBytes?: number | undefined;
+  /** WAL that may be written on the branch; 0: any. */
+  readonly writeQuotaBytes?: number | undefined;
 }
 
 /** A role that a branch has of its own. */
@@ -120,6 +127,8 @@ export interface RolesApplied {
 export interface BranchUse {
   /** How often it was started. */
   readonly wakes: number;
+  /** WAL of its computes before the last, and where the last one's begins: between them LSNs are left out. */
+  readonly wal?: { readonly bytesBefore: number; readonly startLsn: Lsn } | undefined;
   /** When the last connection began or ended. */
   readonly lastConnectionAt?: string | undefined;
   readonly lastWake?:

@@ -1,0 +1,43 @@
+import type { UpdateBranchRequest } from '@offshoot/client';
+import { type ComputeSize, resolveComputeSize } from '@offshoot/compute';
+import type { BranchRecord, BranchSettings } from '@offshoot/pageserver';
+
+/** What was chosen of a branch's size, in the driver's words. */
+export function chosenSize({ cpuMin, cpuMax, memoryBytes }: BranchSettings): Partial<ComputeSize> {
+  return {
+    ...(cpuMin === undefined ? {} : { cpuMin }),
+    ...(cpuMax === undefined ? {} : { cpuMax }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  };
+}
+
+/** What was chosen, and nothing else. */
+export function settingsOf(request: UpdateBranchRequest): BranchSettings {
+  const { durability, idle_timeout, cpu_min, cpu_max, memory_bytes, write_quota_bytes } = request;
+  return {
+    ...(durability === undefined ? {} : { durability }),
+    ...(idle_timeout === undefined ? {} : { idleTimeoutSeconds: idle_timeout }),
+    ...(cpu_min === undefined ? {} : { cpuMin: cpu_min }),
+    ...(cpu_max === undefined ? {} : { cpuMax: cpu_max }),
+    ...(memory_bytes === undefined ? {} : { memoryBytes: memory_bytes }),
+    ...(write_quota_bytes === undefined ? {} : { writeQuotaBytes: write_quota_bytes }),
+  };
+}
+
+/** Sizes and quotas of branches, over the defaults of all. */
+export class BranchLimits {
+  constructor(
+    private readonly defaultSize: ComputeSize,
+    private readonly writeBytesMax: number,
+  ) {}
+
+  /** Throws `compute_setting_invalid` when the parts do not fit together. */
+  sizeOf(branch: BranchSettings): ComputeSize {
+    return resolveComputeSize(chosenSize(branch), this.defaultSize);
+  }
+
+  /** 0: none. */
+  writeQuotaBytesOf({ writeQuotaBytes }: Pick<BranchRecord, 'writeQuotaBytes'>): number {
+    return writeQuotaBytes ?? this.writeBytesMax;
+  }
+}

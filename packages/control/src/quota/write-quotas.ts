@@ -1,0 +1,97 @@
+import type { RunningCompute, WriteRefusal } from '@offshoot/compute';
+import type { BranchRecord } from '@offshoot/pageserver';
+
+/** A branch as its quota is concerned. */
+export interface QuotaBranch {
+  readonly name: string;
+  /** 0: none. */
+  readonly quotaBytes: number;
+  readonly writtenBytes: number;
+}
+
+/** What the watch over quotas asks for. */
+export interface QuotaSources {
+  /** Computes that are there now, with their branches. */
+  awake(): Iterable<{ readonly branch: BranchRecord['id']; readonly running: RunningCompute }>;
+  /** Undefined when the branch is gone. */
+  branch(id: BranchRecord['id']): QuotaBranch | undefined;
+}
+
+export interface QuotaSettings {
+  /** WAL of a branch that has no quota of its own; 0: any. */
+  readonly writeBytesMax: number;
+  /** Between two looks at how much has been written. */
+  readonly checkMs: number;
+}
+
+const GIB = 1024 ** 3;
+
+export const quotaDefaults: QuotaSettings = { writeBytesMax: 64 * GIB, checkMs: 250 };
+
+/** What a session is told that wants to write, or undefined while it may. */
+export function writeRefusalOf({ name, quotaBytes, writtenBytes }: QuotaBranch): WriteRefusal | undefined {
+  if (quotaBytes === 0 || writtenBytes < quotaBytes) return undefined;
+  return {
+    message: `branch ${name} has written ${sizeText(writtenBytes)} and has reached its write quota of ${sizeText(quotaBytes)}`,
+    hint:
+      `Raise it with: pageserver-ctl branch update ${name} --write-quota ${sizeText(2 * quotaBytes)} (or none). ` +
+      'What is there can be read.',
+  };
+}
+
+/** As pageserver-ctl reads it: `10GiB`, exact to a hundredth. */
+export function sizeText(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${Number(value.toFixed(2))}${units[unit]}`;
+}
+
+/** Has computes refuse writes from the moment on at which their branch has written as much as it may, and take them again. */
+export class WriteQuotas {
+  /** What was said last to each compute, by its id. */
+  readonly #told = new Map<string, 'refused' | 'taken'>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly sources: QuotaSources,
+    settings: QuotaSettings,
+  ) {
+    this.#timer = setInterval(() => this.check(), settings.checkMs).unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Computes that are told to refuse writes. */
+  get refused(): number {
+    return [...this.#told.values()].filter((said) => said === 'refused').length;
+  }
+
+  /** At once, also when a quota was changed. */
+  check(): void {
+    const seen = new Set<string>();
+    for (const { branch, running } of this.sources.awake()) {
+      seen.add(running.id);
+      const of = this.sources.branch(branch);
+      if (of !== undefined) this.#tell(running, writeRefusalOf(of));
+    }
+    for (const id of this.#told.keys()) if (!seen.has(id)) this.#told.delete(id);
+  }
+
+  #tell(running: RunningCompute, refusal: WriteRefusal | undefined): void {
+    const saying = refusal === undefined ? 'taken' : 'refused';
+    if (this.#told.get(running.id) === saying) return;
+    try {
+      running.refuseWrites(refusal);
+      this.#told.set(running.id, saying);
+    } catch {
+      // Its directory goes: it is ending.
+    }
+  }
+}
