@@ -147,8 +147,10 @@ describe('a branch’s own role', () => {
     await expect(world.client.rotatePassword('removed')).rejects.toMatchObject({
       code: 'branch_role_absent',
     });
-    const { credentials } = await world.client.createRole('removed', { name: 'another' });
-    await query(url(credentials), 'alter table mine add column more int');
+    // Of the same name as before: it has what it made, and what others made since.
+    await query(await world.url('removed'), 'create table of_superuser (id int)');
+    const { credentials } = await world.client.createRole('removed', { name: first.role });
+    await query(url(credentials), 'alter table mine add column more int', 'drop table of_superuser');
     await expect(world.client.createRole('removed')).rejects.toMatchObject({ code: 'branch_role_exists' });
   });
 

@@ -94,10 +94,14 @@ export async function applyBranchRoles(
 async function applyInCluster(client: pg.Client, roles: BranchRoles): Promise<'settled' | 'not yet'> {
   const { own } = roles;
   const all = await found(client, roles);
-  for (const { name, canLogin, superuser, verifier } of all) {
+  for (const { name, canLogin, superuser, verifier, mark } of all) {
     // A role that is in the way of ours has no mark, and is refused below.
     if (name === own?.name || !(canLogin || superuser || verifier !== null)) continue;
     await client.query(`ALTER ROLE ${client.escapeIdentifier(name)} NOLOGIN NOSUPERUSER PASSWORD NULL`);
+    // Should it be made again, it gets what has come meanwhile.
+    if (mark?.endsWith(SETTLED) === true) {
+      await client.query(comment(client, name, mark.slice(0, -SETTLED.length)));
+    }
   }
   if (own === undefined) return 'settled';
   const former = all.find(({ name }) => name === own.name);

@@ -219,10 +219,10 @@ export class Catalog extends CatalogReads {
     return this.#changeBranch(id, this.#roleNow(role));
   }
 
-  /** That it had one stays known. Throws `branch_not_found`. */
+  /** That it had one stays known, and the next start looks what its data has. Throws `branch_not_found`. */
   removeBranchRole(id: BranchId): Promise<BranchRecord> {
     return this.#write(() => {
-      const { role: _, ...branch } = this.findBranch(id) ?? notFound('branch', id);
+      const { role: _, rolesApplied: __, ...branch } = this.findBranch(id) ?? notFound('branch', id);
       this.tables.branches.put(id, branch);
       return branch;
     });
