@@ -49,7 +49,8 @@ export const runaway: Bench = {
     await tps();
     const conditions = { ...load, driver: driver.name, scale, seconds, rounds, means: isolation.means };
     const measurements: Measurement[] = [];
-    for (const kind of kinds) {
+    const chosen = process.env.OFFSHOOT_BENCH_RUNAWAYS?.split(',');
+    for (const kind of kinds.filter(({ name }) => chosen?.includes(name) ?? true)) {
       const ratios: number[] = [];
       for (let round = 0; round < rounds; round += 1) {
         const alone = await tps();

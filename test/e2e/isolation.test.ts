@@ -229,13 +229,38 @@ test('a branch that takes much of what another wants has its minimum of the proc
   await daemon.client.stopCompute('runaway');
 });
 
+test('all processes of a compute are in one session, and a query can be cancelled, a session ended', async () => {
+  await branch('session');
+  const [client, other] = [await connect('session'), await connect('session')];
+  const pid = await pidOf('session');
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  expect(children.length).toBeGreaterThanOrEqual(6);
+  for (const child of children) {
+    // The group, by which Postgres sends signals, and the session; see proc(5).
+    const [, , group, session] = readFileSync(`/proc/${child}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    expect([group, session]).toEqual([child, pid]);
+  }
+  const backend = await ask(client, 'select pg_backend_pid()');
+  const sleeping = expect(client.query('select pg_sleep(600)')).rejects.toMatchObject({ code: '57014' });
+  const cancelled = () =>
+    ask(
+      other,
+      `select pg_cancel_backend(pid) from pg_stat_activity where pid = ${backend} and wait_event = 'PgSleep'`,
+    );
+  await waitUntil('it sleeps, and is cancelled', async () => (await cancelled()) === true);
+  await sleeping;
+  const ended = expect(client.query('select pg_sleep(600)')).rejects.toMatchObject({ code: '57P01' });
+  await other.query(`select pg_terminate_backend(${backend})`);
+  await ended;
+});
+
 test('connections to one branch leave room for those to others', async () => {
   await branch('flood');
   const more = await Promise.allSettled(Array.from({ length: 30 }, () => connect('flood')));
   const refused = more.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
   expect(refused.length).toBeGreaterThanOrEqual(19);
   for (const reason of refused) expect(reason).toMatchObject({ code: '53300' });
-  const beside = await connect('beside');
+  const beside = await branch('not-flooded');
   expect(await ask(beside, 'select 1')).toBe(1);
 });
 

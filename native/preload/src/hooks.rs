@@ -8,6 +8,7 @@ mod metadata;
 mod open;
 mod read_write;
 mod remove;
+mod session;
 mod truncate;
 
 pub use open::open_relation;

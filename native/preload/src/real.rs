@@ -114,4 +114,5 @@ real! {
     mkdir(path: *const c_char, mode: mode_t) -> c_int = c"mkdir";
     rmdir(path: *const c_char) -> c_int = c"rmdir";
     opendir(path: *const c_char) -> *mut DIR = c"opendir";
+    setsid() -> c_int = c"setsid";
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Governor } from './governor.js';
-import type { ComputeUse, Isolation } from './isolation.js';
+import type { ComputeUse, Isolation, MostCores } from './isolation.js';
 
 const GIB = 2 ** 30;
 const size = { cpuMin: 0.5, cpuMax: 4, memoryBytes: GIB };
@@ -30,8 +30,10 @@ function governed(means: 'cgroup' | 'priorities' = 'priorities') {
         compute.looks += 1;
         return compute.use && { ...compute.use };
       },
-      setShare: (cores: number, most: number | undefined) =>
-        compute.shares.push(`${cores} ${most === undefined ? 'freely' : `of ${most}`}`),
+      setShare: (cores: number, most: MostCores | undefined) =>
+        compute.shares.push(
+          `${cores} ${most === undefined ? 'freely' : `of ${most.ofCompute}, ${most.ofProcess}`}`,
+        ),
       resize: () => {},
       kill: () => {},
       killedFor: () => undefined,
@@ -64,16 +66,16 @@ test('whoever takes much while others want the processor goes down to its minimu
   machine.scarce = false;
   expect(rounds(2, 0.2)).toEqual(['4 freely', '4 freely']);
   machine.scarce = true;
-  expect(rounds(1, 0.2)).toEqual(['2 of 4', '4 of 4']);
-  expect(rounds(9, 0.2)).toEqual(['0.5 of 4', '4 of 4']);
+  expect(rounds(1, 0.2)).toEqual(['2 of 4, 4', '4 of 4, 4']);
+  expect(rounds(9, 0.2)).toEqual(['0.5 of 4, 4', '4 of 4, 4']);
   expect(governor.usage('hog')).toMatchObject({ cpuShare: 0.5, cpuUsed: expect.closeTo(3.8), processes: 6 });
   // Two that take much have the same.
-  expect(rounds(9, 2)).toEqual(['0.5 of 0.5', '0.5 of 0.5']);
+  expect(rounds(9, 2)).toEqual(['0.5 of 0.5, 0.5', '0.5 of 0.5, 0.5']);
   expect(rounds(1, 0)).toEqual(['4 freely', '1 freely']);
   // Kept from it altogether, it wants the processor all the same.
   Object.assign(other.set, { busyProcesses: 4 });
   Object.assign(hog.set, { busyProcesses: 8 });
-  expect(rounds(1, 0)).toEqual(['2 of 0.5', '2 of 0.5']);
+  expect(rounds(1, 0)).toEqual(['2 of 2, 0.5', '2 of 2, 0.5']);
   governor.resize('hog', { cpuMin: 3, cpuMax: 4 });
   expect(hog.shares.at(-1)).toBe('3 freely');
   governor.remove('hog');

@@ -1,6 +1,6 @@
 import type { ComputeSize } from './compute-size.js';
 import { nextShare } from './cpu-share.js';
-import type { ComputeBounds, ComputeUse, Isolation } from './isolation.js';
+import type { ComputeBounds, ComputeUse, Isolation, MostCores } from './isolation.js';
 import { isScarce, type ProcessorTime, processorTime } from './machine-load.js';
 
 /** What a running compute uses, and may. */
@@ -120,7 +120,7 @@ export class Governor {
       const load = { usedCores: governed.usedCores, equalCores, contended };
       governed.share = nextShare(governed.share, load, governed.size);
     }
-    const most = scarce && busy.length > 1 ? Math.max(...busy.map(partOfProcess)) : undefined;
+    const most = scarce && busy.length > 1 ? mostOf(busy) : undefined;
     for (const { bounds, share } of this.#governed.values()) bounds.setShare(share, most);
   }
 
@@ -154,6 +154,13 @@ export class Governor {
 /** Others may keep it from what it wants. */
 function isBusy({ usedCores, use }: Governed): boolean {
   return usedCores >= IDLE_CORES || (use?.busyProcesses ?? 0) > 0;
+}
+
+function mostOf(busy: readonly Governed[]): MostCores {
+  return {
+    ofCompute: Math.max(...busy.map(({ share }) => share)),
+    ofProcess: Math.max(...busy.map(partOfProcess)),
+  };
 }
 
 /** Cores for each of its busy processes. */

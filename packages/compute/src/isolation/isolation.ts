@@ -11,15 +11,22 @@ export interface ComputeUse {
   readonly busyProcesses?: number;
 }
 
+/** The largest shares of busy computes, in cores. */
+export interface MostCores {
+  readonly ofCompute: number;
+  /** A compute's share, divided by those of its processes that want some. */
+  readonly ofProcess: number;
+}
+
 /** The bounds of one running compute. */
 export interface ComputeBounds {
   /** Undefined when it has ended. */
   look(): ComputeUse | undefined;
   /**
-   * Its present share of the processor, in cores. `most`: that of a single process, of whatever compute has the most for
-   * each of its busy ones; undefined while there is enough for all.
+   * Its present share of the processor, in cores, and the most that others have of it; undefined while there is enough for
+   * all.
    */
-  setShare(cores: number, most: number | undefined): void;
+  setShare(cores: number, most: MostCores | undefined): void;
   /** Other bounds of CPU. Memory is bounded from the next start on. */
   resize(size: ComputeSize): void;
   /** SIGKILL to every process that is known to be its. */

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { sendSignal } from '../process-table.js';
 import type { ComputeSize } from './compute-size.js';
-import type { ComputeBounds, ComputeUse, Isolation, IsolationFacts } from './isolation.js';
+import type { ComputeBounds, ComputeUse, Isolation, IsolationFacts, MostCores } from './isolation.js';
 import { childrenOf, ownMemoryOf, statOf } from './process-tree.js';
 
 /** The kernel's unit of processor time in /proc (USER_HZ), the same on all that Postgres runs on. */
@@ -35,7 +35,7 @@ export class PriorityIsolation implements Isolation {
       ],
       notEnforced: [
         'a maximum of CPU while nobody else wants it',
-        'CPU of processes that live for less than a second or so',
+        'CPU of processes that live for less than a second or so, where the kernel does not divide it by sessions',
         "memory of all of a compute's processes together, except by ending it after it was seen to have more",
         'a number of processes, beyond what Postgres starts by its own settings',
       ],
@@ -68,7 +68,7 @@ class PriorityBounds implements ComputeBounds {
   /** Of each process, at the last look. */
   #ticks = new Map<number, number>();
   #busy = 0;
-  #niceness = 0;
+  #groupNiceness = 0;
   #niced = new Map<number, number>();
 
   constructor(
@@ -104,15 +104,22 @@ class PriorityBounds implements ComputeBounds {
     };
   }
 
-  setShare(cores: number, most: number | undefined): void {
-    this.#niceness = most === undefined ? 0 : niceOf(cores / Math.max(1, this.#busy), most);
+  setShare(cores: number, most: MostCores | undefined): void {
+    const part = cores / Math.max(1, this.#busy);
+    const niceness = most === undefined ? 0 : niceOf(part, most.ofProcess);
     for (const pid of this.#ticks.keys()) {
-      if ((this.#niced.get(pid) ?? 0) !== this.#niceness && renice(pid, this.#niceness)) {
-        this.#niced.set(pid, this.#niceness);
-      }
+      if ((this.#niced.get(pid) ?? 0) !== niceness && renice(pid, niceness)) this.#niced.set(pid, niceness);
     }
     for (const pid of this.#niced.keys()) {
       if (!this.#ticks.has(pid)) this.#niced.delete(pid);
+    }
+    this.#setGroup(most === undefined ? 0 : niceOf(cores, most.ofCompute));
+  }
+
+  /** Of the session that all its processes are in. */
+  #setGroup(niceness: number): void {
+    if (niceness !== this.#groupNiceness && reniceGroup(this.postmaster, niceness)) {
+      this.#groupNiceness = niceness;
     }
   }
 
@@ -132,25 +139,27 @@ class PriorityBounds implements ComputeBounds {
   async remove(): Promise<void> {}
 }
 
-/**
- * Where the kernel makes a group of each session (sched_autogroup), and each process of Postgres is a session, only the
- * group's niceness counts. Answers whether it could be set: only root can raise a priority again.
- */
+/** Answers whether it could be set: only root can raise a priority again. */
 function renice(pid: number, niceness: number): boolean {
   try {
     setPriority(pid, niceness);
-    setAutogroup(pid, niceness);
     return true;
   } catch {
     return false;
   }
 }
 
-function setAutogroup(pid: number, niceness: number): void {
+/**
+ * Where the kernel divides the processor among sessions (sched_autogroup), only a session's niceness counts against others,
+ * and the preload library keeps a compute in one. A kernel without has no such file, or an empty one.
+ */
+function reniceGroup(pid: number, niceness: number): boolean {
   const file = `/proc/${pid}/autogroup`;
   try {
     if (readFileSync(file, 'latin1').length > 0) writeFileSync(file, String(niceness));
+    return true;
   } catch {
-    // A kernel without, or one that lets this user set it once in a while only: the next look tries again.
+    // This user may set it once in a while only: the next look tries again.
+    return false;
   }
 }
