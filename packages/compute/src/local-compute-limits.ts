@@ -65,5 +65,5 @@ export const defaultLocalComputeLimits: LocalComputeLimits = {
   logCheckMs: 10_000,
   endedMax: 50,
   sparesMax: 2,
-  spareFiles: 192,
+  spareFiles: 128,
 };
