@@ -316,6 +316,20 @@ describe('the driver', () => {
     ).toMatchObject({ code: 'computes_exhausted' });
   });
 
+  test.each([
+    // Sessions in a database leave this file there.
+    ['template1', 'base/1/pg_internal.init', true],
+    ['no such database', 'base/1/pg_internal.init', false],
+  ])(
+    'asks first in the database that is wanted, %s, and tells of one that lasts',
+    async (wanted, file, there) => {
+      const driver = await openDriver();
+      const running = await driver.start({ ...spec, firstDatabase: wanted });
+      expect(running.connectedAs).toEqual(spec.connectAs[0]);
+      expect(existsSync(join(running.dataDirectory, file))).toBe(there);
+    },
+  );
+
   test('keeps the logs of the newest ended computes', async () => {
     const driver = await openDriver({ limits: { endedMax: 1 } });
     service.script = { kind: 'refuse', words: 'no' };

@@ -161,9 +161,10 @@ export class LocalCompute {
   #awaitReady(process: PostgresProcess, signal: AbortSignal): Promise<Readiness> {
     const { dataDirectory, logFile } = this.paths;
     const { address, spec } = this;
-    const { connectAs } = spec;
+    const { connectAs, firstDatabase } = spec;
     const further = this.#receiving();
-    return awaitReady({ process, dataDirectory, logFile, ...address, connectAs, signal, further });
+    const asked = { connectAs, firstDatabase };
+    return awaitReady({ process, dataDirectory, logFile, ...address, ...asked, signal, further });
   }
 
   #receiving(): WalReceiving | undefined {

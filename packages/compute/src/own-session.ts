@@ -19,8 +19,8 @@ export async function withOwnSession<T>(
     port,
     ...as,
     ssl: false,
-    // Also keeps the options of this program's own environment out.
-    options: '-c search_path=pg_catalog',
+    // Also keeps the options of this program's own environment out, and what a database sets for all its sessions.
+    options: '-c search_path=pg_catalog -c statement_timeout=0',
     application_name: 'offshoot control',
   });
   // What goes wrong is thrown where it is waited for.

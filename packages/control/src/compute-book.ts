@@ -31,8 +31,8 @@ export class ComputeBook {
   constructor(private readonly around: Omit<BranchSurroundings, 'onGone'>) {}
 
   /** For a connection. Throws what the start failed with, and why there can be none. */
-  open(branch: BranchKey, signal: AbortSignal): Promise<OpenBranch> {
-    return this.#with(branch, (compute) => compute.open(signal));
+  open(branch: BranchKey, signal: AbortSignal, database?: string): Promise<OpenBranch> {
+    return this.#with(branch, (compute) => compute.open(signal, database));
   }
 
   /** Answers the branch's running compute, started now when there is none. */

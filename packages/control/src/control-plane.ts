@@ -271,12 +271,15 @@ export class ControlPlane implements BranchHost {
     return { ...compute, connections_ended: connectionsEnded };
   }
 
-  async open(name: string, { signal }: { signal: AbortSignal }): Promise<OpenBranch> {
+  async open(
+    name: string,
+    { signal, database }: { readonly signal: AbortSignal; readonly database?: string | undefined },
+  ): Promise<OpenBranch> {
     try {
       this.#expectOpen();
       const branch = this.#catalog.branchNamed(branchNameOfClient(name));
       expectWritable(branch);
-      return await this.#computes.open(branch, signal);
+      return await this.#computes.open(branch, signal, database);
     } catch (error) {
       throw asOpenError(name, error);
     }

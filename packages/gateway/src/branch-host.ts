@@ -8,9 +8,13 @@ export type ComputeAddress =
 export interface BranchHost {
   /**
    * Resolves once the branch's compute takes connections; wakes it when it sleeps, one wake however many wait. Rejects
-   * with an OffshootError. Aborting `signal` ends this wait and not the wake, for which others may wait too.
+   * with an OffshootError. Aborting `signal` ends this wait and not the wake, for which others may wait too. `database`
+   * is the one that the client will ask for, where it has named one.
    */
-  open(branch: string, options: { signal: AbortSignal }): Promise<OpenBranch>;
+  open(
+    branch: string,
+    options: { readonly signal: AbortSignal; readonly database?: string | undefined },
+  ): Promise<OpenBranch>;
 }
 
 /** A branch that is kept awake for one connection. */

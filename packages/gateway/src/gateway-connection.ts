@@ -178,13 +178,13 @@ export class GatewayConnection {
   }
 
   async #tryCompute(
-    { branch, startup }: RouteEffect['request'],
+    { branch, database, startup }: RouteEffect['request'],
     whenGone: 'reopen' | 'give_up',
   ): Promise<'served' | 'reopen'> {
     const { now, settings } = this.#services;
     const { signal } = this.#lifetime;
     this.#clock.begin('park');
-    const open = await this.#park(branch);
+    const open = await this.#park(branch, database);
     let compute: Socket | undefined;
     try {
       this.#clock.begin('connect');
@@ -209,7 +209,7 @@ export class GatewayConnection {
   }
 
   /** Waits for the branch. */
-  async #park(branch: string): Promise<OpenBranch> {
+  async #park(branch: string, database: string | undefined): Promise<OpenBranch> {
     const { counters, host, settings } = this.#services;
     const { parkedMax, parkTimeoutMs } = settings;
     if (counters.parked >= parkedMax) {
@@ -222,7 +222,7 @@ export class GatewayConnection {
       gatewayError('branch_open_timeout', `branch ${branch} took no connections within ${parkTimeoutMs} ms`);
     counters.parked++;
     // Also what a host throws at once is a rejection.
-    const opening = (async () => host.open(branch, { signal: this.#lifetime.signal }))();
+    const opening = (async () => host.open(branch, { signal: this.#lifetime.signal, database }))();
     try {
       return await this.#within(parkTimeoutMs, late, () => this.#unlessAborted(opening));
     } catch (error) {

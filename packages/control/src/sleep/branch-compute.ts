@@ -77,6 +77,8 @@ export class BranchCompute implements RoomUser {
   #stopMode: StopMode = 'fast';
   #stopCause: StopCause = 'asked';
   #wantedMs = 0;
+  /** Of whom it is being woken for. */
+  #wantedDatabase: string | undefined;
   #admission: Admission | undefined;
   #use: BranchUse;
   #recorded: Promise<void> = Promise.resolve();
@@ -143,8 +145,8 @@ export class BranchCompute implements RoomUser {
     this.#dispatch('rest_due');
   }
 
-  /** Wakes it for a connection, or gives it one at once. */
-  async open(signal: AbortSignal): Promise<OpenBranch> {
+  /** Wakes it for a connection, which will ask for `database`, or gives it one at once. */
+  async open(signal: AbortSignal, database?: string): Promise<OpenBranch> {
     if (signal.aborted) throw abandoned(this.branch.name);
     const { clock, observer } = this.around;
     if (this.phase === 'awake' || this.phase === 'asking') {
@@ -152,6 +154,7 @@ export class BranchCompute implements RoomUser {
       return this.#connect(this.#expectAwake());
     }
     const beganMs = clock.now();
+    if (this.#life.waiters === 0) this.#wantedDatabase = database;
     // Counted in the moment in which it is awake: nothing comes between that and the answer.
     return this.#wait(signal, (awake) => {
       observer.opened('cold', clock.now() - beganMs);
@@ -165,6 +168,7 @@ export class BranchCompute implements RoomUser {
       this.#used();
       this.#dispatch('used');
     } else {
+      if (this.#life.waiters === 0) this.#wantedDatabase = undefined;
       await this.#wait(undefined, () => undefined);
     }
     return this.compute ?? notRunning(this.branch.name, undefined);
@@ -294,7 +298,8 @@ export class BranchCompute implements RoomUser {
       starting.signal.throwIfAborted();
       const readMs = this.around.clock.now();
       stage = 'start';
-      const running = await this.around.driver.start(spec, starting.signal);
+      const wanted = { ...spec, firstDatabase: this.#wantedDatabase };
+      const running = await this.around.driver.start(wanted, starting.signal);
       this.around.counters.starts.succeeded += 1;
       this.#keep(running, spec.durability ?? 'sync');
       this.#noteWake(turnMs, readMs, running.timings);
