@@ -28,6 +28,11 @@ export interface ComputeSpec {
   readonly connectAs: readonly ConnectAs[];
   /** Default: `read_write`. With `read_only` there is neither `wal` nor `roles`. */
   readonly access?: ComputeAccess | undefined;
+  /**
+   * Where whoever waits for the compute will connect to. The first query is asked there, if it can be: then what a
+   * session reads first of that database is here when theirs begins. Whether it exists is not known.
+   */
+  readonly firstDatabase?: string | undefined;
   /** Over the driver's defaults. */
   readonly settings?: Partial<ComputeSettings>;
   /** Keeps what is written. Absent: it lives as long as the compute. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, parseTenantId, parseTimelineId } from '@offshoot/types';
@@ -232,10 +233,9 @@ describe('a start that fails leaves only a log', () => {
       'no global/pg_control',
     ],
     ['silent', async () => ({ kind: 'say nothing' }), 'base_backup_interrupted', 'said nothing for 300 ms'],
-  ])('a base backup that is %s', async (_what, script, code, words) => {
+  ])('a base backup that is %s', async (what, script, code, words) => {
     service.script = await script();
-    const limits = service.script.kind === 'say nothing' ? { baseBackupSilenceMs: 300 } : {};
-    const driver = await openDriver({ limits });
+    const driver = await openDriver({ limits: what === 'silent' ? { baseBackupSilenceMs: 300 } : {} });
     await expect(driver.start(spec)).rejects.toMatchObject({
       code,
       message: expect.stringContaining(words),
@@ -316,6 +316,20 @@ describe('the driver', () => {
     ).toMatchObject({ code: 'computes_exhausted' });
   });
 
+  test.each([
+    // Sessions in a database leave this file there.
+    ['template1', 'base/1/pg_internal.init', true],
+    ['no such database', 'base/1/pg_internal.init', false],
+  ])(
+    'asks first in the database that is wanted, %s, and tells of one that lasts',
+    async (wanted, file, there) => {
+      const driver = await openDriver();
+      const running = await driver.start({ ...spec, firstDatabase: wanted });
+      expect(running.connectedAs).toEqual(spec.connectAs[0]);
+      expect(existsSync(join(running.dataDirectory, file))).toBe(there);
+    },
+  );
+
   test('keeps the logs of the newest ended computes', async () => {
     const driver = await openDriver({ limits: { endedMax: 1 } });
     service.script = { kind: 'refuse', words: 'no' };
@@ -325,11 +339,21 @@ describe('the driver', () => {
     await expect.poll(() => readdir(join(data, 'computes'))).toHaveLength(1);
   });
 
+  /** Their ids, once so many are complete. */
+  async function sparesReady(count: number): Promise<string[]> {
+    const ready = async () => {
+      const ids = await readdir(join(data, 'computes'));
+      // The last file that is made, of those that no compute has taken.
+      return ids.filter((id) => existsSync(join(data, 'computes', id, 'pgdata/offshoot/spare/next')));
+    };
+    await expect.poll(ready, { timeout: 20_000 }).toHaveLength(count);
+    return ready();
+  }
+
   test('has directories ready for the next computes, uses them, and leaves none', async () => {
     const driver = await openDriver({ limits: { sparesMax: 2, endedMax: 1 } });
     await driver.sweep();
-    const spares = await readdir(join(data, 'computes'));
-    expect(spares).toHaveLength(2);
+    const spares = await sparesReady(2);
     const running = await Promise.all([driver.start(spec), driver.start(spec), driver.start(spec)]);
     expect(running.map(({ id }) => id)).toEqual(expect.arrayContaining(spares));
     for (const compute of running) {
@@ -337,6 +361,7 @@ describe('the driver', () => {
       await driver.stop(compute.id);
     }
     // Logs of ended ones are pruned; what is kept ready is not taken for one.
+    await sparesReady(2);
     await expect.poll(async () => (await readdir(join(data, 'computes'))).length).toBe(3);
     await driver.close();
     expect(await leftovers()).toEqual([]);
@@ -345,6 +370,7 @@ describe('the driver', () => {
   test('sweeps away what a former one had ready', async () => {
     const former = await openDriver({ limits: { sparesMax: 1 } });
     await former.sweep();
+    await sparesReady(1);
     const next = await openDriver();
     expect((await next.sweep()).removedDirectories).toHaveLength(1);
     expect(await leftovers()).toEqual([]);

@@ -70,7 +70,7 @@ export interface LocalComputeDriverOptions {
   readonly ports?: FreePorts | undefined;
 }
 
-/** How long after the last start. */
+/** How long after the last start, or the daemon's. */
 const REFILL_PAUSE_MS = 500;
 
 /** Computes as processes of this machine, in directories of this daemon's. */
@@ -205,7 +205,7 @@ export class LocalComputeDriver implements ComputeDriver {
       removedDirectories.push(paths.dataDirectory);
     }
     await this.#pruneEnded();
-    await this.#spares.refill();
+    this.#refillLater();
     return { killedPids, removedDirectories };
   }
 
@@ -253,6 +253,10 @@ export class LocalComputeDriver implements ComputeDriver {
   /** What the next starts need is made when none is under way, and whoever woke this one has begun to work. */
   #startEnded(): void {
     this.#starting -= 1;
+    this.#refillLater();
+  }
+
+  #refillLater(): void {
     clearTimeout(this.#refill);
     if (this.#starting === 0 && this.#state === 'open') {
       this.#refill = setTimeout(() => void this.#spares.refill('gentle'), REFILL_PAUSE_MS).unref();

@@ -62,7 +62,7 @@ export const defaultLocalComputeLimits: LocalComputeLimits = {
   logCheckMs: 10_000,
   endedMax: 50,
   sparesMax: 2,
-  spareFiles: 192,
+  spareFiles: 128,
   processesMax: 1024,
   lookMs: 1_000,
   localBytesMax: 65_536 * MIB,

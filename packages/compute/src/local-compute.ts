@@ -197,7 +197,7 @@ export class LocalCompute {
   #awaitReady(process: PostgresProcess, signal: AbortSignal): Promise<Readiness> {
     const { dataDirectory, logFile } = this.paths;
     const { address, spec } = this;
-    const { connectAs } = spec;
+    const { connectAs, firstDatabase } = spec;
     const receiving = this.#receiving();
     const further: FurtherSteps = {
       begin: () => receiving?.begin(),
@@ -207,7 +207,8 @@ export class LocalCompute {
         if (spec.access !== 'read_only') await quietSubscriptions(client, address, as, ownSignal);
       },
     };
-    return awaitReady({ process, dataDirectory, logFile, ...address, connectAs, signal, further });
+    const asked = { connectAs, firstDatabase };
+    return awaitReady({ process, dataDirectory, logFile, ...address, ...asked, signal, further });
   }
 
   #receiving(): WalReceiving | undefined {

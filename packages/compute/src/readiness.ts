@@ -11,6 +11,8 @@ export interface ReadinessOptions extends SocketAddress {
   readonly process: PostgresProcess;
   readonly dataDirectory: string;
   readonly connectAs: readonly ConnectAs[];
+  /** Tried before the first of them, with its role. */
+  readonly firstDatabase?: string | undefined;
   readonly logFile: string;
   /** Aborted by a deadline or by whoever started it: then its reason is thrown. */
   readonly signal: AbortSignal;
@@ -26,6 +28,7 @@ export interface FurtherSteps {
 }
 
 export interface Readiness {
+  /** One of `connectAs`. */
   readonly connectedAs: ConnectAs;
   /** When Postgres said that it takes connections, on the clock of `performance.now()`. */
   readonly readyAtMs: number;
@@ -40,6 +43,8 @@ const LATE_LOOK_MS = 20;
 
 /** cannot_connect_now: Postgres says that it takes connections a moment before it does, or is ending. */
 const CANNOT_CONNECT_NOW = '57P03';
+
+const OPEN_DATABASES = 'SELECT datname FROM pg_catalog.pg_database WHERE datallowconn';
 
 /** Reads a catalog: connecting alone would not show that pages can be read. */
 const FIRST_QUERY = 'SELECT relname FROM pg_catalog.pg_class LIMIT 1';
@@ -86,14 +91,14 @@ type Answer = Omit<Readiness, 'readyAtMs'>;
 async function askFirstQuery(options: ReadinessOptions, signal: AbortSignal): Promise<Answer> {
   const refusals: string[] = [];
   let cause: unknown;
-  for (const candidate of options.connectAs) {
+  for (const candidate of candidatesOf(options)) {
     let answeredAtMs: number | undefined;
     const onAnswer = () => {
       answeredAtMs = performance.now();
     };
     try {
-      await askOnceUp(options, candidate, signal, onAnswer);
-      return { connectedAs: candidate, answeredAtMs: answeredAtMs ?? performance.now() };
+      const connectedAs = await askOnceUp(options, candidate, signal, onAnswer);
+      return { connectedAs, answeredAtMs: answeredAtMs ?? performance.now() };
     } catch (error) {
       signal.throwIfAborted();
       // Another candidate would not fare better.
@@ -108,12 +113,18 @@ async function askFirstQuery(options: ReadinessOptions, signal: AbortSignal): Pr
   throw computeError('compute_start_failed', `no query could be asked, ${refusals.join('; ')}`, { cause });
 }
 
+function candidatesOf({ connectAs, firstDatabase }: ReadinessOptions): readonly ConnectAs[] {
+  const [first] = connectAs;
+  const isFurther = firstDatabase !== undefined && first !== undefined && first.database !== firstDatabase;
+  return isFurther ? [{ ...first, database: firstDatabase }, ...connectAs] : connectAs;
+}
+
 async function askOnceUp(
   options: ReadinessOptions,
   candidate: ConnectAs,
   signal: AbortSignal,
   onAnswer: () => void,
-): Promise<void> {
+): Promise<ConnectAs> {
   for (;;) {
     try {
       return await ask(options, candidate, signal, onAnswer);
@@ -131,15 +142,29 @@ async function ask(
   candidate: ConnectAs,
   signal: AbortSignal,
   onAnswer: () => void,
-): Promise<void> {
-  await withOwnSession(options, candidate, signal, async (client) => {
+): Promise<ConnectAs> {
+  return withOwnSession(options, candidate, signal, async (client) => {
     const { rowCount } = await client.query(FIRST_QUERY);
     if (rowCount !== 1) {
       throw new Error('pg_class is empty');
     }
     onAnswer();
     await options.further?.finish(client, candidate, signal);
+    return options.connectAs.includes(candidate)
+      ? candidate
+      : lastingOf(options.connectAs, candidate, client);
   });
+}
+
+/** For what is asked later: a database of whoever waits may be dropped, and nobody's should be in use for us. */
+async function lastingOf(
+  connectAs: readonly ConnectAs[],
+  candidate: ConnectAs,
+  client: pg.Client,
+): Promise<ConnectAs> {
+  const { rows } = await client.query<{ datname: string }>(OPEN_DATABASES);
+  const open = new Set(rows.map(({ datname }) => datname));
+  return connectAs.find(({ user, database }) => user === candidate.user && open.has(database)) ?? candidate;
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -6,6 +6,8 @@ import { BRANCH_SETTING, takeBranchSetting } from './startup-options.js';
 /** What a client's start-up packet asks for. */
 export interface ConnectionRequest {
   readonly branch: BranchName;
+  /** Absent where it is left to Postgres, and from replication connections that name none. */
+  readonly database?: string | undefined;
   /** The packet for the compute: the client's, without the branch. */
   readonly startup: Buffer;
 }
@@ -48,7 +50,8 @@ export function connectionRequest(message: StartupMessage, serverName: ServerNam
   }
   const branch = theOne(named);
   requireUser(message);
-  return { branch, startup: startupMessage({ ...message, parameters }) };
+  const database = parameters.find(([name]) => name === 'database')?.[1];
+  return { branch, database, startup: startupMessage({ ...message, parameters }) };
 }
 
 /** From drivers that do not decode a URL's path (node-postgres, postgres.js). */

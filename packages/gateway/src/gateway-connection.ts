@@ -186,13 +186,13 @@ export class GatewayConnection {
   }
 
   async #tryCompute(
-    { branch, startup }: RouteEffect['request'],
+    { branch, database, startup }: RouteEffect['request'],
     whenGone: 'reopen' | 'give_up',
   ): Promise<'served' | 'reopen'> {
     const { now, settings } = this.#services;
     const { signal } = this.#lifetime;
     this.#clock.begin('park');
-    const open = await this.#park(branch);
+    const open = await this.#park(branch, database);
     let compute: Socket | undefined;
     try {
       this.#clock.begin('connect');
@@ -233,7 +233,7 @@ export class GatewayConnection {
   }
 
   /** Waits for the branch. */
-  async #park(branch: string): Promise<OpenBranch> {
+  async #park(branch: string, database: string | undefined): Promise<OpenBranch> {
     const { counters, host, settings } = this.#services;
     const { parkedMax, parkTimeoutMs } = settings;
     if (counters.parked >= parkedMax) {
@@ -248,7 +248,7 @@ export class GatewayConnection {
     // Also what a host throws at once is a rejection.
     const { signal } = this.#lifetime;
     const beforeWake = () => this.#visit.wake(branch);
-    const opening = (async () => host.open(branch, { signal, beforeWake }))();
+    const opening = (async () => host.open(branch, { signal, database, beforeWake }))();
     try {
       return await this.#within(parkTimeoutMs, late, () => this.#unlessAborted(opening));
     } catch (error) {

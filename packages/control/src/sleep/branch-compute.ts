@@ -82,6 +82,8 @@ export class BranchCompute implements RoomUser {
   #stopMode: StopMode = 'fast';
   #stopCause: StopCause = 'asked';
   #wantedMs = 0;
+  /** Of whom it is being woken for. */
+  #wantedDatabase: string | undefined;
   #admission: Admission | undefined;
   #use: BranchUse;
   #recorded: Promise<void> = Promise.resolve();
@@ -171,8 +173,8 @@ export class BranchCompute implements RoomUser {
     this.#dispatch('rest_due');
   }
 
-  /** Wakes it for a connection, or gives it one at once. */
-  async open({ signal, beforeWake }: OpenOptions): Promise<OpenBranch> {
+  /** Wakes it for a connection, which will ask for `database`, or gives it one at once. */
+  async open({ signal, database, beforeWake }: OpenOptions): Promise<OpenBranch> {
     if (signal.aborted) throw abandoned(this.branch.name);
     const { clock, observer } = this.around;
     if (this.#isOutOfDate()) {
@@ -186,6 +188,7 @@ export class BranchCompute implements RoomUser {
     }
     beforeWake?.();
     const beganMs = clock.now();
+    if (this.#life.waiters === 0) this.#wantedDatabase = database;
     // Counted in the moment in which it is awake: nothing comes between that and the answer.
     return this.#wait(signal, (awake) => {
       observer.opened('cold', clock.now() - beganMs);
@@ -199,6 +202,7 @@ export class BranchCompute implements RoomUser {
       this.#used();
       this.#dispatch('used');
     } else {
+      if (this.#life.waiters === 0) this.#wantedDatabase = undefined;
       await this.#wait(undefined, () => undefined);
     }
     return this.compute ?? notRunning(this.branch.name, undefined);
@@ -346,7 +350,8 @@ export class BranchCompute implements RoomUser {
       starting.signal.throwIfAborted();
       const readMs = this.around.clock.now();
       stage = 'start';
-      const running = await this.around.driver.start(spec, starting.signal);
+      const wanted = { ...spec, firstDatabase: this.#wantedDatabase };
+      const running = await this.around.driver.start(wanted, starting.signal);
       this.around.counters.starts.succeeded += 1;
       this.#keep(running, spec);
       this.#recorded = this.#recorded.then(() => this.around.recordRoles(this.branch.id, spec));
