@@ -258,10 +258,12 @@ describe('the daemon', () => {
     // A client that says nothing and one that sleeps.
     const { host, port } = await own.client.connectionString('a');
     const silent = spawn(process.execPath, ['-e', `require('net').connect(${port}, '${host}').resume()`]);
+    // Listened for before it can happen.
+    const silentEnded = once(silent, 'exit');
     const asleep = expect(client.query('select pg_sleep(60)')).rejects.toMatchObject({ code: '57P01' });
     expect(await own.daemon.end('SIGTERM')).toBe(0);
     await asleep;
-    await once(silent, 'exit');
+    await silentEnded;
   });
 
   test('tells Prometheus of connections and wakes', async () => {
