@@ -514,10 +514,10 @@ export class ControlPlane implements BranchHost {
     return this.#pageServer.lastRecordLsnOf(this.#catalog.tenant(branch.tenant));
   }
 
-  /** WAL of all its computes, as far as it can be read; the gaps in between do not count. */
+  /** WAL of all its computes, as far as it is here; the gaps in between do not count. */
   #writtenBytes(branch: BranchRecord): number | undefined {
     if (branch.parent === undefined) return undefined;
-    const last = this.#pageServer.lastRecordLsnOfBranch(branch);
+    const last = this.#pageServer.receivedLsnOfBranch(branch);
     const wal = this.#computes.use(branch)?.wal;
     return last && (wal === undefined ? 0 : writtenBytes(wal, last));
   }

@@ -155,9 +155,11 @@ export class PageServer implements PageSource {
     return root && this.#tenants.get(tenant.id)?.find(root.id)?.lastRecordLsn();
   }
 
-  /** Up to where a branch can be read here; undefined when its tenant is not open. */
-  lastRecordLsnOfBranch({ tenant, timeline }: BranchRecord): Lsn | undefined {
-    return this.#tenants.get(tenant)?.find(timeline)?.lastRecordLsn();
+  /** Up to where a branch's WAL is here, on disk if not in its pages yet; undefined when its tenant is not open. */
+  receivedLsnOfBranch({ tenant, timeline }: BranchRecord): Lsn | undefined {
+    const last = this.#tenants.get(tenant)?.find(timeline)?.lastRecordLsn();
+    const received = this.#wals.receivedLsn(timeline);
+    return last !== undefined && received !== undefined && received > last ? received : last;
   }
 
   /** The timeline that a branch names. Throws `branch_not_found`, `tenant_unavailable`. */

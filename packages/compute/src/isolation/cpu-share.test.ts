@@ -5,7 +5,8 @@ const bounds = { cpuMin: 0.25, cpuMax: 2 };
 
 describe("a compute's share of the processor", () => {
   test.each<[string, number, number, boolean, number]>([
-    ['is its maximum while there is enough', 0.25, 2, false, 2],
+    ['is its maximum while there is enough', 2, 2, false, 2],
+    ['comes back to it slowly', 1, 2, false, 1.25],
     ['is halved when it takes much of what others want', 2, 1.1, true, 1],
     ['ends at the minimum', 0.3, 1, true, 0.25],
     ['stays when it takes its part', 0.5, 0.6, true, 0.5],
@@ -24,7 +25,9 @@ describe("a compute's share of the processor", () => {
       small = nextShare(small, { usedCores: 0.3, equalCores: 1, contended: true }, bounds);
     }
     expect([endless, small]).toEqual([0.25, 2]);
-    endless = nextShare(endless, { usedCores: 2, equalCores: 2, contended: false }, bounds);
+    for (let look = 0; look < 10; look += 1) {
+      endless = nextShare(endless, { usedCores: 2, equalCores: 2, contended: false }, bounds);
+    }
     expect(endless).toBe(2);
   });
 });

@@ -16,11 +16,13 @@ type CpuBounds = Pick<ComputeSize, 'cpuMin' | 'cpuMax'>;
 const MUCH = 0.75;
 /** Less than this part of it is little. */
 const LITTLE = 0.5;
+/** Factor on the way back to the maximum: what others want may come in pieces, with pauses longer than a look. */
+const BACK = 1.25;
 
 /**
- * A compute's next share of the processor, in cores. Its maximum, as long as there is enough for all. Else whoever takes
- * much goes down by halves to its minimum, and whoever takes little goes up again: work that comes in small pieces is not
- * kept waiting by work that never ends, and two that both take much meet at their minimums.
+ * A compute's next share of the processor, in cores. As long as there is enough for all it tends to its maximum. Else
+ * whoever takes much goes down by halves to its minimum, and whoever takes little goes up again: work that comes in small
+ * pieces is not kept waiting by work that never ends, and two that both take much meet at their minimums.
  */
 export function nextShare(
   share: number,
@@ -28,7 +30,7 @@ export function nextShare(
   { cpuMin, cpuMax }: CpuBounds,
 ): number {
   const within = (cores: number) => Math.min(cpuMax, Math.max(cpuMin, cores));
-  if (!contended) return cpuMax;
+  if (!contended) return within(share * BACK);
   if (usedCores >= MUCH * equalCores) return within(share / 2);
   return usedCores < LITTLE * equalCores ? within(share * 2) : within(share);
 }

@@ -71,11 +71,11 @@ test('whoever takes much while others want the processor goes down to its minimu
   expect(governor.usage('hog')).toMatchObject({ cpuShare: 0.5, cpuUsed: expect.closeTo(3.8), processes: 6 });
   // Two that take much have the same.
   expect(rounds(9, 2)).toEqual(['0.5 of 0.5, 0.5', '0.5 of 0.5, 0.5']);
-  expect(rounds(1, 0)).toEqual(['4 freely', '1 freely']);
+  expect(rounds(1, 0)).toEqual(['0.625 freely', '1 freely']);
   // Kept from it altogether, it wants the processor all the same.
   Object.assign(other.set, { busyProcesses: 4 });
   Object.assign(hog.set, { busyProcesses: 8 });
-  expect(rounds(1, 0)).toEqual(['2 of 2, 0.5', '2 of 2, 0.5']);
+  expect(rounds(1, 0)).toEqual(['0.5 of 2, 0.5', '2 of 2, 0.5']);
   governor.resize('hog', { cpuMin: 3, cpuMax: 4 });
   expect(hog.shares.at(-1)).toBe('3 freely');
   governor.remove('hog');

@@ -76,6 +76,11 @@ export class TimelineWal {
     });
   }
 
+  /** All before it is on our disk; undefined when the log is not open. */
+  receivedLsn(): Lsn | undefined {
+    return this.#follower?.receivedLsn();
+  }
+
   /** See `WalFollower.settle`. */
   settle(lsn: Lsn | undefined, signal?: AbortSignal): Promise<Lsn> {
     return this.#opened().settle(lsn, signal);

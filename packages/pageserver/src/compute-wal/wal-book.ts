@@ -42,6 +42,11 @@ export class WalBook {
     return this.#reconnects;
   }
 
+  /** Up to where a compute's WAL is on our disk; undefined when none writes to the timeline. */
+  receivedLsn(timeline: TimelineId): Lsn | undefined {
+    return this.#open.get(timeline)?.receivedLsn();
+  }
+
   /** WAL of a compute that is about to start on the timeline. */
   ofCompute(timeline: TimelineRecord): TimelineWal {
     const home = {
