@@ -1,7 +1,7 @@
 import { tenant as tenantSchema } from '@offshoot/client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ControlPlane } from './control-plane.js';
-import { ControlFixture, type FakeDriver } from './testing/control-fixture.js';
+import { ControlFixture, type FakeDriver, IMPORTED } from './testing/control-fixture.js';
 import { silentSource } from './testing/silent-source.js';
 
 let fixture: ControlFixture;
@@ -48,6 +48,26 @@ describe('a branch that is being deleted', () => {
     await control.deleteBranch('a');
     await expect(started).rejects.toThrow(/deleted/);
     expect(names()).toEqual(['shop']);
+  });
+
+  test('is no parent, nor is a new one of its name: its point is of another history', async () => {
+    await control.createBranch({ name: 'a', from: 'shop' });
+    await control.startCompute('a');
+    const asked = gate();
+    const answer = gate();
+    driver.flushedLsn = async () => {
+      asked.open();
+      await answer.opened;
+      return IMPORTED;
+    };
+    const child = control.createBranch({ name: 'child', from: 'a' });
+    child.catch(() => {});
+    await asked.opened;
+    await control.deleteBranch('a');
+    await control.createBranch({ name: 'a', from: 'shop' });
+    answer.open();
+    await expect(child).rejects.toEqual(coded('branch_not_found'));
+    expect(names().sort()).toEqual(['a', 'shop']);
   });
 
   test('is not mistaken for a new one of its name', async () => {

@@ -264,7 +264,12 @@ export class ControlPlane implements BranchHost {
     const point = await findBranchPoint(
       parentOf(this.#pageServer, this.#computes, from, request.timeout_ms),
       at,
-    );
+    ).catch((error: unknown) => {
+      this.#expectThere(from);
+      throw error;
+    });
+    // Another branch may have its name by now; the point is one of this one's history.
+    this.#expectThere(from);
     const settled = performance.now();
     const { branch } = await this.#pageServer.createBranch(name, parent, point.lsn, {
       ...settings,
@@ -277,6 +282,10 @@ export class ControlPlane implements BranchHost {
       timings_ms: timings,
       ...(made === undefined ? {} : this.#credentials(branch, made.password)),
     };
+  }
+
+  #expectThere({ id, name }: BranchRecord): void {
+    if (this.#catalog.findBranch(id) === undefined) throw branchDeleted(name);
   }
 
   async createRole(name: string, request: RoleRequest): Promise<BranchCredentials> {

@@ -14,7 +14,7 @@ import { Catalog, PageServer } from '@offshoot/pageserver';
 import { type Lsn, parseTenantName, randomTenantId } from '@offshoot/types';
 import { ControlPlane, type ControlPlaneOptions } from '../control-plane.js';
 
-const IMPORTED = 0x200_0138n as Lsn;
+export const IMPORTED = 0x200_0138n as Lsn;
 
 interface FakeCompute {
   readonly spec: ComputeSpec;
