@@ -30,10 +30,14 @@ use crate::keys::slru_segment_rel;
 use crate::record_group::IMPLICIT_BLOCK;
 use crate::{CheckPointState, EngineError, FileKey, FileKind, PageWriter, RecordAt, View};
 
-/// A batch is committed when it takes this much memory.
-const BATCH_BYTES_MAX: usize = 16 << 20;
-/// Or this much, while nothing else is being committed: the larger a batch the less work it is by the byte, but
-/// none is as little as waiting for it.
+/// A batch of small changes is committed when it takes this much memory: the more of them there are, the more go to
+/// the same parts of the store.
+const BATCH_BYTES_MAX: usize = 32 << 20;
+/// One of images when it takes this much, since a larger one makes them no cheaper.
+const IMAGES_BYTES_MAX: usize = 16 << 20;
+/// On the average a change of a batch of images takes more than this.
+const SMALL_CHANGE_BYTES: usize = 1 << 10;
+/// And any batch that takes this much, while nothing else is being committed: no work is as little as waiting for it.
 const BATCH_BYTES_MIN: usize = 4 << 20;
 /// Records of a page between two images of it: more take longer to read, fewer take more room.
 const CHAIN_RECORDS_MAX: u16 = 128;
@@ -216,7 +220,10 @@ impl Ingest {
 
     fn is_due(&self) -> bool {
         let bytes = self.writer.pending_bytes();
-        bytes >= BATCH_BYTES_MAX || (bytes >= BATCH_BYTES_MIN && self.writer.is_idle())
+        let images = bytes > self.writer.pending_len() * SMALL_CHANGE_BYTES;
+        bytes >= BATCH_BYTES_MAX
+            || (bytes >= IMAGES_BYTES_MAX && images)
+            || (bytes >= BATCH_BYTES_MIN && self.writer.is_idle())
     }
 
     /// Lets what was taken in become visible soon, after what was before.

@@ -64,6 +64,10 @@ impl PageChanges {
         self.bytes.len() + self.list.len() * size_of::<PageChange>()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

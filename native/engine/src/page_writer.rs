@@ -78,6 +78,12 @@ impl PageWriter {
         self.batch.bytes()
     }
 
+    /// Changes and entries in the batch so far.
+    #[must_use]
+    pub fn pending_len(&self) -> usize {
+        self.batch.len()
+    }
+
     /// From now on no page has more than `chain_records_max` records since its last image, as far as they
     /// can be applied; all records that are pending must mean the same by `context`.
     pub fn write_images(&mut self, context: RedoContext, chain_records_max: u16) {

@@ -48,6 +48,11 @@ impl PendingBatch {
         self.bytes.len() + self.pending.len() * size_of::<Pending>() + self.changes.bytes()
     }
 
+    /// How many changes and entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.changes.len() + self.pending.len()
+    }
+
     /// No value is empty: a closure that appends nothing puts nothing. Answers where the value is.
     pub(crate) fn put_with(
         &mut self,
