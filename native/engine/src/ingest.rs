@@ -534,7 +534,7 @@ impl Ingest {
     }
 
     fn commit_if_full(&mut self) -> Result<(), EngineError> {
-        if self.writer.pending_bytes() >= BATCH_BYTES_MAX {
+        if self.writer.pending_bytes() >= IMAGES_BYTES_MAX {
             self.commit_batch()?;
         }
         Ok(())

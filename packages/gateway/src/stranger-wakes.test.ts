@@ -34,6 +34,18 @@ test('wakes in vain are counted by peer, and forgiven with time', () => {
   expect(() => inVain('10.0.0.1', 'a')).toThrow(exhausted);
 });
 
+test('what took long is not forgiven for the time before it failed', () => {
+  const { strangers, clock, inVain } = wakes();
+  const slow = ['a', 'b'].map((branch) => {
+    const visit = strangers.visit('10.0.0.1');
+    visit.wake(branch);
+    return visit;
+  });
+  clock.ms = 100_000;
+  for (const visit of slow) visit.end();
+  expect(() => inVain('10.0.0.1', 'c')).toThrow(exhausted);
+});
+
 test('a login costs nothing, however many there are', () => {
   const { strangers, inVain } = wakes();
   for (let i = 0; i < 10; i += 1) {

@@ -53,8 +53,11 @@ export class StrangerWakes {
       const others = (record.waiting.get(branch) ?? 1) - 1;
       if (others > 0) record.waiting.set(branch, others);
       else record.waiting.delete(branch);
-      // Many connections to one branch are one wake.
-      if (others === 0) record.vain += vain;
+      // Many connections to one branch are one wake. It is forgiven from now on, not for the time before.
+      if (others === 0 && vain === 1) {
+        this.#forgive(record);
+        record.vain += 1;
+      }
     };
     return {
       wake: (branch) => {
@@ -74,15 +77,20 @@ export class StrangerWakes {
 
   /** The peer's record as of now, the last to be forgotten. */
   #look(peer: string): PeerRecord {
-    const { now, peersMax, wakesMax, windowMs } = this.options;
-    const nowMs = now();
-    const record = this.#peers.get(peer) ?? { vain: 0, asOfMs: nowMs, waiting: new Map() };
-    record.vain = Math.max(0, record.vain - ((nowMs - record.asOfMs) * wakesMax) / windowMs);
-    record.asOfMs = nowMs;
+    const { now, peersMax } = this.options;
+    const record = this.#peers.get(peer) ?? { vain: 0, asOfMs: now(), waiting: new Map() };
+    this.#forgive(record);
     this.#peers.delete(peer);
     this.#peers.set(peer, record);
     if (this.#peers.size > peersMax) this.#forgetQuietest();
     return record;
+  }
+
+  #forgive(record: PeerRecord): void {
+    const { now, wakesMax, windowMs } = this.options;
+    const nowMs = now();
+    record.vain = Math.max(0, record.vain - ((nowMs - record.asOfMs) * wakesMax) / windowMs);
+    record.asOfMs = nowMs;
   }
 
   #forgetQuietest(): void {

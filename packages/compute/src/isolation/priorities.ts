@@ -1,7 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { sendSignal } from '../process-table.js';
-import type { ComputeSize } from './compute-size.js';
 import type { ComputeBounds, ComputeUse, Isolation, IsolationFacts, MostCores } from './isolation.js';
 import { childrenOf, ownMemoryOf, statOf } from './process-tree.js';
 
@@ -42,8 +41,8 @@ export class PriorityIsolation implements Isolation {
     };
   }
 
-  confine(_id: string, pid: number, size: ComputeSize): ComputeBounds {
-    return new PriorityBounds(pid, size);
+  confine(_id: string, pid: number): ComputeBounds {
+    return new PriorityBounds(pid);
   }
 
   async sweep(): Promise<readonly number[]> {
@@ -71,10 +70,7 @@ class PriorityBounds implements ComputeBounds {
   #groupNiceness = 0;
   #niced = new Map<number, number>();
 
-  constructor(
-    private readonly postmaster: number,
-    _size: ComputeSize,
-  ) {
+  constructor(private readonly postmaster: number) {
     offerToOomKiller(postmaster);
   }
 
