@@ -59,6 +59,10 @@ export declare class Tenant {
   /** Begins to import a cluster as a new root timeline. */
   beginImport(options: ImportSettings): ImportSession
   stats(): Promise<TenantStats>
+  /** Indexes of the timelines that have anything in the store, attached or not. */
+  storedTimelines(): Promise<Array<number>>
+  /** Removes a portion of what a detached timeline has in the store. */
+  reclaim(index: number, portion: PortionOptions): Promise<Reclaimed>
   /** End of the last record that is in the store. */
   lastRecordLsn(index: number): bigint
   /** Where a timeline is as it was at `time`, by the clock of who wrote its WAL. */
@@ -187,6 +191,12 @@ export interface PagesAnswer {
   failure?: NativeError
 }
 
+/** How much one call removes at most. */
+export interface PortionOptions {
+  entriesMax: number
+  bytesMax: number
+}
+
 export interface ProgramOptions {
   path: string
   /** Without the program's name. */
@@ -199,6 +209,15 @@ export interface ProgramOptions {
   gid?: number
   /** Descriptor that takes its output and its errors; open until the promise settles. */
   output: number
+}
+
+/** What one call has removed of a timeline that is gone. */
+export interface Reclaimed {
+  entries: number
+  /** Keys and values. */
+  bytes: number
+  /** Nothing of it is left. */
+  done: boolean
 }
 
 /**

@@ -72,7 +72,9 @@ pub fn code(error: &EngineError) -> &'static str {
         EngineError::UnknownTimeline(_)
         | EngineError::MissingRelation { .. }
         | EngineError::MissingSlruSegment { .. } => "not_found",
-        EngineError::TimelineConflict(_) | EngineError::BadRequest(_) => "argument",
+        EngineError::TimelineConflict(_)
+        | EngineError::StillAttached(_)
+        | EngineError::BadRequest(_) => "argument",
         EngineError::NotReadable { .. } => "not_readable",
         EngineError::Damaged { .. } => "corrupt",
         EngineError::OtherFormat { .. } => "other_format",

@@ -9,13 +9,16 @@ use napi_derive::napi;
 use offshoot_engine::base_backup::{BaseBackupOptions, Contents, WalSegment};
 use offshoot_engine::commit_times::{CommitsAround, LsnAtTime, from_unix_micros};
 use offshoot_engine::import::ImportOptions;
-use offshoot_engine::{PagesReply, StoreOptions, TimelineSpec, Usage};
+use offshoot_engine::{
+    PagesReply, Reclaimed as EngineReclaimed, StoreOptions, TimelineSpec, Usage,
+};
 use offshoot_pageproto::Version;
 use offshoot_wal::WalParams;
 
 use crate::failure::Failure;
 use crate::import_session::ImportSession;
 use crate::numbers::{bigint, lsn, signed, unsigned};
+use crate::retention::PortionOptions;
 use crate::tar_stream::TarStream;
 use crate::wal_follower::{self, WalFollower, WalLogOptions};
 use crate::work::{Reply, Work, now, promise};
@@ -224,6 +227,20 @@ impl Tenant {
     pub fn stats(&self) -> AsyncTask<Work<Usage>> {
         let engine = Arc::clone(&self.engine);
         promise(move || Ok(engine.stats()?))
+    }
+
+    /// Indexes of the timelines that have anything in the store, attached or not.
+    #[napi(ts_return_type = "Promise<Array<number>>")]
+    pub fn stored_timelines(&self) -> AsyncTask<Work<Vec<u32>>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || Ok(engine.stored_timelines()?))
+    }
+
+    /// Removes a portion of what a detached timeline has in the store.
+    #[napi(ts_return_type = "Promise<Reclaimed>")]
+    pub fn reclaim(&self, index: u32, portion: PortionOptions) -> AsyncTask<Work<EngineReclaimed>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || Ok(engine.reclaim(index, portion.into())?))
     }
 
     /// End of the last record that is in the store.

@@ -13,6 +13,9 @@ pub enum EngineError {
     /// Attached already, with another parent.
     #[error("timeline {0} is attached with another parent")]
     TimelineConflict(u32),
+    /// Whose data is to be removed, and which somebody may still read.
+    #[error("timeline {0} is attached, and its data cannot be removed")]
+    StillAttached(u32),
     #[error("relation {rel} does not exist at {lsn}")]
     MissingRelation { rel: RelKey, lsn: Lsn },
     #[error("segment {segno:04X} of {directory} does not exist at {lsn}")]

@@ -19,6 +19,8 @@ export {
   type ImportOptions,
   type LsnAtTime,
   type PagesReply,
+  type Portion,
+  type PortionReclaimed,
   TenantStore,
   type TenantStoreSettings,
   type TenantStoreStats,

@@ -86,6 +86,21 @@ export interface CommitsAround {
   readonly next: bigint | undefined;
 }
 
+/** How much one call removes at most. */
+export interface Portion {
+  readonly entriesMax: number;
+  /** Of keys and values; one entry may be more. */
+  readonly bytesMax: number;
+}
+
+/** What one call has removed of a timeline that is gone. */
+export interface PortionReclaimed {
+  readonly entries: number;
+  readonly bytes: number;
+  /** Nothing of it is left. */
+  readonly done: boolean;
+}
+
 /** One tenant's pages on disk. */
 export class TenantStore {
   #native: NativeTenant | undefined;
@@ -189,6 +204,18 @@ export class TenantStore {
     const native = this.#open();
     const { last, next } = await awaiting(() => native.commitsAround(index, lsn));
     return { last: last ?? undefined, next: next ?? undefined };
+  }
+
+  /** Indexes of the timelines that have anything in the store, attached or not. */
+  async storedTimelines(): Promise<number[]> {
+    const native = this.#open();
+    return await awaiting(() => native.storedTimelines());
+  }
+
+  /** Removes a portion of what a timeline has in the store, durably. It must be detached and have no branches. */
+  async reclaim(index: number, portion: Portion): Promise<PortionReclaimed> {
+    const native = this.#open();
+    return await awaiting(() => native.reclaim(index, portion));
   }
 
   async stats(): Promise<TenantStoreStats> {

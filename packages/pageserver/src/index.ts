@@ -12,4 +12,5 @@ export {
 export { pageServerError } from './page-server-error.js';
 export { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 export * from './page-service/index.js';
+export * from './retention/index.js';
 export * from './wal/index.js';

@@ -1,4 +1,11 @@
-import type { FollowProgress, TenantStore, TenantStoreStats, WalFollower } from '@offshoot/engine';
+import type {
+  FollowProgress,
+  Portion,
+  PortionReclaimed,
+  TenantStore,
+  TenantStoreStats,
+  WalFollower,
+} from '@offshoot/engine';
 import type { Lsn, TimelineId } from '@offshoot/types';
 import type { Catalog } from './catalog/catalog.js';
 import { catalogError } from './catalog/catalog-errors.js';
@@ -23,6 +30,8 @@ export class OpenTenant {
   readonly #settings: OpenTenantPlace['settings'];
   readonly #logs: TimelineLogs;
   readonly #timelines = new Map<TimelineId, OpenTimeline>();
+  /** Indexes of those. */
+  readonly #attached = new Set<number>();
 
   constructor(store: TenantStore, tenant: TenantRecord, { dir, catalog, settings }: OpenTenantPlace) {
     this.#store = store;
@@ -47,6 +56,7 @@ export class OpenTenant {
       ancestorLsn: parent.ancestorLsn,
     };
     this.#store.attach({ index, parent: ancestry, lastRecordLsn, readableFrom });
+    this.#attached.add(index);
     const open = new OpenTimeline(this.#store, this.#tenant, timeline);
     this.#timelines.set(id, open);
     return open;
@@ -55,6 +65,7 @@ export class OpenTenant {
   detach({ id, index }: TimelineRecord): void {
     this.#timelines.delete(id);
     this.#store.detach(index);
+    this.#attached.delete(index);
   }
 
   find(timeline: TimelineId): OpenTimeline | undefined {
@@ -141,6 +152,20 @@ export class OpenTenant {
   /** Nobody may follow the timeline any more. */
   removeLog({ index }: TimelineRecord): Promise<void> {
     return this.#logs.remove(index);
+  }
+
+  /** Indexes of the timelines that have anything in the store, those that are gone included. */
+  storedTimelines(): Promise<number[]> {
+    return this.#store.storedTimelines();
+  }
+
+  isAttached(index: number): boolean {
+    return this.#attached.has(index);
+  }
+
+  /** Removes a portion of what a timeline that is gone has in the store. */
+  reclaim(index: number, portion: Portion): Promise<PortionReclaimed> {
+    return this.#store.reclaim(index, portion);
   }
 
   stats(): Promise<TenantStoreStats> {

@@ -1,6 +1,7 @@
 import type { TenantStoreSettings } from '@offshoot/engine';
 import { type ComputeWalSettings, computeWalDefaults } from './compute-wal/compute-wal-settings.js';
 import { type ImportSettings, importDefaults } from './import/import-settings.js';
+import { type RetentionSettings, retentionDefaults } from './retention/retention-settings.js';
 import { type FollowSettings, followDefaults } from './wal/follow-settings.js';
 
 /** Settings of the storage node. */
@@ -9,6 +10,7 @@ export interface PageServerSettings {
   readonly import: ImportSettings;
   readonly computeWal: ComputeWalSettings;
   readonly follow: FollowSettings;
+  readonly retention: RetentionSettings;
   /** Imports at one time. */
   readonly importsMax: number;
 }
@@ -18,5 +20,6 @@ export const pageServerDefaults: PageServerSettings = {
   import: importDefaults,
   computeWal: computeWalDefaults,
   follow: followDefaults,
+  retention: retentionDefaults,
   importsMax: 4,
 };

@@ -34,6 +34,7 @@ import type { OpenTimeline } from './open-timeline.js';
 import { pageServerError } from './page-server-error.js';
 import { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 import type { PageSource } from './page-service/page-source.js';
+import { type Reclaimed, Reclaimer } from './retention/reclaimer.js';
 import type { CaughtUp } from './wal/catch-up.js';
 import { followTenant } from './wal/follow-tenant.js';
 import { type LeftOnSource, leaveSource } from './wal/leave-source.js';
@@ -80,6 +81,7 @@ export class PageServer implements PageSource {
   readonly #deletions = new Map<TenantId, Promise<LeftOnSource | undefined>>();
   /** Of branches: their computes' WAL. */
   readonly #wals: WalBook;
+  readonly #reclaimer: Reclaimer;
   #closing: Promise<void> | undefined;
 
   private constructor(options: PageServerOptions, lock: DirectoryLock) {
@@ -94,6 +96,18 @@ export class PageServer implements PageSource {
         this.#openTenant(timeline.tenant).followWal(timeline, undefined, walStart),
     });
     this.catalog = Catalog.open(join(options.dataDir, 'catalog'), options);
+    this.#reclaimer = new Reclaimer({
+      settings: this.#settings.retention,
+      catalog: this.catalog,
+      open: (tenant) => this.#tenants.get(tenant),
+      onFailure: (tenant, error) => {
+        const facts = { tenant: this.catalog.findTenant(tenant)?.name, tenant_id: tenant };
+        this.#log('what deleted branches have stored cannot be removed for now', {
+          ...facts,
+          error: asOffshootError(error),
+        });
+      },
+    });
   }
 
   /**
@@ -234,6 +248,7 @@ export class PageServer implements PageSource {
     await open?.removeLog(timeline).catch((error: unknown) => {
       this.#log('the WAL log of a deleted branch cannot be removed', { branch: name, error });
     });
+    this.#reclaimer.soon(branch.tenant);
   }
 
   /**
@@ -298,6 +313,11 @@ export class PageServer implements PageSource {
     }
   }
 
+  /** What was taken back of a tenant's deleted branches since the start. */
+  reclaimedOf(id: TenantId): Reclaimed {
+    return this.#reclaimer.reclaimed(id);
+  }
+
   async stats(): Promise<PageServerStats> {
     const tenants = new Map<TenantId, TenantStoreStats>();
     for (const id of [...this.#tenants.keys()]) {
@@ -339,6 +359,7 @@ export class PageServer implements PageSource {
       // Logs go before the stores that they are indexed into.
       await Promise.all([...this.#receivers.values()].map((receiver) => receiver.stop()));
       await this.#wals.abandonAll();
+      await this.#reclaimer.close();
       for (const tenant of this.#tenants.values()) {
         await tenant.close();
       }
@@ -376,6 +397,8 @@ export class PageServer implements PageSource {
     for (const tenant of this.catalog.tenants().filter(({ state }) => state === 'active')) {
       try {
         this.#tenants.set(tenant.id, await this.#openActive(tenant));
+        // What was deleted before, and not yet taken back.
+        this.#reclaimer.soon(tenant.id);
       } catch (thrown) {
         const error = asOffshootError(thrown);
         const { id, name } = tenant;
@@ -457,6 +480,7 @@ export class PageServer implements PageSource {
     const open = this.#tenants.get(id);
     this.#tenants.delete(id);
     this.#unavailable.delete(id);
+    await this.#reclaimer.leave(id);
     await open?.close();
     await this.#removeFiles(id);
     await this.catalog.removeTenant(id);

@@ -105,6 +105,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
       import: { ...pageServerDefaults.import, ...tuning.import },
       computeWal: { ...pageServerDefaults.computeWal, ...tuning.computeWal },
       follow: { ...pageServerDefaults.follow, ...tuning.follow },
+      retention: { ...pageServerDefaults.retention, ...tuning.retention },
     },
     log: (message, facts) => log.warn(facts, message),
   });

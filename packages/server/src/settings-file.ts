@@ -8,6 +8,7 @@ import {
   importDefaults,
   pageServerDefaults,
   pageServiceDefaults,
+  retentionDefaults,
 } from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
 
@@ -33,6 +34,8 @@ export interface TuningSettings {
   import: Record<string, number>;
   /** See `FollowSettings`. */
   follow: Record<string, number>;
+  /** See `RetentionSettings`. */
+  retention: Record<string, number>;
   /** See `TenantStoreSettings`. */
   store: Record<string, number>;
 }
@@ -48,6 +51,7 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   gateway: gatewayDefaults,
   import: importDefaults,
   follow: followDefaults,
+  retention: retentionDefaults,
   store: pageServerDefaults.store,
 };
 

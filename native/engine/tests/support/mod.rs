@@ -51,6 +51,12 @@ pub fn tenant(checksums: Checksums) -> TestTenant {
 }
 
 impl TestTenant {
+    /// Of the store's file.
+    pub fn file_bytes(&self) -> u64 {
+        let file = self.dir.path().join("tenant").join("data.mdb");
+        std::fs::metadata(file).unwrap().len()
+    }
+
     pub fn reopened(self) -> TestTenant {
         self.tenant.close().unwrap();
         let tenant = open(&self.dir);
