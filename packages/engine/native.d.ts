@@ -63,6 +63,12 @@ export declare class Tenant {
   storedTimelines(): Promise<Array<number>>
   /** Removes a portion of what a detached timeline has in the store. */
   reclaim(index: number, portion: PortionOptions): Promise<Reclaimed>
+  /** Nothing else can be read of a timeline from now on. `kept`: LSNs before `readableFrom`. */
+  narrowWindow(index: number, readableFrom: bigint, kept: Array<bigint>): void
+  /** Removes some of what cannot be read of a timeline; without `cursor` from the beginning. */
+  collect(index: number, cursor: Uint8Array | undefined | null, look: LookOptions): Promise<Collected>
+  /** Counts some of a timeline's entries; without `cursor` from the first. */
+  measure(index: number, cursor: Uint8Array | undefined | null, entriesMax: number): Promise<Measured>
   /** End of the last record that is in the store. */
   lastRecordLsn(index: number): bigint
   /** Where a timeline is as it was at `time`, by the clock of who wrote its WAL. */
@@ -140,6 +146,19 @@ export interface BackupProgress {
   bytes: number
 }
 
+/** What one call has removed of what cannot be read. */
+export interface Collected {
+  /** Where the next call goes on; absent at the end. */
+  next?: Buffer
+  /** Entries. */
+  lookedAt: number
+  removed: number
+  /** Keys and values of those. */
+  removedBytes: number
+  /** What makes no sense, and was left. */
+  damaged: number
+}
+
 /** Times of the commits next to an LSN. */
 export interface CommitsAnswer {
   last?: bigint
@@ -165,6 +184,22 @@ export interface ImportSettings {
 
 /** Locks `dir` by its file `lock` (flock). Throws code `locked` when another process has it. */
 export declare function lockDirectory(dir: string): LockHandle
+
+/** How much one call looks at, and removes in one transaction. */
+export interface LookOptions {
+  entriesMax: number
+  timeMaxMs: number
+  portion: PortionOptions
+}
+
+/** A part of what a timeline has. */
+export interface Measured {
+  /** Where the next call goes on; absent at the end. */
+  next?: Buffer
+  entries: number
+  /** Keys and values. */
+  bytes: number
+}
 
 /** An error of the engine: `code` is stable, `message` is for people. */
 export interface NativeError {

@@ -1,7 +1,10 @@
 //! What is removed from a tenant's store.
 
+use std::time::Duration;
+
+use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use offshoot_engine::Portion;
+use offshoot_engine::{Look, Portion};
 
 use crate::work::Reply;
 
@@ -20,6 +23,74 @@ pub struct Reclaimed {
     pub bytes: f64,
     /// Nothing of it is left.
     pub done: bool,
+}
+
+/// How much one call looks at, and removes in one transaction.
+#[napi(object)]
+pub struct LookOptions {
+    pub entries_max: u32,
+    pub time_max_ms: u32,
+    pub portion: PortionOptions,
+}
+
+/// What one call has removed of what cannot be read.
+#[napi(object, object_from_js = false)]
+pub struct Collected {
+    /// Where the next call goes on; absent at the end.
+    pub next: Option<Buffer>,
+    /// Entries.
+    pub looked_at: f64,
+    pub removed: f64,
+    /// Keys and values of those.
+    pub removed_bytes: f64,
+    /// What makes no sense, and was left.
+    pub damaged: f64,
+}
+
+/// A part of what a timeline has.
+#[napi(object, object_from_js = false)]
+pub struct Measured {
+    /// Where the next call goes on; absent at the end.
+    pub next: Option<Buffer>,
+    pub entries: f64,
+    /// Keys and values.
+    pub bytes: f64,
+}
+
+impl From<LookOptions> for Look {
+    fn from(options: LookOptions) -> Look {
+        Look {
+            entries_max: options.entries_max as usize,
+            time_max: Duration::from_millis(u64::from(options.time_max_ms)),
+            portion: options.portion.into(),
+        }
+    }
+}
+
+impl Reply for offshoot_engine::Collected {
+    type Js = Collected;
+
+    fn into_js(self) -> Collected {
+        Collected {
+            next: self.next.map(Buffer::from),
+            looked_at: self.looked_at as f64,
+            removed: self.removed as f64,
+            removed_bytes: self.removed_bytes as f64,
+            damaged: self.damaged as f64,
+        }
+    }
+}
+
+impl Reply for offshoot_engine::Measured {
+    type Js = Measured;
+
+    fn into_js(self) -> Measured {
+        Measured {
+            next: self.next.map(Buffer::from),
+            entries: self.entries as f64,
+            bytes: self.bytes as f64,
+        }
+    }
 }
 
 impl From<PortionOptions> for Portion {

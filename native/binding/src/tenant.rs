@@ -10,7 +10,8 @@ use offshoot_engine::base_backup::{BaseBackupOptions, Contents, WalSegment};
 use offshoot_engine::commit_times::{CommitsAround, LsnAtTime, from_unix_micros};
 use offshoot_engine::import::ImportOptions;
 use offshoot_engine::{
-    PagesReply, Reclaimed as EngineReclaimed, StoreOptions, TimelineSpec, Usage,
+    Collected as EngineCollected, Measured as EngineMeasured, PagesReply,
+    Reclaimed as EngineReclaimed, StoreOptions, TimelineSpec, Usage, Window,
 };
 use offshoot_pageproto::Version;
 use offshoot_wal::WalParams;
@@ -18,7 +19,7 @@ use offshoot_wal::WalParams;
 use crate::failure::Failure;
 use crate::import_session::ImportSession;
 use crate::numbers::{bigint, lsn, signed, unsigned};
-use crate::retention::PortionOptions;
+use crate::retention::{LookOptions, PortionOptions};
 use crate::tar_stream::TarStream;
 use crate::wal_follower::{self, WalFollower, WalLogOptions};
 use crate::work::{Reply, Work, now, promise};
@@ -241,6 +242,55 @@ impl Tenant {
     pub fn reclaim(&self, index: u32, portion: PortionOptions) -> AsyncTask<Work<EngineReclaimed>> {
         let engine = Arc::clone(&self.engine);
         promise(move || Ok(engine.reclaim(index, portion.into())?))
+    }
+
+    /// Nothing else can be read of a timeline from now on. `kept`: LSNs before `readableFrom`.
+    #[napi]
+    pub fn narrow_window(
+        &self,
+        env: &Env,
+        index: u32,
+        readable_from: BigInt,
+        kept: Vec<BigInt>,
+    ) -> napi::Result<()> {
+        now(env, || {
+            let readable_from = lsn("readableFrom", &readable_from)?;
+            let kept = kept.iter().map(|kept| lsn("kept", kept));
+            let kept = kept.collect::<Result<Vec<_>, _>>()?;
+            Ok(self
+                .engine
+                .narrow_window(index, Window::new(readable_from, kept))?)
+        })
+    }
+
+    /// Removes some of what cannot be read of a timeline; without `cursor` from the beginning.
+    #[napi(ts_return_type = "Promise<Collected>")]
+    pub fn collect(
+        &self,
+        index: u32,
+        cursor: Option<Uint8Array>,
+        look: LookOptions,
+    ) -> AsyncTask<Work<EngineCollected>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || {
+            let cursor = cursor.as_deref().unwrap_or_default();
+            Ok(engine.collect(index, cursor, look.into())?)
+        })
+    }
+
+    /// Counts some of a timeline's entries; without `cursor` from the first.
+    #[napi(ts_return_type = "Promise<Measured>")]
+    pub fn measure(
+        &self,
+        index: u32,
+        cursor: Option<Uint8Array>,
+        entries_max: u32,
+    ) -> AsyncTask<Work<EngineMeasured>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || {
+            let cursor = cursor.as_deref().unwrap_or_default();
+            Ok(engine.measure(index, cursor, entries_max as usize)?)
+        })
     }
 
     /// End of the last record that is in the store.

@@ -5,6 +5,7 @@ mod log;
 mod search;
 
 pub use chunk::Ending;
+pub(crate) use chunk::{Chunk, chunk_key};
 pub(crate) use log::CommitLog;
 pub use search::{CommitsAround, LsnAtTime};
 

@@ -66,6 +66,16 @@ pub fn image_in_extent(value: &[u8], block: u32) -> Result<Option<Image<'_>>, En
     found.map(|range| parse_image(&images[range])).transpose()
 }
 
+/// Whether the extent has an image of the block, by its directory alone.
+///
+/// # Errors
+/// `Damaged`.
+pub fn extent_holds(value: &[u8], block: u32) -> Result<bool, EngineError> {
+    let (lengths, _) = directory(value).ok_or_else(|| damaged("its directory is cut off"))?;
+    let length = lengths.get((block % EXTENT_BLOCKS) as usize);
+    Ok(length.is_some_and(|length| *length != [0; LENGTH_BYTES]))
+}
+
 /// Lengths and images.
 fn directory(value: &[u8]) -> Option<(&[[u8; LENGTH_BYTES]], &[u8])> {
     let (&slots, rest) = value.split_first()?;
@@ -127,6 +137,7 @@ mod tests {
                     page
                 });
                 assert!(decoded == expected, "block {block}");
+                assert_eq!(extent_holds(&value, block).unwrap(), expected.is_some());
             }
         }
         assert_eq!(encoded(&full).len(), EXTENT_BYTES_MAX);

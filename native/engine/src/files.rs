@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const GONE: u8 = 0;
 const PRESENT: u8 = 1;
 /// Timeline, kind, a and b.
-const FILE_PREFIX_BYTES: usize = 13;
+pub(crate) const FILE_PREFIX_BYTES: usize = 13;
 
 pub(crate) fn encode(content: Option<&[u8]>) -> Vec<u8> {
     match content {

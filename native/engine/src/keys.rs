@@ -12,6 +12,7 @@
 use crate::extent::EXTENT_BLOCKS;
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BlockKey, Fork, Lsn, RelKey, SlruKind};
+use offshoot_store::Table;
 
 pub const VERSION_KEY_BYTES: usize = 29;
 pub const SIZE_KEY_BYTES: usize = 25;
@@ -185,17 +186,73 @@ pub fn sized_rel(key: &BlockKey) -> (RelKey, u32) {
     }
 }
 
+/// Blocks of one fork of a timeline, or pages of an SLRU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockSpan {
+    pub timeline: u32,
+    pub rel: RelKey,
+    pub first: u32,
+    pub last: u32,
+}
+
+/// All that the size of a fork, or of a segment of an SLRU, is the size of: the reverse of `sized_rel`.
+#[must_use]
+pub fn span_of_sized(timeline: u32, sized: &RelKey) -> BlockSpan {
+    let (rel, first, last) = match slru_of(sized) {
+        Some(kind) => {
+            let first = sized.relnode.saturating_mul(SLRU_PAGES_PER_SEGMENT);
+            let last = first.saturating_add(SLRU_PAGES_PER_SEGMENT - 1);
+            (slru_page_key(kind, 0).rel, first, last)
+        }
+        None => (*sized, 0, u32::MAX),
+    };
+    BlockSpan {
+        timeline,
+        rel,
+        first,
+        last,
+    }
+}
+
+/// The first and the last key that a version of one of the blocks can have in `versions` or `extents`.
+#[must_use]
+pub fn version_prefix_range(table: Table, span: &BlockSpan) -> (VersionKey, VersionKey) {
+    let key = match table {
+        Table::Extents => extent_key,
+        _ => version_key,
+    };
+    let of = |block, lsn| {
+        let block = BlockKey {
+            rel: span.rel,
+            block,
+        };
+        key(span.timeline, &block, lsn)
+    };
+    (of(span.first, Lsn::INVALID), of(span.last, Lsn::MAX))
+}
+
+/// The relation, the block or extent, and the LSN of a key of `versions` or `extents`; `None` when it is not one.
+#[must_use]
+pub fn parse_version_key(key: &[u8]) -> Option<(RelKey, u32, Lsn)> {
+    let key: &VersionKey = key.try_into().ok()?;
+    Some((rel_of(key)?, u32_at(key, 17)?, lsn_at_end(key)?))
+}
+
 /// The relation, fork and LSN of a `sizes` key; `None` when it is not one.
 #[must_use]
 pub fn parse_size_key(key: &[u8]) -> Option<(RelKey, Lsn)> {
     let key: &SizeKey = key.try_into().ok()?;
-    let rel = RelKey {
+    Some((rel_of(key)?, lsn_at_end(key)?))
+}
+
+/// Of a key that begins with `REL_PREFIX_BYTES`.
+fn rel_of(key: &[u8]) -> Option<RelKey> {
+    Some(RelKey {
         spcnode: u32_at(key, 4)?,
         dbnode: u32_at(key, 8)?,
         relnode: u32_at(key, 12)?,
-        fork: Fork::from_number(key[16])?,
-    };
-    Some((rel, lsn_at_end(key)?))
+        fork: Fork::from_number(*key.get(16)?)?,
+    })
 }
 
 /// The file and LSN of a `files` key; `None` when it is not one.
@@ -260,6 +317,9 @@ mod tests {
         let rel = block(1663, 5, 16384, Fork::Fsm, 0).rel;
         let key = size_key(7, &rel, Lsn(0x1_0000_0001));
         assert_eq!(parse_size_key(&key), Some((rel, Lsn(0x1_0000_0001))));
+        let page = block(1663, 5, 16384, Fork::Vm, 0x1_0002);
+        let key = version_key(7, &page, Lsn(3));
+        assert_eq!(parse_version_key(&key), Some((page.rel, 0x1_0002, Lsn(3))));
         let file = FileKey::new(FileKind::TwoPhase, 731, 0);
         let key = file_key(7, &file, Lsn(9));
         assert_eq!(parse_file_key(&key), Some((file, Lsn(9))));

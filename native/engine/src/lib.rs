@@ -43,7 +43,7 @@ pub use page_changes::RecordAt;
 pub use page_writer::PageWriter;
 pub use pages::{PagesReply, REPLY_BYTES_MAX, REQUEST_BYTES_MAX};
 pub use relations::PG_DEFAULT_TABLESPACE;
-pub use retention::{Portion, Reclaimed};
+pub use retention::{Collected, Look, Measured, Portion, Reclaimed, Window};
 pub use sizes::SizeHistory;
 pub use tenant::{Tenant, TenantOptions};
 pub use timeline::{Link, Timeline, TimelineSpec};

@@ -171,6 +171,8 @@ impl PageWriter {
 
     /// A file, or its end when `content` is `None`.
     pub fn file(&mut self, file: &FileKey, lsn: Lsn, content: Option<&[u8]>) {
+        // The next batch looks at files too, and before what it follows on they may have been removed.
+        self.reach(lsn);
         let key = file_key(self.timeline.index(), file, lsn);
         let value = crate::files::encode(content);
         self.batch
@@ -370,7 +372,8 @@ impl PageWriter {
         if let Some(newest) = newest_entry(&snapshot, index, rel, self.follows)? {
             lsn = newest.0;
             own.blocks = newest.1.blocks;
-            add_cuts(&snapshot, index, rel, newest, &mut own)?;
+            let of = (index, self.timeline.earliest());
+            add_cuts(&snapshot, of, rel, newest, &mut own)?;
         } else {
             let view = View::new(snapshot, &self.timeline, self.follows);
             own.blocks = view.size_history(rel)?.blocks;

@@ -1,6 +1,9 @@
 //! A batch of pagestream requests in, their responses out.
 
-use crate::{EngineError, Tenant, Timeline, View};
+use crate::retention::Window;
+use crate::{EngineError, Tenant, View};
+use std::sync::Arc;
+
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BLCKSZ, Fork, Lsn, RelKey, SlruKind};
 use offshoot_pageproto::{
@@ -47,12 +50,12 @@ impl Tenant {
         frames: &[u8],
     ) -> Result<PagesReply, EngineError> {
         let timeline = self.timeline(index)?;
-        // Read before the snapshot is taken: the snapshot then has everything up to it.
-        let last = timeline.last_record_lsn();
+        let now = self.readable_now(&timeline)?;
+        let last = now.last_record_lsn;
         let mut batch = Batch {
-            view: self.view(index, last)?,
+            view: View::new(now.snapshot, &timeline, last),
             last,
-            timeline: &timeline,
+            window: now.window,
         };
         let mut reply = PagesReply::default();
         let mut rest = frames;
@@ -85,17 +88,17 @@ fn take_request(version: Version, bytes: &[u8]) -> Result<(RequestMessage<'_>, &
 }
 
 /// Requests of one batch share a snapshot; consecutive ones at one LSN share a view.
-struct Batch<'t> {
+struct Batch {
     view: View,
     last: Lsn,
-    timeline: &'t Timeline,
+    window: Arc<Window>,
 }
 
-impl Batch<'_> {
+impl Batch {
     /// Appends the response; or returns the LSN to wait for, with nothing appended.
     fn answer(&mut self, request: &RequestMessage<'_>, out: &mut Vec<u8>) -> Option<Lsn> {
         let mut writer = ResponseWriter::new(out);
-        match read_at(&request.header, self.last, self.timeline.readable_from()) {
+        match read_at(&request.header, self.last, &self.window) {
             ReadAt::Wait(lsn) => return Some(lsn),
             ReadAt::Refused(text) => writer.error(request, &text),
             ReadAt::Lsn(lsn) => {
@@ -112,7 +115,7 @@ impl Batch<'_> {
 }
 
 /// The protocol's rule: waits for the promise, never for the version asked for.
-fn read_at(header: &Header, last: Lsn, readable_from: Lsn) -> ReadAt {
+fn read_at(header: &Header, last: Lsn, window: &Window) -> ReadAt {
     let Header {
         request_lsn,
         not_modified_since,
@@ -126,15 +129,16 @@ fn read_at(header: &Header, last: Lsn, readable_from: Lsn) -> ReadAt {
             "request LSN {request_lsn} is before not-modified-since LSN {not_modified_since}"
         ));
     }
-    if request_lsn < readable_from {
+    let readable_from = window.readable_from();
+    if !window.covers(request_lsn) {
         return ReadAt::Refused(format!(
-            "LSN {request_lsn} is not kept, the first that can be read is {readable_from}"
+            "LSN {request_lsn} is not kept; readable are {readable_from} to {last}"
         ));
     }
     if not_modified_since > last {
         return ReadAt::Wait(not_modified_since);
     }
-    if last < readable_from {
+    if !window.covers(last.min(request_lsn)) {
         return ReadAt::Refused("the timeline is not complete yet".to_owned());
     }
     ReadAt::Lsn(last.min(request_lsn))

@@ -123,10 +123,11 @@ pub(crate) fn newest_entry(
     Ok(Some((at, SizeEntry::parse(value)?)))
 }
 
-/// Adds to `history` the cuts of one timeline, from an entry of it back.
+/// Adds to `history` the cuts of one timeline, from an entry of it back. A drop at or before `earliest`, the first
+/// LSN of it that can be read, may have been removed from the store, with all that was before it.
 pub(crate) fn add_cuts(
     snapshot: &Snapshot,
-    timeline: u32,
+    (timeline, earliest): (u32, Lsn),
     rel: &RelKey,
     (mut lsn, mut entry): (Lsn, SizeEntry),
     history: &mut SizeHistory,
@@ -141,6 +142,9 @@ pub(crate) fn add_cuts(
         }
         let key = size_key(timeline, rel, previous);
         let value = snapshot.get(Table::Sizes, &key)?;
+        if value.is_none() && previous <= earliest {
+            return Ok(());
+        }
         // A chain that does not lead back would never end.
         let Some(value) = value.filter(|_| previous < lsn) else {
             let what = format!("relation size of {rel} at {lsn}");

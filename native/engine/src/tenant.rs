@@ -2,9 +2,10 @@
 
 use crate::format::check_format;
 use crate::page_cache::PageCache;
+use crate::retention::Window;
 use crate::{EngineError, PageWriter, Timeline, TimelineSpec, View};
 use offshoot_layout::Lsn;
-use offshoot_store::{Store, StoreOptions, Usage};
+use offshoot_store::{Snapshot, Store, StoreOptions, Usage};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::path::Path;
@@ -34,6 +35,16 @@ impl From<StoreOptions> for TenantOptions {
             ..TenantOptions::default()
         }
     }
+}
+
+/// How often a moment is looked for in which a window and a last record fit together.
+const READABLE_NOW_ATTEMPTS: usize = 3;
+
+/// A moment of a timeline.
+pub(crate) struct ReadableNow {
+    pub(crate) last_record_lsn: Lsn,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) window: Arc<Window>,
 }
 
 /// A tenant's store and the timelines the catalog told us of.
@@ -123,17 +134,40 @@ impl Tenant {
     /// `NotReadable`, `UnknownTimeline`, `Store`.
     pub fn readable_view(&self, index: u32, lsn: Option<Lsn>) -> Result<View, EngineError> {
         let timeline = self.timeline(index)?;
-        let last_record_lsn = timeline.last_record_lsn();
-        let readable_from = timeline.readable_from();
+        let now = self.readable_now(&timeline)?;
+        let last_record_lsn = now.last_record_lsn;
         let lsn = lsn.unwrap_or(last_record_lsn);
-        if !(readable_from..=last_record_lsn).contains(&lsn) {
+        if lsn > last_record_lsn || !now.window.covers(lsn) {
             return Err(EngineError::NotReadable {
                 lsn,
-                readable_from,
+                readable_from: now.window.readable_from(),
                 last_record_lsn,
             });
         }
-        Ok(View::new(self.store.read()?, &timeline, lsn))
+        Ok(View::new(now.snapshot, &timeline, lsn))
+    }
+
+    /// A snapshot, and what of the timeline can be read in it. The order is what makes that true: the snapshot has all
+    /// up to a last record that was asked for before it, and all of a window that is asked for after it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub(crate) fn readable_now(&self, timeline: &Timeline) -> Result<ReadableNow, EngineError> {
+        let mut attempts = 0;
+        loop {
+            let last_record_lsn = timeline.last_record_lsn();
+            let snapshot = self.store.read()?;
+            let window = timeline.window();
+            attempts += 1;
+            // Between two looks both may have moved on. What stays so is a timeline that is not complete yet.
+            if window.readable_from() <= last_record_lsn || attempts == READABLE_NOW_ATTEMPTS {
+                return Ok(ReadableNow {
+                    last_record_lsn,
+                    snapshot,
+                    window,
+                });
+            }
+        }
     }
 
     /// A writer for a timeline; only one at a time.

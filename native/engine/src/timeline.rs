@@ -1,9 +1,11 @@
 //! A line of WAL history, and the lines it came from.
 
 use crate::page_cache::PageCache;
+use crate::retention::Window;
 use crate::{Cluster, EngineError};
 use offshoot_layout::Lsn;
 use offshoot_store::{Snapshot, StoreError, Table};
+use parking_lot::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -27,7 +29,7 @@ pub struct Timeline {
     /// The parent, its parent and so on, each with the last LSN that this timeline sees of it.
     ancestors: Vec<(Arc<Timeline>, Lsn)>,
     last_record_lsn: AtomicU64,
-    readable_from: AtomicU64,
+    window: RwLock<Arc<Window>>,
     owns_data: AtomicBool,
     owns_extents: AtomicBool,
     /// Of a root timeline; its branches ask it.
@@ -43,6 +45,8 @@ pub struct Link {
     pub lsn: Lsn,
     /// Most branches have none: one look less for each.
     pub has_extents: bool,
+    /// The first LSN of the timeline that can be read: what nobody can see from there on may have been removed.
+    pub earliest: Lsn,
 }
 
 impl Timeline {
@@ -57,7 +61,7 @@ impl Timeline {
             parent: spec.parent,
             ancestors: parent.map_or_else(Vec::new, ancestors_of),
             last_record_lsn: AtomicU64::new(spec.last_record_lsn.0),
-            readable_from: AtomicU64::new(spec.readable_from.0),
+            window: RwLock::new(Arc::new(Window::from(spec.readable_from))),
             owns_data: AtomicBool::new(has_data(snapshot, spec.index, &Table::ALL)?),
             owns_extents: AtomicBool::new(has_data(snapshot, spec.index, &[Table::Extents])?),
             cluster: OnceLock::new(),
@@ -88,11 +92,33 @@ impl Timeline {
 
     #[must_use]
     pub fn readable_from(&self) -> Lsn {
-        Lsn(self.readable_from.load(Ordering::Acquire))
+        self.window.read().readable_from()
+    }
+
+    /// The first LSN that can be read, be it a single one.
+    pub(crate) fn earliest(&self) -> Lsn {
+        self.window.read().earliest()
+    }
+
+    /// Where it can be read. Whoever has taken a snapshot before asks finds there all that is in the answer.
+    #[must_use]
+    pub fn window(&self) -> Arc<Window> {
+        Arc::clone(&self.window.read())
     }
 
     pub fn set_readable_from(&self, lsn: Lsn) {
-        self.readable_from.store(lsn.0, Ordering::Release);
+        *self.window.write() = Arc::new(Window::from(lsn));
+    }
+
+    /// From now on nothing else can be read. What is removed after this is what nobody can see by then.
+    ///
+    /// # Errors
+    /// `BadRequest` for one that begins earlier, or that keeps what cannot be read any more.
+    pub(crate) fn narrow_window(&self, window: Window) -> Result<(), EngineError> {
+        let mut current = self.window.write();
+        current.refuse_widening(&window)?;
+        *current = Arc::new(window);
+        Ok(())
     }
 
     pub(crate) fn set_owns_data(&self) {
@@ -113,6 +139,7 @@ impl Timeline {
             timeline: self.index,
             lsn,
             has_extents: self.owns_extents.load(Ordering::Acquire),
+            earliest: self.earliest(),
         }
     }
 

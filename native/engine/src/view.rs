@@ -100,7 +100,8 @@ impl View {
                 history.blocks = newest.1.blocks;
                 found_size = true;
             }
-            add_cuts(&self.snapshot, link.timeline, rel, newest, &mut history)?;
+            let of = (link.timeline, link.earliest);
+            add_cuts(&self.snapshot, of, rel, newest, &mut history)?;
             if history.is_complete() {
                 break;
             }

@@ -5,7 +5,9 @@
 mod support;
 
 use offshoot_engine::commit_times::{CommitsAround, LsnAtTime};
-use offshoot_engine::{CheckPointState, Checksums, Durability, EngineError, Ingest, TimelineSpec};
+use offshoot_engine::{
+    CheckPointState, Checksums, Durability, EngineError, Ingest, Look, TimelineSpec, Window,
+};
 use offshoot_layout::Lsn;
 use offshoot_wal::WalParams;
 use offshoot_wal::generate::{RecordDraft, WalStream};
@@ -44,6 +46,10 @@ struct Model {
     index: u32,
     endings: Vec<Known>,
     readable_from: Lsn,
+    /// What can be read before that.
+    kept: Vec<Lsn>,
+    /// Where branches of it start.
+    starts: Vec<Lsn>,
     newest: Lsn,
 }
 
@@ -84,6 +90,8 @@ impl World {
             index: 1,
             endings: Vec::new(),
             readable_from: START,
+            kept: Vec::new(),
+            starts: Vec::new(),
             newest: START,
         };
         let world = World {
@@ -155,11 +163,38 @@ impl World {
             index: self.timelines.len() as u32 + 1,
             endings: seen(from, lsn),
             readable_from: lsn,
+            kept: Vec::new(),
+            starts: Vec::new(),
             newest: lsn,
         };
+        let from = &mut self.timelines[parent];
+        from.starts.push(lsn);
         let parent = (from.index, lsn);
         self.timelines.push(child);
         self.attach(self.timelines.len() - 1, Some(parent));
+    }
+
+    /// Removes what cannot be read from `readable_from` on, nor at `also` or where branches start.
+    fn collect(&mut self, at: usize, readable_from: Lsn, also: Lsn) {
+        let model = &mut self.timelines[at];
+        let starts = model.starts.iter().copied();
+        let could = |lsn: &Lsn| *lsn >= model.readable_from || model.kept.contains(lsn);
+        let kept = starts.chain(Some(also)).filter(could);
+        let kept = kept.filter(|lsn| *lsn < readable_from).collect();
+        (model.kept, model.readable_from) = (kept, readable_from);
+        let window = Window::new(readable_from, model.kept.iter().copied());
+        self.tenant.narrow_window(model.index, window).unwrap();
+        let mut cursor = Vec::new();
+        let look = Look {
+            entries_max: 3,
+            ..Look::default()
+        };
+        while let Some(next) = {
+            let step = self.tenant.collect(model.index, &cursor, look).unwrap();
+            step.next
+        } {
+            cursor = next;
+        }
     }
 
     fn check(&self, at: usize, times: impl Iterator<Item = i64>) {
@@ -172,9 +207,11 @@ impl World {
             let Known { start, end, .. } = *ending;
             [start, Lsn(start.0 + 1), Lsn(end.0 - 1), end, Lsn(end.0 + 1)]
         });
-        for lsn in interesting.chain([model.readable_from, model.newest]) {
+        let ends = [model.readable_from, model.newest].into_iter();
+        for lsn in interesting.chain(ends).chain(model.kept.iter().copied()) {
             let found = self.tenant.commits_around(model.index, lsn);
-            if !(model.readable_from..=model.newest).contains(&lsn) {
+            let in_window = (model.readable_from..=model.newest).contains(&lsn);
+            if !in_window && !model.kept.contains(&lsn) {
                 assert!(matches!(found, Err(EngineError::NotReadable { .. })));
                 continue;
             }
@@ -337,6 +374,25 @@ fn branches_see_the_commits_of_their_parents_up_to_where_they_left() {
 }
 
 #[test]
+fn of_many_runs_those_stay_that_tell_of_what_can_be_read() {
+    let mut world = World::new(0);
+    let batch = |number: i64| (commits(&[number * 10, number * 10 + 5]), true);
+    let batches: Vec<_> = (1..=50).map(batch).collect();
+    world.write(0, &batches);
+    let files = |world: &World| world.tenant.stats().unwrap().entries[2];
+    let before = files(&world);
+    let at = |world: &World, ending: usize| world.timelines[0].endings[ending].end;
+    let (early, late) = (at(&world, 21), at(&world, 81));
+    world.branch(0, early);
+    world.collect(0, late, early);
+    // Of 50 runs and states, 9 are behind the window's begin; around it and the branch's start stay one or two of each.
+    assert!(files(&world) < before - 70, "{before}, {}", files(&world));
+    for at in 0..2 {
+        world.check(at, 0..520);
+    }
+}
+
+#[test]
 fn an_unknown_timeline_is_refused() {
     let world = World::new(0);
     let found = world.tenant.lsn_at_time(9, 1);
@@ -363,14 +419,23 @@ proptest! {
     #[test]
     fn is_what_a_plain_list_says(
         steps in prop::collection::vec((any::<prop::sample::Index>(), 0..=100u64, any_batches()), 1..4),
+        collects in prop::collection::vec(prop::option::of((any::<prop::sample::Index>(), 0..=100u64, 0..=100u64)), 4),
     ) {
         let mut world = World::new(0);
-        for (parent, place, batches) in steps {
+        for ((parent, place, batches), collect) in steps.into_iter().zip(collects) {
             let at = parent.index(world.timelines.len());
             world.write(at, &batches);
             let from = &world.timelines[at];
             let span = from.newest.0 - from.readable_from.0;
             world.branch(at, Lsn(from.readable_from.0 + span * place / 100));
+            if let Some((at, place, also)) = collect {
+                let at = at.index(world.timelines.len());
+                let from = &world.timelines[at];
+                let span = from.newest.0 - from.readable_from.0;
+                let lsn = |place| Lsn(from.readable_from.0 + span * place / 100);
+                let (readable_from, also) = (lsn(place), lsn(also));
+                world.collect(at, readable_from, also);
+            }
         }
         for at in 0..world.timelines.len() {
             world.check(at, -1..61);

@@ -6,12 +6,15 @@ mod support;
 
 use offshoot_engine::extent::EXTENT_BLOCKS;
 use offshoot_engine::record_group::IMPLICIT_BLOCK;
-use offshoot_engine::{Checksums, Durability, PageWriter, RecordAt, TimelineSpec};
+use offshoot_engine::{
+    Checksums, Durability, Look, PageWriter, Portion, RecordAt, TimelineSpec, Window,
+};
 use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, RelKey, page};
 use offshoot_redo::PageBase;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 use support::{CONTEXT, TestTenant, block, full_page_image, heap_delete, page_of, rel, tenant};
 
 /// Of two extents, their first blocks and those at the border.
@@ -58,9 +61,20 @@ enum Step {
     CommitBehind(usize),
     /// A writer that knows nothing.
     NewWriter(usize),
-    /// A child at some LSN that the parent had.
+    /// A child at some LSN that can be read.
     Branch(usize, prop::sample::Index),
+    Collect(Collect),
     Reopen,
+}
+
+/// Less can be read of a timeline, and some of what cannot be is removed.
+#[derive(Debug, Clone)]
+struct Collect {
+    on: usize,
+    readable_from: prop::sample::Index,
+    /// Further LSNs that stay, by their place among those that can be read and are before that.
+    kept: Vec<prop::sample::Index>,
+    steps: usize,
 }
 
 const HEAP: u8 = 0;
@@ -97,10 +111,32 @@ fn step() -> impl Strategy<Value = Step> {
         3 => timeline.clone().prop_map(Step::Commit),
         3 => timeline.clone().prop_map(Step::CommitBehind),
         1 => timeline.clone().prop_map(Step::NewWriter),
-        1 => (timeline, any::<prop::sample::Index>()).prop_map(|(of, at)| Step::Branch(of, at)),
+        1 => (timeline.clone(), any::<prop::sample::Index>()).prop_map(|(of, at)| Step::Branch(of, at)),
+        2 => collect(timeline).prop_map(Step::Collect),
         1 => Just(Step::Reopen),
     ]
 }
+
+fn collect(timeline: std::ops::Range<usize>) -> impl Strategy<Value = Collect> {
+    let kept = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
+    let all = (timeline, any::<prop::sample::Index>(), kept, 0..40_usize);
+    all.prop_map(|(on, readable_from, kept, steps)| Collect {
+        on,
+        readable_from,
+        kept,
+        steps,
+    })
+}
+
+/// Few at a time, so that steps end amid everything.
+const LOOK: Look = Look {
+    entries_max: 7,
+    time_max: Duration::from_secs(60),
+    portion: Portion {
+        entries_max: 2,
+        bytes_max: 9000,
+    },
+};
 
 /// The blocks of each fork that exists.
 type State = BTreeMap<RelKey, Vec<Rc<Page>>>;
@@ -127,12 +163,22 @@ fn pages_of(number: u32, tags: &[Option<u32>; 6]) -> BTreeMap<u32, Box<Page>> {
 struct History {
     states: BTreeMap<u64, State>,
     spec: TimelineSpec,
+    /// What can be read before `spec.readable_from`.
+    kept: BTreeSet<u64>,
 }
 
 impl History {
     fn at(&self, lsn: u64) -> State {
         let newest = self.states.range(..=lsn).next_back();
         newest.map_or_else(State::new, |(_, state)| state.clone())
+    }
+
+    fn covers(&self, lsn: u64) -> bool {
+        lsn >= self.spec.readable_from.0 || self.kept.contains(&lsn)
+    }
+
+    fn window(&self) -> Window {
+        Window::new(self.spec.readable_from, self.kept.iter().copied().map(Lsn))
     }
 
     fn last(&self) -> u64 {
@@ -252,6 +298,8 @@ struct Run {
     histories: Vec<History>,
     writers: Vec<Option<PageWriter>>,
     lsn: u64,
+    /// Nothing was ever removed: also what cannot be read is what it was.
+    all_there: bool,
 }
 
 impl Run {
@@ -259,12 +307,14 @@ impl Run {
         let history = History {
             states: BTreeMap::new(),
             spec: support::root(),
+            kept: BTreeSet::new(),
         };
         Run {
             tenant: Some(tenant(Checksums::Off)),
             histories: vec![history],
             writers: vec![None],
             lsn: 8,
+            all_there: true,
         }
     }
 
@@ -306,6 +356,7 @@ impl Run {
                 self.writers[on % count] = None;
             }
             Step::Branch(of, at) => self.branch(of % count, *at),
+            Step::Collect(collect) => self.collect(collect.on % count, collect),
             Step::Reopen => self.reopen(),
         }
     }
@@ -325,9 +376,10 @@ impl Run {
     fn branch(&mut self, of: usize, at: prop::sample::Index) {
         self.commit(of);
         let parent = &self.histories[of];
-        let lsns: Vec<u64> = parent.states.keys().copied().collect();
+        let lsns = parent.states.keys().copied();
+        let lsns: Vec<u64> = lsns.filter(|lsn| parent.covers(*lsn)).collect();
         let lsn = if lsns.is_empty() {
-            1
+            parent.spec.readable_from.0
         } else {
             lsns[at.index(lsns.len())]
         };
@@ -335,7 +387,7 @@ impl Run {
             index: self.histories.len() as u32 + 1,
             parent: Some((parent.spec.index, Lsn(lsn))),
             last_record_lsn: Lsn(lsn),
-            readable_from: Lsn(1),
+            readable_from: Lsn(lsn),
         };
         let states = parent
             .states
@@ -343,7 +395,11 @@ impl Run {
             .map(|(at, state)| (*at, state.clone()));
         let states = states.collect();
         self.tenant().attach(&spec).unwrap();
-        self.histories.push(History { states, spec });
+        self.histories.push(History {
+            states,
+            spec,
+            kept: BTreeSet::new(),
+        });
         self.writers.push(None);
     }
 
@@ -356,10 +412,45 @@ impl Run {
         for history in &self.histories {
             // All of it was committed.
             let spec = TimelineSpec {
-                last_record_lsn: Lsn(self.lsn),
+                last_record_lsn: Lsn(self.lsn.max(history.spec.last_record_lsn.0)),
                 ..history.spec
             };
             self.tenant().attach(&spec).unwrap();
+            let (index, window) = (spec.index, history.window());
+            self.tenant().narrow_window(index, window).unwrap();
+        }
+    }
+
+    /// As whoever keeps the books does: LSNs that branches start from stay, and others that somebody asks for in time.
+    fn collect(&mut self, on: usize, collect: &Collect) {
+        let index = self.histories[on].spec.index;
+        let last = self.tenant().timeline(index).unwrap().last_record_lsn().0;
+        let from = self.histories[on].spec.readable_from.0;
+        let next = from + collect.readable_from.index((last - from + 1) as usize) as u64;
+        let history = &self.histories[on];
+        let could: Vec<u64> = (1..next).filter(|lsn| history.covers(*lsn)).collect();
+        let chosen = collect.kept.iter().filter(|_| !could.is_empty());
+        let mut kept: BTreeSet<u64> = chosen.map(|at| could[at.index(could.len())]).collect();
+        let starts = self.histories.iter().filter_map(|child| child.spec.parent);
+        let starts = starts.filter(|(parent, _)| *parent == index);
+        kept.extend(starts.map(|(_, lsn)| lsn.0).filter(|lsn| *lsn < next));
+        self.histories[on].spec.readable_from = Lsn(next);
+        self.histories[on].kept = kept;
+        let window = self.histories[on].window();
+        self.tenant().narrow_window(index, window).unwrap();
+        self.walk(index, collect.steps);
+    }
+
+    fn walk(&mut self, index: u32, steps: usize) {
+        let mut cursor = Vec::new();
+        for _ in 0..steps {
+            self.all_there = false;
+            let step = self.tenant().collect(index, &cursor, LOOK).unwrap();
+            assert_eq!(step.damaged, 0);
+            match step.next {
+                Some(next) => cursor = next,
+                None => return,
+            }
         }
     }
 
@@ -369,8 +460,27 @@ impl Run {
         }
         for history in &self.histories {
             for lsn in (1..=history.last() + 8).step_by(4) {
-                compare_at(self.tenant(), history, lsn);
+                let covered = history.covers(lsn);
+                if covered || self.all_there {
+                    compare_at(self.tenant(), history, lsn);
+                }
+                if !covered {
+                    let index = history.spec.index;
+                    let refused = self.tenant().readable_view(index, Some(Lsn(lsn)));
+                    assert!(refused.is_err(), "timeline {index} at {lsn}");
+                }
             }
+            for lsn in &history.kept {
+                compare_at(self.tenant(), history, *lsn);
+            }
+        }
+    }
+
+    /// Whatever is left of what nobody can read goes.
+    fn collect_all(&mut self) {
+        for on in 0..self.histories.len() {
+            let index = self.histories[on].spec.index;
+            self.walk(index, usize::MAX);
         }
     }
 }
@@ -409,8 +519,14 @@ fn compare_at(tenant: &TestTenant, history: &History, lsn: u64) {
     }
 }
 
+/// More by hand: OFFSHOOT_MODEL_CASES=3000.
+fn cases() -> u32 {
+    let asked = std::env::var("OFFSHOOT_MODEL_CASES").ok();
+    asked.and_then(|cases| cases.parse().ok()).unwrap_or(60)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_page_at_every_lsn_of_every_timeline(steps in prop::collection::vec(step(), 1..60)) {
@@ -418,6 +534,8 @@ proptest! {
         for step in &steps {
             run.step(step);
         }
+        run.compare();
+        run.collect_all();
         run.compare();
     }
 }

@@ -196,7 +196,7 @@ fn which_lsn_is_read() {
         (
             0x17,
             0x10,
-            "error: LSN 0/17 is not kept, the first that can be read is 0/18",
+            "error: LSN 0/17 is not kept; readable are 0/18 to 0/40",
         ),
     ] {
         let header = header(request_lsn, not_modified_since);

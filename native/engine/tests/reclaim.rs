@@ -69,6 +69,19 @@ fn nothing_is_left_and_others_keep_theirs() {
         fill(&tenant, index);
     }
     assert_eq!(tenant.stored_timelines().unwrap(), [1, 2, 3, u32::MAX]);
+    let whole = tenant.measure(3, &[], usize::MAX).unwrap();
+    assert_eq!((whole.entries, &whole.next), (u64::from(PAGES) + 4, &None));
+    assert!(whole.bytes > u64::from(PAGES) * BLCKSZ as u64);
+    let (mut cursor, mut bytes) = (Vec::new(), 0);
+    loop {
+        let part = tenant.measure(3, &cursor, 90).unwrap();
+        bytes += part.bytes;
+        match part.next {
+            Some(next) => cursor = next,
+            None => break,
+        }
+    }
+    assert_eq!(bytes, whole.bytes);
     let portion = Portion {
         entries_max: 100,
         ..Portion::default()

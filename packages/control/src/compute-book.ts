@@ -16,6 +16,8 @@ export interface AliveCompute {
   readonly durability: Durability;
 }
 
+const READING: readonly Activity['state'][] = ['waking', 'awake', 'going_to_sleep'];
+
 /** What the book has to know of a branch. Its id: a name may be given to another branch. */
 type BranchKey = Pick<BranchRecord, 'id' | 'name' | 'use'>;
 
@@ -91,6 +93,12 @@ export class ComputeBook {
   /** Another idle time was chosen for the branch. */
   retime(branch: BranchId): void {
     this.#computes.get(branch)?.retime();
+  }
+
+  /** Whether a compute of the branch is there, on its way, or not known to have ended. */
+  mayRead(branch: BranchId): boolean {
+    const compute = this.#computes.get(branch);
+    return compute !== undefined && (compute.alive !== undefined || READING.includes(compute.activity.state));
   }
 
   state(branch: BranchId): Compute['state'] {

@@ -31,6 +31,7 @@ import {
   parseBranchName,
   parseTenantName,
   type TenantId,
+  type TimelineId,
 } from '@offshoot/types';
 import { asOpenError, branchDeleted, branchNameOfClient } from './branch-errors.js';
 import { BranchLimits, chosenSize, settingsOf } from './branch-limits.js';
@@ -39,6 +40,7 @@ import { branchPointView } from './branch-point-view.js';
 import { newRole } from './branch-role/new-role.js';
 import { RoleKeeper } from './branch-role/role-keeper.js';
 import { accessOf, BranchViews } from './branch-views.js';
+import { ComputeBases } from './compute-bases.js';
 import { ComputeBook } from './compute-book.js';
 import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js';
 import { controlError } from './control-errors.js';
@@ -109,6 +111,7 @@ export class ControlPlane implements BranchHost {
   readonly #wake: WakeSettings;
   readonly #limits: BranchLimits;
   readonly #quotas: WriteQuotas;
+  readonly #bases: ComputeBases;
   #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
@@ -121,6 +124,7 @@ export class ControlPlane implements BranchHost {
     const clock = options.clock ?? systemClock;
     this.#room = new ComputeRoom({ ...this.#wake, computesMax: options.computesMax }, clock);
     this.#computes = new ComputeBook(this.#surroundings(options, clock));
+    this.#bases = new ComputeBases((branch) => !this.#computes.mayRead(branch));
     this.#branches = new BranchViews(() => this.#catalog, this.#computes, {
       idleTimeoutSeconds: (branch) => this.#idleTimeoutSeconds(branch),
       sizeOf: (branch) => this.#limits.sizeOf(branch),
@@ -176,6 +180,11 @@ export class ControlPlane implements BranchHost {
           error,
         }),
     };
+  }
+
+  /** LSNs of a timeline that computes read at. */
+  keptFor(timeline: TimelineId): Lsn[] {
+    return this.#bases.of(timeline);
   }
 
   get #catalog() {
@@ -502,12 +511,15 @@ export class ControlPlane implements BranchHost {
     };
     if (accessOf(branch) === 'read_only') {
       const baseLsn = this.#pageServer.timelineOfBranch(branch.name).lastRecordLsn();
+      this.#bases.note(id, branch.timeline, baseLsn);
       return { ...common, access: 'read_only', baseLsn };
     }
+    // What a former compute had acknowledged is taken in first.
+    const baseLsn = await this.#pageServer.recoverBranch(branch);
+    this.#bases.note(id, branch.timeline, baseLsn);
     return {
       ...common,
-      // What a former compute had acknowledged is taken in first.
-      baseLsn: await this.#pageServer.recoverBranch(branch),
+      baseLsn,
       wal: this.#pageServer.walOfCompute(branch),
       durability: branch.durability ?? 'sync',
       size: chosenSize(branch),

@@ -15,9 +15,12 @@ export {
 export { TarStream } from './tar-stream.js';
 export {
   type BaseBackupOptions,
+  type Collected,
   type CommitsAround,
   type ImportOptions,
+  type Look,
   type LsnAtTime,
+  type Measured,
   type PagesReply,
   type Portion,
   type PortionReclaimed,

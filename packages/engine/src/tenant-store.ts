@@ -93,6 +93,33 @@ export interface Portion {
   readonly bytesMax: number;
 }
 
+/** How much one call looks at, and what one of its transactions removes. */
+export interface Look {
+  readonly entriesMax: number;
+  readonly timeMaxMs: number;
+  readonly portion: Portion;
+}
+
+/** What one call has removed of what cannot be read. */
+export interface Collected {
+  /** Where the next call goes on; undefined at the end. */
+  readonly next: Uint8Array | undefined;
+  readonly lookedAt: number;
+  readonly removed: number;
+  /** Keys and values. */
+  readonly removedBytes: number;
+  /** Pages, relations and files that make no sense, and were left. */
+  readonly damaged: number;
+}
+
+/** A part of what a timeline has in the store. */
+export interface Measured {
+  readonly next: Uint8Array | undefined;
+  readonly entries: number;
+  /** Keys and values. */
+  readonly bytes: number;
+}
+
 /** What one call has removed of a timeline that is gone. */
 export interface PortionReclaimed {
   readonly entries: number;
@@ -216,6 +243,26 @@ export class TenantStore {
   async reclaim(index: number, portion: Portion): Promise<PortionReclaimed> {
     const native = this.#open();
     return await awaiting(() => native.reclaim(index, portion));
+  }
+
+  /** Nothing else can be read of a timeline from now on. `kept`: LSNs before `readableFrom`. */
+  narrowWindow(index: number, readableFrom: Lsn, kept: readonly Lsn[]): void {
+    const native = this.#open();
+    calling(() => native.narrowWindow(index, readableFrom, [...kept]));
+  }
+
+  /** Removes some of what cannot be read of a timeline, durably; without `cursor` from the beginning. */
+  async collect(index: number, cursor: Uint8Array | undefined, look: Look): Promise<Collected> {
+    const native = this.#open();
+    const { next, ...counts } = await awaiting(() => native.collect(index, cursor, look));
+    return { ...counts, next: next ?? undefined };
+  }
+
+  /** Counts some of a timeline's entries; without `cursor` from the first. */
+  async measure(index: number, cursor: Uint8Array | undefined, entriesMax: number): Promise<Measured> {
+    const native = this.#open();
+    const { next, ...counts } = await awaiting(() => native.measure(index, cursor, entriesMax));
+    return { ...counts, next: next ?? undefined };
   }
 
   async stats(): Promise<TenantStoreStats> {

@@ -1,5 +1,7 @@
 import type {
+  Collected,
   FollowProgress,
+  Look,
   Portion,
   PortionReclaimed,
   TenantStore,
@@ -32,6 +34,8 @@ export class OpenTenant {
   readonly #timelines = new Map<TimelineId, OpenTimeline>();
   /** Indexes of those. */
   readonly #attached = new Set<number>();
+  /** Of each branch, its hold on where it leaves its parent. */
+  readonly #starts = new Map<TimelineId, Disposable>();
 
   constructor(store: TenantStore, tenant: TenantRecord, { dir, catalog, settings }: OpenTenantPlace) {
     this.#store = store;
@@ -55,6 +59,11 @@ export class OpenTenant {
       index: this.#catalog.timeline(parent.timeline).index,
       ancestorLsn: parent.ancestorLsn,
     };
+    // First: the branch is in the catalog, whatever becomes of the rest.
+    if (parent !== undefined && !this.#starts.has(id)) {
+      const start = this.#timelines.get(parent.timeline)?.hold(parent.ancestorLsn);
+      if (start !== undefined) this.#starts.set(id, start);
+    }
     this.#store.attach({ index, parent: ancestry, lastRecordLsn, readableFrom });
     this.#attached.add(index);
     const open = new OpenTimeline(this.#store, this.#tenant, timeline);
@@ -66,6 +75,8 @@ export class OpenTenant {
     this.#timelines.delete(id);
     this.#store.detach(index);
     this.#attached.delete(index);
+    this.#starts.get(id)?.[Symbol.dispose]();
+    this.#starts.delete(id);
   }
 
   find(timeline: TimelineId): OpenTimeline | undefined {
@@ -166,6 +177,17 @@ export class OpenTenant {
   /** Removes a portion of what a timeline that is gone has in the store. */
   reclaim(index: number, portion: Portion): Promise<PortionReclaimed> {
     return this.#store.reclaim(index, portion);
+  }
+
+  /** Of a timeline nothing else can be read from now on than from `readableFrom` on, and what is needed before that. */
+  narrow(open: OpenTimeline, readableFrom: Lsn, needed: Iterable<Lsn>): void {
+    const kept = new Set([...needed].filter((lsn) => lsn < readableFrom));
+    open.narrow(readableFrom, kept);
+  }
+
+  /** One step of removing what cannot be read of a timeline; without `cursor` the first. */
+  collect(index: number, cursor: Uint8Array | undefined, look: Look): Promise<Collected> {
+    return this.#store.collect(index, cursor, look);
   }
 
   stats(): Promise<TenantStoreStats> {

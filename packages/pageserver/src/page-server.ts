@@ -34,6 +34,7 @@ import type { OpenTimeline } from './open-timeline.js';
 import { pageServerError } from './page-server-error.js';
 import { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 import type { PageSource } from './page-service/page-source.js';
+import { Collector, type CollectorView, type Keeper } from './retention/collector.js';
 import { type Reclaimed, Reclaimer } from './retention/reclaimer.js';
 import type { CaughtUp } from './wal/catch-up.js';
 import { followTenant } from './wal/follow-tenant.js';
@@ -82,6 +83,8 @@ export class PageServer implements PageSource {
   /** Of branches: their computes' WAL. */
   readonly #wals: WalBook;
   readonly #reclaimer: Reclaimer;
+  readonly #collector: Collector;
+  readonly #keepers: Keeper[] = [];
   #closing: Promise<void> | undefined;
 
   private constructor(options: PageServerOptions, lock: DirectoryLock) {
@@ -96,17 +99,18 @@ export class PageServer implements PageSource {
         this.#openTenant(timeline.tenant).followWal(timeline, undefined, walStart),
     });
     this.catalog = Catalog.open(join(options.dataDir, 'catalog'), options);
+    this.#collector = new Collector({
+      settings: this.#settings.retention,
+      catalog: this.catalog,
+      open: (tenant) => this.#tenants.get(tenant),
+      keepers: this.#keepers,
+      now: Date.now,
+    });
     this.#reclaimer = new Reclaimer({
       settings: this.#settings.retention,
       catalog: this.catalog,
       open: (tenant) => this.#tenants.get(tenant),
-      onFailure: (tenant, error) => {
-        const facts = { tenant: this.catalog.findTenant(tenant)?.name, tenant_id: tenant };
-        this.#log('what deleted branches have stored cannot be removed for now', {
-          ...facts,
-          error: asOffshootError(error),
-        });
-      },
+      onFailure: (tenant, error) => this.#retentionFailed('what deleted branches have stored', tenant, error),
     });
   }
 
@@ -129,6 +133,37 @@ export class PageServer implements PageSource {
       lock.release();
       throw thrown;
     }
+  }
+
+  /** Of LSNs that a keeper names nothing is removed. Before `startRetention`. */
+  addKeeper(keeper: Keeper): void {
+    this.#keepers.push(keeper);
+  }
+
+  /** From now on what is behind the tenants' windows is removed again and again. */
+  startRetention(): void {
+    this.#collector.start(
+      () => this.#tenants.keys(),
+      (tenant, error) => this.#retentionFailed('history that is not kept', tenant, error),
+    );
+  }
+
+  /** A round over a tenant now; resolves at its end. Throws `tenant_unavailable`, `tenant_not_active`. */
+  async collect(tenant: TenantId): Promise<CollectorView> {
+    this.#openTenant(tenant);
+    await this.#reclaimer.run(tenant);
+    await this.#collector.run(tenant);
+    return this.#collector.view(tenant);
+  }
+
+  /** What was removed of a tenant's history since the start. */
+  collectedOf(tenant: TenantId): CollectorView {
+    return this.#collector.view(tenant);
+  }
+
+  #retentionFailed(what: string, tenant: TenantId, error: unknown): void {
+    const facts = { tenant: this.catalog.findTenant(tenant)?.name, tenant_id: tenant };
+    this.#log(`${what} cannot be removed for now`, { ...facts, error: asOffshootError(error) });
   }
 
   /** Throws `timeline_not_found`, `tenant_unavailable`. */
@@ -223,7 +258,8 @@ export class PageServer implements PageSource {
   ): Promise<BranchWithTimeline> {
     this.#expectOpen();
     const parent = this.catalog.branchNamed(from);
-    const newest = this.timelineOfBranch(from).lastRecordLsn();
+    const open = this.timelineOfBranch(from);
+    const newest = open.lastRecordLsn();
     const ancestorLsn = lsn ?? newest;
     if (ancestorLsn > newest) {
       throw catalogError(
@@ -231,9 +267,16 @@ export class PageServer implements PageSource {
         `branch ${from} has come to ${formatLsn(newest)}, not to ${formatLsn(ancestorLsn)}`,
       );
     }
-    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn, ...choice });
-    this.#openTenant(parent.tenant).attach(made.timeline);
-    return made;
+    // From here on it is kept, or refused; the branch itself holds it once it is attached.
+    const pin = heldFor(from, open, ancestorLsn);
+    try {
+      const branch = { name, parent: parent.id, ancestorLsn, held: true, ...choice };
+      const made = await this.catalog.createBranch(branch);
+      this.#openTenant(parent.tenant).attach(made.timeline);
+      return made;
+    } finally {
+      pin[Symbol.dispose]();
+    }
   }
 
   /** Throws `branch_not_found`, `branch_has_children`, `branch_is_root`. Whoever reads it gets errors from then on. */
@@ -359,7 +402,7 @@ export class PageServer implements PageSource {
       // Logs go before the stores that they are indexed into.
       await Promise.all([...this.#receivers.values()].map((receiver) => receiver.stop()));
       await this.#wals.abandonAll();
-      await this.#reclaimer.close();
+      await Promise.all([this.#collector.close(), this.#reclaimer.close()]);
       for (const tenant of this.#tenants.values()) {
         await tenant.close();
       }
@@ -480,7 +523,7 @@ export class PageServer implements PageSource {
     const open = this.#tenants.get(id);
     this.#tenants.delete(id);
     this.#unavailable.delete(id);
-    await this.#reclaimer.leave(id);
+    await Promise.all([this.#collector.leave(id), this.#reclaimer.leave(id)]);
     await open?.close();
     await this.#removeFiles(id);
     await this.catalog.removeTenant(id);
@@ -535,4 +578,14 @@ export class PageServer implements PageSource {
       throw pageServerError('page_server_closed', 'the page server is stopping');
     }
   }
+}
+
+/** Throws `branch_point_out_of_range`. */
+function heldFor(from: BranchName, timeline: OpenTimeline, lsn: Lsn): Disposable {
+  if (timeline.covers(lsn)) return timeline.pin(lsn);
+  throw catalogError(
+    'branch_point_out_of_range',
+    `branch ${from} can be read from ${formatLsn(timeline.readableFrom)} to ${formatLsn(timeline.lastRecordLsn())}, ` +
+      `not at ${formatLsn(lsn)}`,
+  );
 }

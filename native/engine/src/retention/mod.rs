@@ -1,8 +1,19 @@
 //! What is removed from a store: all of timelines that are gone, and of the others what nobody can read any more.
 
+mod collect;
+mod commit_runs;
+mod files;
+mod measure;
+mod pages;
 mod reclaim;
+mod removal;
+mod sizes;
+mod window;
 
+pub use collect::{Collected, Look};
+pub use measure::Measured;
 pub use reclaim::Reclaimed;
+pub use window::Window;
 
 /// How much is done in one go. Between two of them whoever else reads or writes has its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

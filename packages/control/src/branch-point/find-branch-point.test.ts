@@ -21,6 +21,7 @@ function parent({ known = 3, failure }: { known?: number; failure?: OffshootErro
   const newest = () => BigInt(commits().at(-1)?.[1] ?? 0x100);
   const timeline = {
     readableFrom: 0x100n,
+    covers: (lsn: bigint) => lsn >= 0x100n,
     lastRecordLsn: newest,
     commitsAround: async (lsn: bigint) => {
       const last = commits().findLast(([, end]) => BigInt(end) <= lsn)?.[2];

@@ -9,7 +9,10 @@ const CLOCKS_DIFFER_MS = 1000;
 /** The branch that another is to start from. */
 export interface Parent {
   readonly name: string;
-  readonly timeline: Pick<OpenTimeline, 'readableFrom' | 'lastRecordLsn' | 'lsnAtTime' | 'commitsAround'>;
+  readonly timeline: Pick<
+    OpenTimeline,
+    'readableFrom' | 'covers' | 'lastRecordLsn' | 'lsnAtTime' | 'commitsAround'
+  >;
   /** Resolves when all that was written on the branch before the call can be read; answers when it was asked. */
   catchUp(): Promise<number>;
   /** What can be read was all there was then, in milliseconds since 1970; undefined: nobody knows. */
@@ -55,7 +58,7 @@ async function atLsn(parent: Parent, lsn: Lsn): Promise<BranchPoint> {
     // What it is not behind of by now cannot be read at all.
     await parent.catchUp().catch(() => {});
   }
-  if (lsn < timeline.readableFrom || lsn > timeline.lastRecordLsn()) {
+  if (!timeline.covers(lsn) || lsn > timeline.lastRecordLsn()) {
     throw outOfRange(
       `branch ${parent.name} can be read ${await readableRange(parent)}, not at ${formatLsn(lsn)}`,
     );

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { BranchName, Lsn, RandomBytes, TenantId } from '@offshoot/types';
+import type { BranchName, Lsn, RandomBytes, TenantId, TimelineId } from '@offshoot/types';
 import { formatLsn, randomTimelineId } from '@offshoot/types';
 import { catalogError } from './catalog-errors.js';
 import { CatalogReads, notFound } from './catalog-reads.js';
@@ -13,6 +13,7 @@ import type {
   BranchUse,
   ImportStats,
   RolesApplied,
+  TenantHistory,
   TenantRecord,
   TimelineRecord,
 } from './records.js';
@@ -20,7 +21,7 @@ import type {
 /** A tenant's record as it is before its import; the catalog adds what it assigns. */
 export type NewTenant = Omit<
   TenantRecord,
-  'state' | 'rootIndex' | 'tli' | 'importStats' | 'failure' | 'createdAt' | 'needsReimport'
+  'state' | 'rootIndex' | 'tli' | 'importStats' | 'failure' | 'createdAt' | 'needsReimport' | 'history'
 >;
 
 /** A branch and the timeline that it names. */
@@ -34,6 +35,8 @@ export interface NewBranch extends NewBranchChoice {
   readonly parent: BranchId;
   /** Where it leaves its parent. */
   readonly ancestorLsn: Lsn;
+  /** Whoever makes it holds that LSN of the parent, be it before where reading begins. */
+  readonly held?: boolean;
 }
 
 /** What a branch is made with. */
@@ -178,6 +181,7 @@ export class Catalog extends CatalogReads {
     name,
     parent: parentId,
     ancestorLsn,
+    held = false,
     role,
     ...settings
   }: NewBranch): Promise<BranchWithTimeline> {
@@ -186,7 +190,7 @@ export class Catalog extends CatalogReads {
       const parent = this.findBranch(parentId) ?? notFound('branch', parentId);
       this.#expectActive(parent.tenant);
       const timeline = this.timeline(parent.timeline);
-      if (ancestorLsn < timeline.readableFrom) {
+      if (!held && ancestorLsn < timeline.readableFrom) {
         const from = formatLsn(timeline.readableFrom);
         throw catalogError(
           'branch_point_out_of_range',
@@ -206,6 +210,29 @@ export class Catalog extends CatalogReads {
         durability: settings.durability ?? 'sync',
         ...(role === undefined ? {} : this.#roleNow(role)),
       });
+    });
+  }
+
+  /**
+   * Nothing before `lsn` can be read of a timeline any more, unless somebody keeps it. Never goes back. Undefined: there is
+   * no such timeline.
+   */
+  raiseReadableFrom(id: TimelineId, lsn: Lsn): Promise<TimelineRecord | undefined> {
+    return this.#write(() => {
+      const timeline = this.findTimeline(id);
+      if (timeline === undefined || timeline.readableFrom >= lsn) return timeline;
+      const raised = { ...timeline, readableFrom: lsn };
+      this.tables.timelines.put(id, raised);
+      return raised;
+    });
+  }
+
+  /** What is not given becomes the daemon's setting. Throws `tenant_not_found`. */
+  setTenantHistory(id: TenantId, history: TenantHistory): Promise<TenantRecord> {
+    return this.#write(() => {
+      const changed = { ...this.tenant(id), history };
+      this.tables.tenants.put(id, changed);
+      return changed;
     });
   }
 

@@ -45,6 +45,12 @@ export interface ImportStats {
   readonly unsupported: readonly { readonly name: string; readonly count: number }[];
 }
 
+/** See `HistorySettings`. */
+export interface TenantHistory {
+  readonly historySeconds?: number | undefined;
+  readonly historyWalBytesMax?: number | undefined;
+}
+
 /** One imported Postgres cluster. */
 export interface TenantRecord {
   readonly id: TenantId;
@@ -68,6 +74,8 @@ export interface TenantRecord {
   /** Index of the timeline that the import makes. */
   readonly rootIndex: number;
   readonly importStats?: ImportStats | undefined;
+  /** What history is kept of it, where that differs from the daemon's settings. */
+  readonly history?: TenantHistory | undefined;
   /** Set when it cannot be followed any further. What is there stays readable. */
   readonly needsReimport?: NeedsReimport | undefined;
   /** Why it is in state `failed`. */

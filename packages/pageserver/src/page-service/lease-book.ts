@@ -5,9 +5,12 @@ import { pageServiceError } from './page-service-error.js';
 export interface LeaseBook {
   /**
    * Grants or renews a lease; renewal extends and never shortens. Answers its end in Unix milliseconds. Rejects with
-   * `too_many_leases`.
+   * `too_many_leases`. `kept` is what can be read now and has to stay so, whoever asks having found that without a pause
+   * before the call: by default the LSN itself.
    */
-  grant(tenant: TenantId, timeline: TimelineId, lsn: Lsn): Promise<number>;
+  grant(tenant: TenantId, timeline: TimelineId, lsn: Lsn, kept?: readonly Lsn[]): Promise<number>;
+  /** What leases that still hold keep of a timeline. */
+  held(timeline: TimelineId): Lsn[];
 }
 
 export interface MemoryLeaseBookOptions {
@@ -17,41 +20,67 @@ export interface MemoryLeaseBookOptions {
   readonly now?: () => number;
 }
 
+interface Lease {
+  /** Unix milliseconds. */
+  readonly end: number;
+  readonly timeline: TimelineId;
+  readonly kept: readonly Lsn[];
+}
+
 /** Leases that live as long as the process. */
 export class MemoryLeaseBook implements LeaseBook {
   readonly #options: MemoryLeaseBookOptions;
   readonly #now: () => number;
-  readonly #ends = new Map<string, number>();
+  readonly #leases = new Map<string, Lease>();
+  /** Keys of those. */
+  readonly #byTimeline = new Map<TimelineId, Set<string>>();
 
   constructor(options: MemoryLeaseBookOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
   }
 
-  async grant(tenant: TenantId, timeline: TimelineId, lsn: Lsn): Promise<number> {
+  async grant(
+    tenant: TenantId,
+    timeline: TimelineId,
+    lsn: Lsn,
+    kept: readonly Lsn[] = [lsn],
+  ): Promise<number> {
     const key = keyOf(tenant, timeline, lsn);
-    if (!this.#ends.has(key) && this.#ends.size >= this.#options.leasesMax) {
+    if (!this.#leases.has(key) && this.#leases.size >= this.#options.leasesMax) {
       this.#dropEnded();
     }
-    if (!this.#ends.has(key) && this.#ends.size >= this.#options.leasesMax) {
+    if (!this.#leases.has(key) && this.#leases.size >= this.#options.leasesMax) {
       throw pageServiceError('too_many_leases', `${this.#options.leasesMax} leases are held already`);
     }
-    const end = Math.max(this.#now() + this.#options.leaseMs, this.#ends.get(key) ?? 0);
-    this.#ends.set(key, end);
+    const before = this.#leases.get(key);
+    const end = Math.max(this.#now() + this.#options.leaseMs, before?.end ?? 0);
+    // One that has ended may have been kept no longer.
+    const still = before !== undefined && before.end > this.#now() ? before.kept : [];
+    this.#leases.set(key, { end, timeline, kept: [...new Set([...still, ...kept])] });
+    const others = this.#byTimeline.get(timeline) ?? new Set();
+    this.#byTimeline.set(timeline, others.add(key));
     return end;
+  }
+
+  held(timeline: TimelineId): Lsn[] {
+    const leases = [...(this.#byTimeline.get(timeline) ?? [])].map((key) => this.#leases.get(key));
+    return leases.flatMap((lease) => (lease !== undefined && lease.end > this.#now() ? lease.kept : []));
   }
 
   /** End of the lease in Unix milliseconds, or undefined when there is none that still holds. */
   validUntil(tenant: TenantId, timeline: TimelineId, lsn: Lsn): number | undefined {
-    const end = this.#ends.get(keyOf(tenant, timeline, lsn));
+    const end = this.#leases.get(keyOf(tenant, timeline, lsn))?.end;
     return end !== undefined && end > this.#now() ? end : undefined;
   }
 
   #dropEnded(): void {
-    for (const [key, end] of this.#ends) {
-      if (end <= this.#now()) {
-        this.#ends.delete(key);
-      }
+    for (const [key, { end, timeline }] of this.#leases) {
+      if (end > this.#now()) continue;
+      this.#leases.delete(key);
+      const others = this.#byTimeline.get(timeline);
+      others?.delete(key);
+      if (others?.size === 0) this.#byTimeline.delete(timeline);
     }
   }
 }

@@ -12,8 +12,10 @@ export interface PageSource {
 
 /** One timeline's pages. Errors are OffshootErrors, with kinds as in `PageSource`. */
 export interface TimelinePages {
-  /** Nothing below it can be read. */
+  /** Everything from it on can be read. */
   readonly readableFrom: Lsn;
+  /** Whether an LSN can be read, be it a single one before that. */
+  covers(lsn: Lsn): boolean;
   /** Size of the source's WAL segments. */
   readonly walSegmentBytes: number;
   /** End of the last WAL record that is wholly taken in. */

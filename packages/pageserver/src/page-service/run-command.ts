@@ -73,10 +73,9 @@ async function runLease(
 ): Promise<void> {
   const { tenant, timeline } = command;
   const lsn = normalizedLsn(command.lsn, pages.walSegmentBytes);
-  const end =
-    lsn < normalizedLsn(pages.readableFrom, pages.walSegmentBytes)
-      ? null
-      : String(await context.leases.grant(tenant, timeline, lsn));
+  // Without a pause in between: what is granted is kept from this moment on.
+  const kept = [lsn, command.lsn].filter((each) => pages.covers(each));
+  const end = kept.length > 0 ? String(await context.leases.grant(tenant, timeline, lsn, kept)) : null;
   context.write(rowDescription(['valid_until']), dataRow([end]), COMPLETE);
 }
 

@@ -1,2 +1,3 @@
+export type { CollectorView, Keeper } from './collector.js';
 export type { Reclaimed } from './reclaimer.js';
-export { type RetentionSettings, retentionDefaults } from './retention-settings.js';
+export { type HistorySettings, type RetentionSettings, retentionDefaults } from './retention-settings.js';

@@ -47,6 +47,10 @@ export class FakePageSource implements PageSource, TimelinePages {
     return this;
   }
 
+  covers(lsn: Lsn): boolean {
+    return lsn >= this.readableFrom;
+  }
+
   lastRecordLsn(): Lsn {
     return this.progress.reached;
   }

@@ -1,0 +1,81 @@
+//! Where a timeline can be read.
+
+use offshoot_layout::Lsn;
+
+use crate::EngineError;
+
+/// All LSNs from one on, and single ones before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Window {
+    readable_from: Lsn,
+    /// Ascending, and before `readable_from`.
+    kept: Vec<Lsn>,
+    /// Nobody has said yet what else is kept.
+    is_first: bool,
+}
+
+impl From<Lsn> for Window {
+    fn from(readable_from: Lsn) -> Window {
+        Window {
+            readable_from,
+            kept: Vec::new(),
+            is_first: true,
+        }
+    }
+}
+
+impl Window {
+    /// What is kept from `readable_from` on need not be said.
+    #[must_use]
+    pub fn new(readable_from: Lsn, kept: impl IntoIterator<Item = Lsn>) -> Window {
+        let before = kept.into_iter().filter(|lsn| *lsn < readable_from);
+        let mut kept: Vec<Lsn> = before.collect();
+        kept.sort_unstable();
+        kept.dedup();
+        Window {
+            readable_from,
+            kept,
+            is_first: false,
+        }
+    }
+
+    #[must_use]
+    pub fn readable_from(&self) -> Lsn {
+        self.readable_from
+    }
+
+    /// The first LSN that can be read.
+    #[must_use]
+    pub fn earliest(&self) -> Lsn {
+        self.kept.first().copied().unwrap_or(self.readable_from)
+    }
+
+    #[must_use]
+    pub fn covers(&self, lsn: Lsn) -> bool {
+        lsn >= self.readable_from || self.kept.binary_search(&lsn).is_ok()
+    }
+
+    /// The LSNs up to `readable_from` that have to stay what they are, ascending. Whatever is later stays whole.
+    pub(super) fn points(&self) -> Vec<Lsn> {
+        let last = std::iter::once(self.readable_from);
+        self.kept.iter().copied().chain(last).collect()
+    }
+
+    /// What is not covered may be gone, and does not come back. Of a timeline that was just attached, what is kept has
+    /// yet to be said.
+    pub(crate) fn refuse_widening(&self, next: &Window) -> Result<(), EngineError> {
+        if next.readable_from < self.readable_from {
+            return Err(EngineError::BadRequest(format!(
+                "a window cannot begin at {} again: it begins at {}",
+                next.readable_from, self.readable_from
+            )));
+        }
+        let known = |lsn: &&Lsn| self.is_first || self.covers(**lsn);
+        match next.kept.iter().find(|lsn| !known(lsn)) {
+            Some(lsn) => Err(EngineError::BadRequest(format!(
+                "{lsn} is not kept any more"
+            ))),
+            None => Ok(()),
+        }
+    }
+}

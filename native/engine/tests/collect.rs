@@ -1,0 +1,245 @@
+//! What nobody can read any more goes, down to the last entry; what can be read stays as it was.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use offshoot_engine::{
+    Checksums, Durability, EngineError, FileKey, FileKind, Look, PageWriter, Portion, TimelineSpec,
+    Window,
+};
+use offshoot_layout::{BLCKSZ, Fork, Lsn, RelKey, SlruKind};
+use support::{TestTenant, block, page_of, rel, tenant};
+
+const LOOK: Look = Look {
+    entries_max: 50,
+    time_max: Duration::from_secs(60),
+    portion: Portion {
+        entries_max: 10,
+        bytes_max: 1 << 20,
+    },
+};
+
+/// Narrows the window and walks to the end; answers how many entries went.
+fn collect(tenant: &TestTenant, index: u32, readable_from: u64, kept: &[u64]) -> u64 {
+    let kept = kept.iter().copied().map(Lsn);
+    let window = Window::new(Lsn(readable_from), kept);
+    tenant.narrow_window(index, window).unwrap();
+    let (mut cursor, mut removed) = (Vec::new(), 0);
+    loop {
+        let step = tenant.collect(index, &cursor, LOOK).unwrap();
+        assert_eq!(step.damaged, 0);
+        removed += step.removed;
+        match step.next {
+            Some(next) => cursor = next,
+            None => return removed,
+        }
+    }
+}
+
+fn commit(writer: &mut PageWriter, lsn: u64) {
+    writer.commit(Durability::Later).unwrap();
+    writer.timeline().advance_last_record_lsn(Lsn(lsn));
+}
+
+fn first_bytes(tenant: &TestTenant, index: u32, rel: RelKey, number: u32, lsn: u64) -> u32 {
+    let mut page = [0xEE; BLCKSZ];
+    let view = tenant.readable_view(index, Some(Lsn(lsn))).unwrap();
+    view.page(&block(rel, number), &mut page).unwrap();
+    u32::from(page[0])
+}
+
+/// Versions, sizes, files, extents.
+fn entries(tenant: &TestTenant) -> [u64; 4] {
+    tenant.stats().unwrap().entries
+}
+
+#[test]
+fn of_many_versions_those_stay_that_can_be_read() {
+    let tenant = tenant(Checksums::Off);
+    let heap = rel(100, Fork::Main);
+    let mut writer = tenant.writer(1).unwrap();
+    for number in 1..=100_u32 {
+        let lsn = u64::from(number) * 10;
+        writer.image(&block(heap, 0), Lsn(lsn), &page_of(number));
+        writer.extend(&heap, Lsn(lsn), 1).unwrap();
+    }
+    commit(&mut writer, 1000);
+    assert_eq!(collect(&tenant, 1, 1, &[]), 0);
+    // 305 comes across the version at 300, 795 across that at 790; after it there are 21.
+    assert_eq!(collect(&tenant, 1, 795, &[305, 900]), 100 - 23);
+    for (lsn, tag) in [(305, 30), (795, 79), (805, 80), (1000, 100)] {
+        assert_eq!(first_bytes(&tenant, 1, heap, 0, lsn), tag, "{lsn}");
+    }
+    for lsn in [300, 310, 794] {
+        let refused = tenant.readable_view(1, Some(Lsn(lsn)));
+        let Err(EngineError::NotReadable { readable_from, .. }) = refused else {
+            panic!("{lsn} can be read");
+        };
+        assert_eq!(readable_from, Lsn(795));
+    }
+    assert_eq!(collect(&tenant, 1, 1000, &[]), 22);
+    assert_eq!(entries(&tenant)[0], 1);
+    // 10 is the size's LSN, and what is newest at 1000.
+    assert_eq!(entries(&tenant)[1], 1);
+}
+
+#[test]
+fn a_window_does_not_become_wider() {
+    let tenant = tenant(Checksums::Off);
+    let mut writer = tenant.writer(1).unwrap();
+    commit(&mut writer, 100);
+    for (from, kept, allowed) in [
+        (50, vec![20, 30], true),
+        (40, vec![], false),
+        (60, vec![20, 55], true),
+        (70, vec![30], false),
+        (101, vec![], false),
+        (70, vec![20], true),
+    ] {
+        let window = Window::new(Lsn(from), kept.into_iter().map(Lsn));
+        assert_eq!(tenant.narrow_window(1, window).is_ok(), allowed, "{from}");
+    }
+    let unknown = tenant.collect(1, &[9], Look::default());
+    assert!(matches!(unknown, Err(EngineError::BadRequest(_))));
+}
+
+/// A relation's cut is what keeps its old pages from coming back.
+#[test]
+fn cuts_stay_as_long_as_what_they_made_void() {
+    let tenant = tenant(Checksums::Off);
+    let heap = rel(100, Fork::Main);
+    let mut writer = tenant.writer(1).unwrap();
+    writer.image(&block(heap, 3), Lsn(10), &page_of(7));
+    writer.extend(&heap, Lsn(10), 4).unwrap();
+    writer.truncate(&heap, Lsn(20), 1).unwrap();
+    for (lsn, blocks) in [(30, 2), (40, 4), (50, 6)] {
+        writer.extend(&heap, Lsn(lsn), blocks).unwrap();
+    }
+    commit(&mut writer, 60);
+    collect(&tenant, 1, 60, &[15]);
+    assert_eq!(first_bytes(&tenant, 1, heap, 3, 15), 7);
+    assert_eq!(first_bytes(&tenant, 1, heap, 3, 60), 0);
+    // At 10, 20 and 50.
+    assert_eq!(entries(&tenant)[1], 3);
+    collect(&tenant, 1, 60, &[]);
+    assert_eq!(first_bytes(&tenant, 1, heap, 3, 60), 0);
+    assert_eq!(entries(&tenant), [0, 2, 2, 0]);
+}
+
+/// A number that is used again finds nothing, by whatever the writer remembers.
+#[test]
+fn nothing_is_left_of_what_was_dropped() {
+    let tenant = tenant(Checksums::Off);
+    let mut writer = tenant.writer(1).unwrap();
+    let before = entries(&tenant);
+    let names: Vec<_> = (0..40)
+        .map(|number| rel(200 + number, Fork::Main))
+        .collect();
+    for name in &names {
+        writer.image(&block(*name, 2), Lsn(10), &page_of(7));
+        writer.extend(name, Lsn(10), 3).unwrap();
+    }
+    writer
+        .slru_image(SlruKind::Xact, 33, Lsn(10), &page_of(7))
+        .unwrap();
+    let prepared = FileKey::new(FileKind::TwoPhase, 700, 0);
+    writer.file(&prepared, Lsn(10), Some(b"state"));
+    commit(&mut writer, 15);
+    for name in &names {
+        writer.drop_relation(name, Lsn(20)).unwrap();
+    }
+    writer
+        .drop_slru_segment(SlruKind::Xact, 1, Lsn(20))
+        .unwrap();
+    writer.file(&prepared, Lsn(20), None);
+    commit(&mut writer, 30);
+    // Somebody still sees them; then nobody does.
+    collect(&tenant, 1, 25, &[15]);
+    assert_eq!(first_bytes(&tenant, 1, names[0], 2, 15), 7);
+    assert_eq!(entries(&tenant), [41, 82, 4, 0]);
+    collect(&tenant, 1, 30, &[]);
+    assert_eq!(entries(&tenant), before);
+    let mut new_writer = None;
+    for (number, name) in names.iter().enumerate() {
+        let lsn = 40 + number as u64 * 10;
+        let writer = match number {
+            0..20 => &mut writer,
+            _ => new_writer.get_or_insert_with(|| tenant.writer(1).unwrap()),
+        };
+        assert_eq!(writer.size(name).unwrap(), None);
+        writer.image(&block(*name, 0), Lsn(lsn), &page_of(9));
+        writer.extend(name, Lsn(lsn), 4).unwrap();
+        writer.truncate(name, Lsn(lsn + 1), 3).unwrap();
+        commit(writer, lsn + 2);
+        assert_eq!(first_bytes(&tenant, 1, *name, 0, lsn + 2), 9);
+        assert_eq!(first_bytes(&tenant, 1, *name, 2, lsn + 2), 0);
+    }
+}
+
+#[test]
+fn what_a_branch_dropped_does_not_come_back_from_its_parent() {
+    let tenant = tenant(Checksums::Off);
+    let (heap, own) = (rel(100, Fork::Main), rel(101, Fork::Main));
+    let prepared = FileKey::new(FileKind::TwoPhase, 700, 0);
+    let mut writer = tenant.writer(1).unwrap();
+    writer.image(&block(heap, 0), Lsn(10), &page_of(7));
+    writer.extend(&heap, Lsn(10), 1).unwrap();
+    writer.file(&prepared, Lsn(10), Some(b"state"));
+    commit(&mut writer, 10);
+    let spec = TimelineSpec {
+        index: 2,
+        parent: Some((1, Lsn(10))),
+        last_record_lsn: Lsn(10),
+        readable_from: Lsn(10),
+    };
+    tenant.attach(&spec).unwrap();
+    let mut branch = tenant.writer(2).unwrap();
+    branch.extend(&own, Lsn(12), 1).unwrap();
+    branch.drop_relation(&own, Lsn(14)).unwrap();
+    branch.drop_relation(&heap, Lsn(20)).unwrap();
+    branch.file(&prepared, Lsn(20), None);
+    commit(&mut branch, 30);
+    let before = entries(&tenant);
+    // Of its own relation both the size and the drop.
+    assert_eq!(collect(&tenant, 2, 30, &[]), 2);
+    assert_eq!(entries(&tenant)[2], before[2]);
+    let view = tenant.readable_view(2, None).unwrap();
+    assert_eq!(view.size(&heap).unwrap(), None);
+    assert_eq!(view.file(&prepared).unwrap(), None);
+    drop(view);
+    writer.drop_relation(&heap, Lsn(40)).unwrap();
+    commit(&mut writer, 50);
+    collect(&tenant, 1, 50, &[10]);
+    let view = tenant.readable_view(2, None).unwrap();
+    assert_eq!(view.size(&heap).unwrap(), None);
+    assert_eq!(view.size(&own).unwrap(), None);
+}
+
+#[test]
+fn an_extent_stays_as_long_as_one_of_its_pages() {
+    let tenant = tenant(Checksums::Off);
+    let heap = rel(100, Fork::Main);
+    let mut writer = tenant.writer(1).unwrap();
+    let pages: Vec<_> = (1..=16).map(page_of).collect();
+    let slots = pages.iter().map(|page| Some(&**page));
+    let slots: Vec<_> = slots.collect();
+    writer.extent(&block(heap, 16), Lsn(10), slots.into_iter());
+    writer.extend(&heap, Lsn(10), 32).unwrap();
+    for number in 16..31 {
+        writer.image(&block(heap, number), Lsn(20), &page_of(99));
+    }
+    commit(&mut writer, 30);
+    collect(&tenant, 1, 30, &[]);
+    assert_eq!(entries(&tenant)[3], 1);
+    assert_eq!(first_bytes(&tenant, 1, heap, 31, 30), 16);
+    writer.image(&block(heap, 31), Lsn(40), &page_of(99));
+    commit(&mut writer, 50);
+    collect(&tenant, 1, 50, &[30]);
+    assert_eq!(entries(&tenant)[3], 1);
+    assert_eq!(collect(&tenant, 1, 50, &[]), 1);
+    assert_eq!(entries(&tenant)[3], 0);
+    assert_eq!(first_bytes(&tenant, 1, heap, 31, 50), 99);
+}

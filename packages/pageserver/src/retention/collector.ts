@@ -1,0 +1,242 @@
+import type { Lsn, TenantId, TimelineId } from '@offshoot/types';
+import type { Catalog } from '../catalog/catalog.js';
+import type { TimelineRecord } from '../catalog/records.js';
+import type { OpenTenant } from '../open-tenant.js';
+import type { OpenTimeline } from '../open-timeline.js';
+import { cutoffOf } from './cutoff.js';
+import { Pace } from './pace.js';
+import type { HistorySettings, RetentionSettings } from './retention-settings.js';
+import { TenantTurns } from './tenant-turns.js';
+
+/** Answers the LSNs of a timeline that have to stay readable, as of the call. */
+export type Keeper = (timeline: TimelineId) => Iterable<Lsn>;
+
+/** What was done to a tenant since the start of the process. */
+export interface CollectorView {
+  readonly rounds: number;
+  readonly entriesLookedAt: number;
+  readonly entriesRemoved: number;
+  /** Keys and values. */
+  readonly bytesRemoved: number;
+  /** Places in the store that make no sense, of which all was left; of the last round. */
+  readonly damaged: number;
+  readonly running: boolean;
+  /** Of the last round: when it ended, and how long it took, pauses included. */
+  readonly lastRound?: { readonly endedAt: Date; readonly durationMs: number } | undefined;
+}
+
+export interface CollectorPlace {
+  readonly settings: RetentionSettings;
+  readonly catalog: Pick<Catalog, 'timelines' | 'version' | 'raiseReadableFrom' | 'findTenant'>;
+  /** Undefined: it is not open. */
+  readonly open: (tenant: TenantId) => OpenTenant | undefined;
+  readonly keepers: Iterable<Keeper>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+const NOTHING: CollectorView = {
+  rounds: 0,
+  entriesLookedAt: 0,
+  entriesRemoved: 0,
+  bytesRemoved: 0,
+  damaged: 0,
+  running: false,
+};
+
+interface Round {
+  readonly id: TenantId;
+  readonly tenant: OpenTenant;
+  /** By the catalog, as the round began. */
+  readonly starts: ReadonlyMap<TimelineId, ReadonlySet<Lsn>>;
+  readonly pace: Pace;
+}
+
+/** What a timeline's walk went through with. */
+interface Walked {
+  readonly readableFrom: Lsn;
+  readonly kept: ReadonlySet<Lsn>;
+}
+
+/**
+ * Removes what nobody can read any more. Of each timeline, where reading begins is first raised in the catalog; then who
+ * needs what of before that is asked, everything else is refused, and only then anything is removed.
+ */
+export class Collector {
+  readonly #turns: TenantTurns;
+  readonly #views = new Map<TenantId, CollectorView>();
+  readonly #walked = new WeakMap<OpenTimeline, Walked>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly place: CollectorPlace) {
+    this.#turns = new TenantTurns((tenant, signal) => this.#round(tenant, signal));
+  }
+
+  view(tenant: TenantId): CollectorView {
+    return this.#views.get(tenant) ?? NOTHING;
+  }
+
+  /** Resolves at the end of a round that begins from now on. */
+  run(tenant: TenantId): Promise<void> {
+    return this.#turns.run(tenant);
+  }
+
+  /** Nothing is done to the tenant any more once this resolves. */
+  async leave(tenant: TenantId): Promise<void> {
+    await this.#turns.leave(tenant);
+    this.#views.delete(tenant);
+  }
+
+  close(): Promise<void> {
+    clearInterval(this.#timer);
+    return this.#turns.close();
+  }
+
+  /**
+   * From now on there is a round over each tenant again and again. Whoever keeps LSNs must have said so by now: of what is
+   * before where reading begins, only that can be read which somebody keeps.
+   */
+  start(tenants: () => Iterable<TenantId>, onFailure: (tenant: TenantId, error: unknown) => void): void {
+    for (const id of tenants()) {
+      try {
+        this.#declare(id);
+      } catch (error) {
+        // Nothing is removed that nobody has asked for; only what is kept before that cannot be read for now.
+        onFailure(id, error);
+      }
+    }
+    this.#timer = setInterval(() => {
+      for (const id of tenants()) {
+        if (this.view(id).running) continue;
+        this.run(id).catch((error: unknown) => onFailure(id, error));
+      }
+    }, this.place.settings.intervalMs);
+    this.#timer.unref();
+  }
+
+  #declare(id: TenantId): void {
+    const tenant = this.place.open(id);
+    const timelines = tenant === undefined ? [] : this.#timelines(id);
+    const starts = branchStarts(timelines);
+    for (const { id: timeline } of timelines) {
+      const open = tenant?.find(timeline);
+      if (tenant === undefined || open === undefined) continue;
+      this.#narrow(tenant, open, timeline, open.readableFrom, starts);
+    }
+  }
+
+  async #round(id: TenantId, signal: AbortSignal): Promise<void> {
+    const tenant = this.place.open(id);
+    if (tenant === undefined) return;
+    const began = performance.now();
+    this.#count(id, { running: true, damaged: 0 });
+    try {
+      const pace = new Pace(this.place.settings.busyPercentMax, signal);
+      const timelines = this.#timelines(id);
+      const starts = branchStarts(timelines);
+      for (const { id: timeline } of timelines) {
+        const open = tenant.find(timeline);
+        if (open === undefined) continue;
+        await this.#collect({ id, tenant, starts, pace }, timeline, open).catch((error: unknown) => {
+          // Deleted meanwhile.
+          if (tenant.find(timeline) === open) throw error;
+        });
+      }
+      const lastRound = { endedAt: new Date(this.place.now()), durationMs: performance.now() - began };
+      this.#count(id, { rounds: this.view(id).rounds + 1, lastRound });
+    } finally {
+      this.#count(id, { running: false });
+    }
+  }
+
+  async #collect(
+    { id, tenant, starts, pace }: Round,
+    timeline: TimelineId,
+    open: OpenTimeline,
+  ): Promise<void> {
+    const cutoff = await pace.portion(() => cutoffOf(open, this.#historyOf(id), this.place.now()));
+    if (cutoff > open.readableFrom) {
+      const known = await this.place.catalog.raiseReadableFrom(timeline, cutoff);
+      if (known === undefined) return;
+    }
+    // From here to the end of the narrowing nothing else happens in this process.
+    if (tenant.find(timeline) !== open) return;
+    this.#narrow(tenant, open, timeline, cutoff, starts);
+    const { kept } = open;
+    if (this.#isWalked(open)) return;
+    await this.#walk(id, tenant, open, pace);
+    this.#walked.set(open, { readableFrom: cutoff, kept });
+  }
+
+  /**
+   * Branches that were made since the round began hold their starts themselves, as all do; the catalog's word is asked as
+   * well, since it is the one that counts.
+   */
+  #narrow(
+    tenant: OpenTenant,
+    open: OpenTimeline,
+    timeline: TimelineId,
+    readableFrom: Lsn,
+    starts: ReadonlyMap<TimelineId, ReadonlySet<Lsn>>,
+  ): void {
+    const needed = new Set<Lsn>(open.pinned());
+    for (const lsn of starts.get(timeline) ?? []) needed.add(lsn);
+    for (const keeper of this.place.keepers) for (const lsn of keeper(timeline)) needed.add(lsn);
+    tenant.narrow(open, readableFrom, needed);
+  }
+
+  async #walk(id: TenantId, tenant: OpenTenant, open: OpenTimeline, pace: Pace): Promise<void> {
+    const { lookEntriesMax, lookMsMax, portionEntriesMax, portionBytesMax } = this.place.settings;
+    const portion = { entriesMax: portionEntriesMax, bytesMax: portionBytesMax };
+    const look = { entriesMax: lookEntriesMax, timeMaxMs: lookMsMax, portion };
+    let cursor: Uint8Array | undefined;
+    do {
+      const step = await pace.portion(() => tenant.collect(open.index, cursor, look));
+      const before = this.view(id);
+      this.#count(id, {
+        entriesLookedAt: before.entriesLookedAt + step.lookedAt,
+        entriesRemoved: before.entriesRemoved + step.removed,
+        bytesRemoved: before.bytesRemoved + step.removedBytes,
+        damaged: before.damaged + step.damaged,
+      });
+      cursor = step.next;
+    } while (cursor !== undefined);
+  }
+
+  /** As the catalog has them now. */
+  #timelines(id: TenantId): TimelineRecord[] {
+    this.place.catalog.version();
+    return this.place.catalog.timelines(id);
+  }
+
+  #historyOf(id: TenantId): HistorySettings {
+    const { historySeconds, historyWalBytesMax } = this.place.settings;
+    const own = this.place.catalog.findTenant(id)?.history;
+    return {
+      historySeconds: own?.historySeconds ?? historySeconds,
+      historyWalBytesMax: own?.historyWalBytesMax ?? historyWalBytesMax,
+    };
+  }
+
+  /** Nothing can be removed that could not be when it was last walked through. */
+  #isWalked(open: OpenTimeline): boolean {
+    const walked = this.#walked.get(open);
+    return walked?.readableFrom === open.readableFrom && [...walked.kept].every((lsn) => open.kept.has(lsn));
+  }
+
+  #count(id: TenantId, change: Partial<CollectorView>): void {
+    this.#views.set(id, { ...this.view(id), ...change });
+  }
+}
+
+/** Where others leave each timeline. */
+function branchStarts(timelines: readonly TimelineRecord[]): Map<TimelineId, Set<Lsn>> {
+  const starts = new Map<TimelineId, Set<Lsn>>();
+  for (const { parent } of timelines) {
+    if (parent === undefined) continue;
+    const known = starts.get(parent.timeline);
+    if (known === undefined) starts.set(parent.timeline, new Set([parent.ancestorLsn]));
+    else known.add(parent.ancestorLsn);
+  }
+  return starts;
+}
