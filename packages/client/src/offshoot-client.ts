@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { ApiError, ConnectionError } from './api-error.js';
+import type { UpdateTenantRequest } from './retention-schemas.js';
 import * as schemas from './schemas.js';
 
 /** Where the management API is (`http://127.0.0.1:7070`) and the token that opens it. */
@@ -51,6 +52,16 @@ export class OffshootClient {
 
   tenant(name: string): Promise<schemas.Tenant> {
     return this.#call('GET', `/v1/tenants/${encodeURIComponent(name)}`, schemas.tenant);
+  }
+
+  /** What is not given stays as it is. */
+  updateTenant(name: string, request: UpdateTenantRequest): Promise<schemas.Tenant> {
+    return this.#call('PATCH', `/v1/tenants/${encodeURIComponent(name)}`, schemas.tenant, request);
+  }
+
+  /** Starts a round of garbage collection; watch it with {@link operation}. */
+  collectGarbage(name: string): Promise<schemas.Operation> {
+    return this.#call('POST', `/v1/tenants/${encodeURIComponent(name)}/gc`, schemas.operation);
   }
 
   /** Deletes the tenant with all its branches, computes and pages. */

@@ -4,6 +4,7 @@
  * are bytes; durations are milliseconds.
  */
 import { z } from 'zod';
+import { garbage, history } from './retention-schemas.js';
 
 const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/, 'an LSN looks like 0/16B5A50');
 const id = z.string().regex(/^[0-9a-f]{32}$/, 'an id is 32 hexadecimal digits');
@@ -71,6 +72,8 @@ export const tenant = z.object({
   last_record_lsn: lsn.optional(),
   /** Bytes used on disk by the tenant's pages, all branches together. */
   stored_bytes: bytes.optional(),
+  history,
+  garbage,
   /**
    * Pages of databases that were made by copying files during the import, of which the backup cannot be certain, by
    * the record that made them. Such a page answers `unsupported record NAME at LSN`.
@@ -121,7 +124,7 @@ export type Problem = z.infer<typeof problem>;
 /** A long operation. It goes on when nobody watches; DELETE cancels it. */
 export const operation = z.object({
   id: z.string(),
-  kind: z.enum(['tenant_import']),
+  kind: z.enum(['tenant_import', 'gc']),
   state: z.enum(['running', 'done', 'failed', 'cancelled']),
   started_at: time,
   finished_at: time.optional(),
@@ -280,6 +283,11 @@ export const branch = z.object({
   size,
   /** While its compute runs. */
   usage: usage.optional(),
+  /**
+   * What is stored under its own timeline, without what it shares with its ancestors, as of the last round of garbage
+   * collection.
+   */
+  own: z.object({ bytes, versions: z.number().int().nonnegative(), measured_at: time }).optional(),
   /** WAL written on it since it was made; absent while it cannot be read. */
   written_bytes: bytes.optional(),
   write_quota_bytes: writeQuotaBytes,

@@ -1,13 +1,13 @@
 import type { Access, Branch, Size } from '@offshoot/client';
 import type { ComputeSize } from '@offshoot/compute';
-import type { BranchRecord, BranchRoleRecord, Catalog } from '@offshoot/pageserver';
-import { formatLsn, type TimelineId } from '@offshoot/types';
+import type { BranchRecord, BranchRoleRecord, Catalog, MeasuredTimeline } from '@offshoot/pageserver';
+import { formatLsn } from '@offshoot/types';
 import type { ComputeBook } from './compute-book.js';
 
 /** What the catalog says of a branch; where its compute is changes without it. */
 interface Listed {
   readonly record: BranchRecord;
-  readonly view: Omit<Branch, 'compute' | 'activity' | 'usage' | 'written_bytes' | 'writes'>;
+  readonly view: Omit<Branch, 'compute' | 'activity' | 'usage' | 'own' | 'written_bytes' | 'writes'>;
 }
 
 /** What is known of a branch besides what the catalog and its compute say. */
@@ -17,6 +17,8 @@ export interface BranchFacts {
   writeQuotaBytesOf(branch: BranchRecord): number;
   /** Undefined while it cannot be read. */
   writtenBytesOf(branch: BranchRecord): number | undefined;
+  /** Undefined before it was measured. */
+  ownOf(branch: BranchRecord): MeasuredTimeline | undefined;
 }
 
 /** A timeline has one source of WAL: production for a tenant's first branch, and computes for the others. */
@@ -81,12 +83,14 @@ export class BranchViews {
     const usage = this.computes.usage(record.id);
     const written = this.facts.writtenBytesOf(record);
     const quota = view.write_quota_bytes;
+    const own = this.facts.ownOf(record);
     return {
       ...view,
       compute: this.computes.state(record.id),
       activity: this.computes.activity(record),
       ...(usage === undefined ? {} : { usage }),
       ...(written === undefined ? {} : { written_bytes: written }),
+      ...(own === undefined ? {} : { own: ownView(own) }),
       writes: quota > 0 && written !== undefined && written >= quota ? 'refused' : 'taken',
     };
   }
@@ -97,7 +101,7 @@ export class BranchViews {
       name: record.name,
       tenant,
       timeline: record.timeline,
-      base_lsn: baseLsn ?? this.#readBaseLsn(record.timeline),
+      base_lsn: baseLsn ?? this.#readBaseLsn(record),
       created_at: record.createdAt,
       durability: record.durability ?? 'sync',
       access: accessOf(record),
@@ -109,10 +113,16 @@ export class BranchViews {
     };
   }
 
-  #readBaseLsn(id: TimelineId): string {
-    const { parent, readableFrom } = this.catalog().timeline(id);
-    return formatLsn(parent?.ancestorLsn ?? readableFrom);
+  /** Of a first branch where its import ended, however much of that history is kept by now. */
+  #readBaseLsn({ timeline, tenant }: BranchRecord): string {
+    const { parent, readableFrom } = this.catalog().timeline(timeline);
+    const imported = parent === undefined ? this.catalog().tenant(tenant).importStats?.endLsn : undefined;
+    return formatLsn(parent?.ancestorLsn ?? imported ?? readableFrom);
   }
+}
+
+function ownView({ bytes, entries, at }: MeasuredTimeline): NonNullable<Branch['own']> {
+  return { bytes, versions: entries, measured_at: at.toISOString() };
 }
 
 function sizeView({ cpuMin, cpuMax, memoryBytes }: ComputeSize): Size {

@@ -14,6 +14,7 @@ import type {
   StoppedCompute,
   Tenant,
   UpdateBranchRequest,
+  UpdateTenantRequest,
 } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs, IsolationFacts } from '@offshoot/compute';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
@@ -49,6 +50,7 @@ import {
   limitMetrics,
   Metrics,
   receiverMetrics,
+  retentionMetrics,
   storeMetrics,
   wakeMetrics,
   wakeObserver,
@@ -63,6 +65,7 @@ import {
   writeRefusalOf,
 } from './quota/write-quotas.js';
 import { receiverStatus, receiverView } from './receiver-view.js';
+import { changeHistory, retentionView } from './retention-views.js';
 import { type BranchSurroundings, writtenBytes } from './sleep/branch-compute.js';
 import { type Clock, systemClock } from './sleep/clock.js';
 import { ComputeCounters } from './sleep/compute-counters.js';
@@ -130,6 +133,7 @@ export class ControlPlane implements BranchHost {
       sizeOf: (branch) => this.#limits.sizeOf(branch),
       writeQuotaBytesOf: (branch) => this.#limits.writeQuotaBytesOf(branch),
       writtenBytesOf: (branch) => this.#writtenBytes(branch),
+      ownOf: (branch) => this.#pageServer.measuredOf(branch),
     });
     this.#quotas = new WriteQuotas(
       { awake: () => this.#computes.awake(), branch: (id) => this.#quotaBranch(id) },
@@ -139,6 +143,7 @@ export class ControlPlane implements BranchHost {
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
     this.metrics.add(receiverMetrics(this.#pageServer));
     this.metrics.add(storeMetrics(this.#pageServer));
+    this.metrics.add(retentionMetrics(this.#pageServer));
     this.metrics.add(computeMetrics(this.#computes, this.#pageServer));
     this.metrics.add(limitMetrics(this.#computes, this.#quotas, this.#driver.isolation));
     this.metrics.add(wakeMetrics(this.#computes, this.#room, () => this.#catalog.branchCount()));
@@ -236,6 +241,26 @@ export class ControlPlane implements BranchHost {
     const { id } = this.#catalog.tenantNamed(parseTenantName(name));
     const stats = await this.#pageServer.statsOf(id);
     return this.#tenantView(this.#catalog.tenant(id), stats, this.#catalog.branchCounts());
+  }
+
+  /** What history is kept of it, from the next round of garbage collection on. */
+  async updateTenant(name: string, request: UpdateTenantRequest): Promise<Tenant> {
+    this.#expectOpen();
+    await changeHistory(this.#pageServer, this.#catalog.tenantNamed(parseTenantName(name)), request);
+    return await this.tenant(name);
+  }
+
+  /** Removes now what nobody can read any more. */
+  collectGarbage(name: string): Operation {
+    this.#expectOpen();
+    const { id, name: tenant } = this.#catalog.tenantNamed(parseTenantName(name));
+    const running = this.#operations.running('gc', tenant);
+    return (
+      running ??
+      this.#operations.start('gc', tenant, async () => {
+        await this.#pageServer.collect(id);
+      })
+    );
   }
 
   /** Removes everything of a tenant: from the first moment on nothing new can be begun on it, then its computes end. */
@@ -591,6 +616,7 @@ export class ControlPlane implements BranchHost {
       data_checksums: record.dataChecksums === 'on',
       unsupported_records: [...(record.importStats?.unsupported ?? [])],
       branches: branchCounts.get(record.id) ?? 0,
+      ...retentionView(this.#pageServer, record),
       ...(root === undefined
         ? {}
         : {

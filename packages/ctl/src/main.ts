@@ -2,6 +2,7 @@ import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
 import { addComputeCommands } from './commands/compute.js';
+import { addGcCommands } from './commands/gc.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
@@ -69,6 +70,7 @@ A first session:
   addTenantCommands(program, context);
   addBranchCommands(program, context);
   addComputeCommands(program, context);
+  addGcCommands(program, context);
   addOperationCommands(program, context);
   addStatusCommands(program, context);
   for (const command of allCommands(program)) acceptGlobalOptions(command, program);

@@ -2,6 +2,7 @@ import type {
   Collected,
   FollowProgress,
   Look,
+  Measured,
   Portion,
   PortionReclaimed,
   TenantStore,
@@ -188,6 +189,11 @@ export class OpenTenant {
   /** One step of removing what cannot be read of a timeline; without `cursor` the first. */
   collect(index: number, cursor: Uint8Array | undefined, look: Look): Promise<Collected> {
     return this.#store.collect(index, cursor, look);
+  }
+
+  /** Counts some of a timeline's entries; without `cursor` from the first. */
+  measure(index: number, cursor: Uint8Array | undefined, entriesMax: number): Promise<Measured> {
+    return this.#store.measure(index, cursor, entriesMax);
   }
 
   stats(): Promise<TenantStoreStats> {

@@ -34,8 +34,9 @@ import type { OpenTimeline } from './open-timeline.js';
 import { pageServerError } from './page-server-error.js';
 import { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 import type { PageSource } from './page-service/page-source.js';
-import { Collector, type CollectorView, type Keeper } from './retention/collector.js';
+import { Collector, type CollectorView, type Keeper, type MeasuredTimeline } from './retention/collector.js';
 import { type Reclaimed, Reclaimer } from './retention/reclaimer.js';
+import type { HistorySettings } from './retention/retention-settings.js';
 import type { CaughtUp } from './wal/catch-up.js';
 import { followTenant } from './wal/follow-tenant.js';
 import { type LeftOnSource, leaveSource } from './wal/leave-source.js';
@@ -159,6 +160,17 @@ export class PageServer implements PageSource {
   /** What was removed of a tenant's history since the start. */
   collectedOf(tenant: TenantId): CollectorView {
     return this.#collector.view(tenant);
+  }
+
+  /** What history is kept of a tenant: its own settings, else the daemon's. */
+  historyOf(tenant: TenantId): HistorySettings {
+    return this.#collector.historyOf(tenant);
+  }
+
+  /** What is stored under a branch's own timeline, as of the last round. */
+  measuredOf({ tenant, timeline }: BranchRecord): MeasuredTimeline | undefined {
+    const open = this.#tenants.get(tenant)?.find(timeline);
+    return open && this.#collector.measured(open);
   }
 
   #retentionFailed(what: string, tenant: TenantId, error: unknown): void {

@@ -80,6 +80,16 @@ function addTenantRoutes(app: FastifyInstance, control: ControlPlane): void {
     '/v1/tenants/:name',
     withName((name) => control.deleteTenant(name)),
   );
+  app.patch('/v1/tenants/:name', (request) =>
+    control.updateTenant(
+      check(nameParameter, request.params, 'path').name,
+      check(schemas.updateTenantRequest, request.body, 'body'),
+    ),
+  );
+  app.post('/v1/tenants/:name/gc', (request, reply) => {
+    reply.code(202);
+    return control.collectGarbage(check(nameParameter, request.params, 'path').name);
+  });
   app.get('/v1/operations', () => ({ operations: control.operations() }));
   app.get('/v1/operations/:id', (request) =>
     control.operation(check(idParameter, request.params, 'path').id),

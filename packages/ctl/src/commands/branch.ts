@@ -1,7 +1,7 @@
 import type { Branch, CreateBranchRequest, CreatedBranch, UpdateBranchRequest } from '@offshoot/client';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Context, show } from '../context.js';
-import { table } from '../table.js';
+import { prettyBytes, table } from '../table.js';
 import { activityLines } from './activity.js';
 import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
 import { addRoleCommands, credentialLines, roleRequest, superuserOption } from './branch-role.js';
@@ -218,6 +218,9 @@ function describe(branch: Branch): string {
     `sleeps    ${branch.idle_timeout === 0 ? 'never' : `after ${branch.idle_timeout} s without connections and work`}`,
     `own role  ${branch.role === undefined ? '(none)' : roleText(branch.role)}`,
     ...limitLines(branch),
+    ...(branch.own === undefined
+      ? []
+      : [`stored    ${prettyBytes(branch.own.bytes)} of its own at ${branch.own.measured_at}`]),
     ...activityLines(branch.activity),
     `created   ${branch.created_at}`,
   ].join('\n');

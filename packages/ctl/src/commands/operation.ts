@@ -6,7 +6,9 @@ import { progressText } from './tenant-import.js';
 
 /** `operation list|show|cancel`. */
 export function addOperationCommands(program: Command, context: () => Context): void {
-  const operation = program.command('operation').description('imports under way, and the last that ended');
+  const operation = program
+    .command('operation')
+    .description('imports and garbage collection under way, and the last that ended');
   operation
     .command('list')
     .description('all operations, the oldest first')

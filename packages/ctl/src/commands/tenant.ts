@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes, table } from '../table.js';
 import { following, followingInShort } from './following.js';
+import { addTenantSet, garbageLines } from './gc.js';
 import { importTenant } from './tenant-import.js';
 import { warningOfUnsupported } from './unsupported-records.js';
 
@@ -40,6 +41,7 @@ Example:
     .command('show <name>')
     .description('one tenant')
     .action(async (name: string) => show(context(), await context().client().tenant(name), describe));
+  addTenantSet(tenant, context);
   tenant
     .command('delete <name>')
     .description('delete a tenant with all its branches, computes and pages, and its replication slot')
@@ -86,6 +88,7 @@ function describe(tenant: Tenant): string {
     `readable LSNs   ${readable}`,
     ...following(tenant),
     `stored          ${prettyBytes(tenant.stored_bytes ?? 0)}`,
+    ...garbageLines(tenant),
     `branches        ${tenant.branches}`,
     `created         ${tenant.created_at}`,
     ...(warning === undefined ? [] : [warning]),

@@ -1,9 +1,10 @@
-import type { Lsn } from '@offshoot/types';
+import type { Lsn, TimelineId } from '@offshoot/types';
 import { expect, test } from 'vitest';
 import { MemoryLeaseBook, normalizedLsn } from './lease-book.js';
 import { OTHER_TENANT, TENANT, TIMELINE } from './testing/fake-page-source.js';
 
 const MIB = 1024 * 1024;
+const OTHER_TIMELINE = 'ab'.repeat(16) as TimelineId;
 const lsn = (value: number) => BigInt(value) as Lsn;
 
 test('a lease holds until its end, and is never shortened', async () => {
@@ -42,4 +43,23 @@ test.each([
   ['behind the header of a segment', 16 * MIB + 40, 16 * MIB + 40],
 ])('%s has one spelling', (_name, value, expected) => {
   expect(normalizedLsn(lsn(value), 16 * MIB)).toBe(BigInt(expected));
+});
+
+test('what leases keep of a timeline, as long as they hold', async () => {
+  let now = 1000;
+  const book = new MemoryLeaseBook({ leaseMs: 100, leasesMax: 3, now: () => now });
+  await book.grant(TENANT, TIMELINE, lsn(64), [lsn(64), lsn(60)]);
+  await book.grant(TENANT, OTHER_TIMELINE, lsn(72));
+  now = 1050;
+  await book.grant(TENANT, TIMELINE, lsn(64), [lsn(64)]);
+  await book.grant(TENANT, TIMELINE, lsn(80));
+  expect(book.held(TIMELINE)).toEqual([lsn(64), lsn(60), lsn(80)]);
+  now = 1120;
+  expect(book.held(OTHER_TIMELINE)).toEqual([]);
+  expect(book.held(TIMELINE)).toHaveLength(3);
+  now = 1200;
+  expect(book.held(TIMELINE)).toEqual([]);
+  // What was kept before it ended may be gone.
+  await book.grant(TENANT, TIMELINE, lsn(64), [lsn(64)]);
+  expect(book.held(TIMELINE)).toEqual([lsn(64)]);
 });

@@ -44,6 +44,14 @@ const NOTHING: CollectorView = {
   running: false,
 };
 
+/** What a timeline has in the store, without what it shares with its ancestors. */
+export interface MeasuredTimeline {
+  readonly entries: number;
+  /** Keys and values. */
+  readonly bytes: number;
+  readonly at: Date;
+}
+
 interface Round {
   readonly id: TenantId;
   readonly tenant: OpenTenant;
@@ -66,6 +74,7 @@ export class Collector {
   readonly #turns: TenantTurns;
   readonly #views = new Map<TenantId, CollectorView>();
   readonly #walked = new WeakMap<OpenTimeline, Walked>();
+  readonly #measured = new WeakMap<OpenTimeline, MeasuredTimeline & { readonly lastRecordLsn: Lsn }>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly place: CollectorPlace) {
@@ -74,6 +83,10 @@ export class Collector {
 
   view(tenant: TenantId): CollectorView {
     return this.#views.get(tenant) ?? NOTHING;
+  }
+
+  measured(open: OpenTimeline): MeasuredTimeline | undefined {
+    return this.#measured.get(open);
   }
 
   /** Resolves at the end of a round that begins from now on. */
@@ -154,7 +167,7 @@ export class Collector {
     timeline: TimelineId,
     open: OpenTimeline,
   ): Promise<void> {
-    const cutoff = await pace.portion(() => cutoffOf(open, this.#historyOf(id), this.place.now()));
+    const cutoff = await pace.portion(() => cutoffOf(open, this.historyOf(id), this.place.now()));
     if (cutoff > open.readableFrom) {
       const known = await this.place.catalog.raiseReadableFrom(timeline, cutoff);
       if (known === undefined) return;
@@ -163,9 +176,14 @@ export class Collector {
     if (tenant.find(timeline) !== open) return;
     this.#narrow(tenant, open, timeline, cutoff, starts);
     const { kept } = open;
-    if (this.#isWalked(open)) return;
-    await this.#walk(id, tenant, open, pace);
-    this.#walked.set(open, { readableFrom: cutoff, kept });
+    const lastRecordLsn = open.lastRecordLsn();
+    if (!this.#isWalked(open)) {
+      await this.#walk(id, tenant, open, pace);
+      this.#walked.set(open, { readableFrom: cutoff, kept });
+    } else if (this.#measured.get(open)?.lastRecordLsn === lastRecordLsn) {
+      return;
+    }
+    await this.#measure(tenant, open, lastRecordLsn, pace);
   }
 
   /**
@@ -203,13 +221,28 @@ export class Collector {
     } while (cursor !== undefined);
   }
 
+  async #measure(tenant: OpenTenant, open: OpenTimeline, lastRecordLsn: Lsn, pace: Pace): Promise<void> {
+    let [entries, bytes] = [0, 0];
+    let cursor: Uint8Array | undefined;
+    do {
+      const part = await pace.portion(() =>
+        tenant.measure(open.index, cursor, this.place.settings.lookEntriesMax),
+      );
+      entries += part.entries;
+      bytes += part.bytes;
+      cursor = part.next;
+    } while (cursor !== undefined);
+    this.#measured.set(open, { entries, bytes, at: new Date(this.place.now()), lastRecordLsn });
+  }
+
   /** As the catalog has them now. */
   #timelines(id: TenantId): TimelineRecord[] {
     this.place.catalog.version();
     return this.place.catalog.timelines(id);
   }
 
-  #historyOf(id: TenantId): HistorySettings {
+  /** The tenant's own, else the daemon's. */
+  historyOf(id: TenantId): HistorySettings {
     const { historySeconds, historyWalBytesMax } = this.place.settings;
     const own = this.place.catalog.findTenant(id)?.history;
     return {
