@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Lsn, parseLsn } from '@offshoot/types';
+import { dirname, join } from 'node:path';
+import { formatLsn, type Lsn, parseLsn } from '@offshoot/types';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ctl } from '../fixture/command-line.js';
 import { DaemonProcess } from '../fixture/daemon-process.js';
@@ -109,12 +109,16 @@ test(`${seconds} s of load with a window of a second: branches stay what a stand
     await isPast(lsns.at(-1) ?? 0n);
     if (made === 0) faults.push(...(await structureFaults(await world.url('kept-0'))));
   }
+  const leased = parseLsn((await world.client.tenant('prod')).last_record_lsn ?? '0/0');
+  expect(await lease(leased)).toBeGreaterThan(Date.now());
   // One that only reads stays at its LSN, which the window leaves behind.
   await world.client.startCompute('prod');
   const reader = await world.url('prod');
   const then = parseLsn((await world.client.tenant('prod')).last_record_lsn ?? '0/0');
   await isPast(then);
   faults.push(...(await tpcbFaults(reader, new Map())));
+  expect(await answerAt(leased)).toBe('GetPage');
+  expect(await lease(leased + 16n)).toBeNull();
   await Promise.all([load.stop(), ddl.stop()]);
 
   for (const [at, lsn] of lsns.entries()) {
@@ -136,6 +140,14 @@ test(`${seconds} s of load with a window of a second: branches stay what a stand
   expect(standby.branches).toBe(COMPARED);
   process.stdout.write(`\n${standby.pages} pages and files the same, ${standby.served} pages served\n`);
 });
+
+/** Until when an LSN of production can be read, whatever becomes of the window; null: it cannot any more. */
+async function lease(lsn: bigint): Promise<number | null> {
+  const { socket, tenant, timeline } = await placeOf(world.daemon, 'prod');
+  const url = `postgresql://x@/x?host=${encodeURIComponent(dirname(socket))}&port=64000`;
+  const until = await value(url, `lease lsn ${tenant} ${timeline} ${formatLsn(lsn as Lsn)}`);
+  return until === null ? null : Number(until);
+}
 
 /** What the page service answers to a request for a page of production at an LSN. */
 async function answerAt(lsn: bigint): Promise<string> {
