@@ -136,7 +136,10 @@ export class PageServer implements PageSource {
     }
   }
 
-  /** Of LSNs that a keeper names nothing is removed. Before `startRetention`. */
+  /**
+   * LSNs that a keeper names stay readable. Who takes hold of one pins it first (`OpenTimeline.pin`, which refuses what is
+   * gone) until the keeper names it. What it names when `startRetention` is called is taken to have been kept all along.
+   */
   addKeeper(keeper: Keeper): void {
     this.#keepers.push(keeper);
   }
