@@ -48,6 +48,8 @@ export declare class Tenant {
    * blocks u32, reserved u32.
    */
   relations(index: number, spc: number, db: number, at: bigint): Promise<Buffer>
+  /** Superusers that may log in at an LSN which can be read, the likeliest first. */
+  superusers(index: number, at: bigint): Promise<Array<string>>
   /** Begins a tar archive of a data directory. */
   baseBackup(index: number, options: BackupOptions): Promise<TarStream>
   /**

@@ -179,6 +179,16 @@ impl Tenant {
         })
     }
 
+    /// Superusers that may log in at an LSN which can be read, the likeliest first.
+    #[napi(ts_return_type = "Promise<Array<string>>")]
+    pub fn superusers(&self, index: u32, at: BigInt) -> AsyncTask<Work<Vec<String>>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || {
+            let view = engine.readable_view(index, Some(lsn("lsn", &at)?))?;
+            Ok(view.superusers()?)
+        })
+    }
+
     /// Begins a tar archive of a data directory.
     #[napi(ts_return_type = "Promise<TarStream>")]
     pub fn base_backup(&self, index: u32, options: BackupOptions) -> AsyncTask<Work<TarStream>> {
@@ -294,6 +304,14 @@ impl Reply for Vec<u8> {
 
     fn into_js(self) -> Buffer {
         Buffer::from(self)
+    }
+}
+
+impl Reply for Vec<String> {
+    type Js = Vec<String>;
+
+    fn into_js(self) -> Vec<String> {
+        self
     }
 }
 

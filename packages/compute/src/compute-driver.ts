@@ -26,6 +26,8 @@ export interface ComputeSpec {
   readonly baseLsn: Lsn;
   /** Tried in order until one can connect; at least one. */
   readonly connectAs: readonly ConnectAs[];
+  /** Superusers of the branch as it is by now, should none of `connectAs` be let in any more; the likeliest first. */
+  readonly superusers?: ((signal: AbortSignal) => Promise<readonly string[]>) | undefined;
   /** Default: `read_write`. With `read_only` there is neither `wal` nor `roles`. */
   readonly access?: ComputeAccess | undefined;
   /**
@@ -84,7 +86,7 @@ export interface RunningCompute {
   readonly host: string;
   readonly dataDirectory: string;
   readonly logFile: string;
-  /** The candidate that could connect. */
+  /** What could connect last, of ours. */
   readonly connectedAs: ConnectAs;
   readonly timings: ComputeTimings;
   /** Settles, never rejects, as soon as it takes no more connections: it is being stopped, or has crashed. */

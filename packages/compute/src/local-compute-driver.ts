@@ -42,6 +42,7 @@ import type { LocalComputeHost } from './local-compute-host.js';
 import { defaultLocalComputeLimits, type LocalComputeLimits } from './local-compute-limits.js';
 import { boundLog } from './log-file.js';
 import type { OsUser } from './os-user.js';
+import { OwnAccess } from './own-access.js';
 import type { PostgresInstallation } from './postgres-installation.js';
 import { assertEnterable, firstUnreachable } from './reachability.js';
 import { removeLeftovers } from './remove-leftovers.js';
@@ -145,6 +146,8 @@ export class LocalComputeDriver implements ComputeDriver {
     const compute = this.#admit(spec);
     this.#starting += 1;
     const start = await compute.start(signal).finally(() => this.#startEnded());
+    const { connectAs, superusers } = spec;
+    const access = new OwnAccess({ as: start.connectedAs, connectAs, superusers });
     return {
       id: compute.id,
       tenantId: spec.tenantId,
@@ -157,14 +160,18 @@ export class LocalComputeDriver implements ComputeDriver {
       logFile: compute.paths.logFile,
       ending: compute.ending,
       ended: compute.ended,
-      flushedLsn: (flushSignal) => askFlushedLsn(compute.address, start.connectedAs, flushSignal),
+      flushedLsn: (flushSignal) =>
+        access.run(flushSignal, (as) => askFlushedLsn(compute.address, as, flushSignal)),
       applyRoles: (roles, sessions, applySignal) =>
-        applyBranchRoles(compute.address, start.connectedAs, roles, applySignal, sessions),
-      activity: (askSignal) => askActivity(compute.address, start.connectedAs, askSignal),
+        access.run(applySignal, (as) => applyBranchRoles(compute.address, as, roles, applySignal, sessions)),
+      activity: (askSignal) => access.run(askSignal, (as) => askActivity(compute.address, as, askSignal)),
       usage: () => compute.usage(),
       resize: (cpu) => compute.resize(cpu),
       refuseWrites: (refusal) => compute.refuseWrites(refusal),
       ...start,
+      get connectedAs() {
+        return access.current;
+      },
     };
   }
 

@@ -15,7 +15,7 @@ import type {
   Tenant,
   UpdateBranchRequest,
 } from '@offshoot/client';
-import type { ComputeDriver, ComputeEnd, ComputeSpec, ConnectAs, IsolationFacts } from '@offshoot/compute';
+import type { ComputeDriver, ComputeEnd, ComputeSpec, IsolationFacts } from '@offshoot/compute';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
 import {
   type BranchId,
@@ -40,6 +40,7 @@ import { newRole } from './branch-role/new-role.js';
 import { RoleKeeper } from './branch-role/role-keeper.js';
 import { accessOf, BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
+import { connectCandidates, superusersAt, superusersNow } from './connect-candidates.js';
 import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js';
 import { controlError } from './control-errors.js';
 import {
@@ -415,10 +416,10 @@ export class ControlPlane implements BranchHost {
     { host: listens, port }: NonNullable<Status['gateway']>,
   ): ConnectionString {
     const host = hostToConnectTo(listens);
-    // A running compute knows better which of them are there.
+    // A running compute knows better which of the databases is there. Its role is one for ourselves.
     const connectedAs = this.#computes.alive(branch.id)?.running.connectedAs;
     const tenant = this.#catalog.tenant(branch.tenant);
-    const user = choice.user ?? branch.role?.name ?? connectedAs?.user ?? tenant.defaultUser;
+    const user = choice.user ?? branch.role?.name ?? tenant.defaultUser;
     const name = choice.database ?? connectedAs?.database ?? tenant.defaultDatabase;
     const database = `${name}@${branch.name}`;
     const password = choice.password === undefined ? {} : { password: choice.password };
@@ -495,19 +496,21 @@ export class ControlPlane implements BranchHost {
     }
     // Whoever changes them from now on waits for this start, and tells its compute.
     const roles = this.#roles.rolesOf(branch);
+    const isReadOnly = accessOf(branch) === 'read_only';
+    const baseLsn = isReadOnly
+      ? this.#pageServer.timelineOfBranch(branch.name).lastRecordLsn()
+      : // What a former compute had acknowledged is taken in first.
+        await this.#pageServer.recoverBranch(branch);
     const common = {
       tenantId: branch.tenant,
       timelineId: branch.timeline,
-      connectAs: connectCandidates(tenant),
+      baseLsn,
+      connectAs: connectCandidates(tenant, await superusersAt(this.#pageServer, branch, baseLsn)),
+      superusers: (signal: AbortSignal) => superusersNow(this.#pageServer, branch, signal),
     };
-    if (accessOf(branch) === 'read_only') {
-      const baseLsn = this.#pageServer.timelineOfBranch(branch.name).lastRecordLsn();
-      return { ...common, access: 'read_only', baseLsn };
-    }
+    if (isReadOnly) return { ...common, access: 'read_only' };
     return {
       ...common,
-      // What a former compute had acknowledged is taken in first.
-      baseLsn: await this.#pageServer.recoverBranch(branch),
       wal: this.#pageServer.walOfCompute(branch),
       durability: branch.durability ?? 'sync',
       size: chosenSize(branch),
@@ -626,16 +629,6 @@ function expectWritable(branch: BranchRecord): void {
 
 function isolationView({ notEnforced, enforced, ...facts }: IsolationFacts): Status['isolation'] {
   return { ...facts, enforced: [...enforced], not_enforced: [...notEnforced] };
-}
-
-/**
- * `postgres` and `template1` are there in nearly every cluster, should the source's database be closed; and so is the
- * role `postgres`, should the branch have dropped the one that it was imported as.
- */
-function connectCandidates(tenant: TenantRecord): ConnectAs[] {
-  const databases = [...new Set([tenant.defaultDatabase, 'postgres', 'template1'])];
-  const users = [...new Set([tenant.defaultUser, 'postgres'])];
-  return users.flatMap((user) => databases.map((database) => ({ user, database })));
 }
 
 /** 150018 as 15.18. */

@@ -136,6 +136,12 @@ export class TenantStore {
     return await awaiting(() => native.relations(index, spcnode, dbnode, lsn));
   }
 
+  /** Superusers that may log in at an LSN which can be read, the likeliest first: only Postgres knows for certain. */
+  async superusers(index: number, lsn: Lsn): Promise<readonly string[]> {
+    const native = this.#open();
+    return await awaiting(() => native.superusers(index, lsn));
+  }
+
   async baseBackup(index: number, options: BaseBackupOptions): Promise<TarStream> {
     const native = this.#open();
     const { lsn, kind, wal, startAs } = options;

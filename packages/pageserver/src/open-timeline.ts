@@ -59,6 +59,11 @@ export class OpenTimeline implements TimelinePages {
     return this.#store.commitsAround(this.index, lsn);
   }
 
+  /** Superusers that may log in, the likeliest first. */
+  superusers(lsn: Lsn): Promise<readonly string[]> {
+    return this.#store.superusers(this.index, lsn);
+  }
+
   baseBackup(options: BaseBackupOptions): Promise<TarStream> {
     return this.#store.baseBackup(this.index, options);
   }
