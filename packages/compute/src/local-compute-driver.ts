@@ -37,6 +37,7 @@ import { Governor } from './isolation/governor.js';
 import type { IsolationFacts } from './isolation/isolation.js';
 import { localBytesOf } from './isolation/local-bytes.js';
 import { type CgroupChoice, openIsolation } from './isolation/open-isolation.js';
+import type { TroubleListener } from './isolation/trouble.js';
 import { LocalCompute } from './local-compute.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { defaultLocalComputeLimits, type LocalComputeLimits } from './local-compute-limits.js';
@@ -65,6 +66,8 @@ export interface LocalComputeDriverOptions {
   readonly size?: Partial<SizeSettings> | undefined;
   /** Default: `auto`. */
   readonly cgroup?: CgroupChoice | undefined;
+  /** Told of what goes wrong where nobody waits for it. */
+  readonly onTrouble?: TroubleListener | undefined;
   /** Names of new computes; a test can hold it. */
   readonly newId?: (() => string) | undefined;
   /** Where they listen; the same. */
@@ -106,6 +109,7 @@ export class LocalComputeDriver implements ComputeDriver {
         return { freeBytes: bavail * bsize };
       },
       users: () => this.#diskUsers(),
+      onTrouble: host.onTrouble,
     });
     this.#logCheck = setInterval(() => this.#boundLogs(), host.limits.logCheckMs).unref();
   }
@@ -123,6 +127,7 @@ export class LocalComputeDriver implements ComputeDriver {
       choice: options.cgroup ?? 'auto',
       dataDirectory: data,
       processesMax: limits.processesMax,
+      onTrouble: options.onTrouble,
     });
     const host = {
       places,
@@ -137,6 +142,7 @@ export class LocalComputeDriver implements ComputeDriver {
       governor: new Governor({ isolation, lookMs: limits.lookMs }),
       limits,
       ports: options.ports ?? new FreePorts(),
+      onTrouble: options.onTrouble,
     };
     return new LocalComputeDriver(host, options.newId ?? randomComputeId);
   }

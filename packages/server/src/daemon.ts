@@ -135,6 +135,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     limits: tuning.computeLimits,
     size: tuning.size,
     cgroup: settings.cgroup,
+    onTrouble: (message, { error, ...facts }) => log.warn({ err: error, ...facts }, message),
   });
   teardown.add(() => driver.close());
   const swept = await driver.sweep();

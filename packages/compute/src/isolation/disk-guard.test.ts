@@ -39,6 +39,31 @@ test('nothing is measured while the disk does not fill', async () => {
   guard.close();
 });
 
+test('a disk that cannot be looked at is told of once, until it can', async () => {
+  const told: string[] = [];
+  let state: 'broken' | 'whole' = 'broken';
+  const guard = new DiskGuard({
+    localBytesMax: GIB,
+    diskFreeBytesMin: GIB,
+    checkMs: 1_000_000,
+    disk: async () => {
+      if (state === 'broken') throw new Error('EIO');
+      return { freeBytes: 100 * GIB };
+    },
+    users: () => [],
+    onTrouble: (message, { error }) => told.push(`${message}: ${String(error)}`),
+  });
+  await guard.check();
+  await guard.check();
+  expect(told).toEqual([expect.stringMatching(/not guarded: Error: EIO/)]);
+  state = 'whole';
+  await guard.check();
+  state = 'broken';
+  await guard.check();
+  expect(told).toHaveLength(2);
+  guard.close();
+});
+
 test('whoever has too much is ended', async () => {
   const sizes = { a: GIB, b: 11 * GIB, c: 12 * GIB };
   const { world, guard } = guarded(sizes, { localBytesMax: 10 * GIB, diskFreeBytesMin: GIB });

@@ -1,3 +1,5 @@
+import type { TroubleListener } from './trouble.js';
+
 /** What is left of the disk that computes' files are on. */
 export interface DiskState {
   readonly freeBytes: number;
@@ -16,6 +18,7 @@ export interface DiskGuardOptions {
   readonly checkMs: number;
   disk(): Promise<DiskState>;
   users(): Iterable<DiskUser>;
+  readonly onTrouble?: TroubleListener | undefined;
 }
 
 /** Files are measured when the disk has lost so much since they were last measured: a quiet disk costs one call. */
@@ -30,6 +33,7 @@ export class DiskGuard {
   /** Free bytes when files were measured last; at first they are. */
   #measuredAtFree = Number.POSITIVE_INFINITY;
   #checking = false;
+  #isTroubled = false;
 
   constructor(private readonly options: DiskGuardOptions) {
     this.#timer = setInterval(() => void this.check(), options.checkMs).unref();
@@ -45,8 +49,14 @@ export class DiskGuard {
     this.#checking = true;
     try {
       await this.#check();
-    } catch {
-      // A disk that cannot be asked now is asked again.
+      this.#isTroubled = false;
+    } catch (error) {
+      // It is asked again; what stays so is told once.
+      if (!this.#isTroubled)
+        this.options.onTrouble?.('the disk of the computes cannot be looked at: it is not guarded', {
+          error,
+        });
+      this.#isTroubled = true;
     } finally {
       this.#checking = false;
     }
