@@ -48,8 +48,8 @@ export declare class Tenant {
    * blocks u32, reserved u32.
    */
   relations(index: number, spc: number, db: number, at: bigint): Promise<Buffer>
-  /** Superusers that may log in at an LSN which can be read, the likeliest first. */
-  superusers(index: number, at: bigint): Promise<Array<string>>
+  /** Who may log in where at an LSN which can be read. */
+  loginCandidates(index: number, at: bigint): Promise<LoginCandidates>
   /** Begins a tar archive of a data directory. */
   baseBackup(index: number, options: BackupOptions): Promise<TarStream>
   /**
@@ -163,6 +163,13 @@ export interface ImportSettings {
 
 /** Locks `dir` by its file `lock` (flock). Throws code `locked` when another process has it. */
 export declare function lockDirectory(dir: string): LockHandle
+
+/** Names, the likeliest first. */
+export interface LoginCandidates {
+  /** Superusers, then roles that may do replication. */
+  users: Array<string>
+  databases: Array<string>
+}
 
 /** An error of the engine: `code` is stable, `message` is for people. */
 export interface NativeError {

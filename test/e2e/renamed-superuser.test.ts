@@ -11,6 +11,7 @@ beforeAll(async () => {
   world = await World.make([
     // Nobody can rename itself.
     'create role other login superuser',
+    'create role copier login replication',
     'create database elsewhere',
     'create table notes (id int)',
     'insert into notes values (1)',
@@ -55,6 +56,18 @@ describe('the superuser that initdb made gets another name', () => {
     expect(await value(await world.url('killed'), names)).toBe('root other');
   });
 
+  test('no superuser may log in any more: a role that may do replication does', async () => {
+    const url = await world.fork('locked');
+    await query(url, 'alter role other nologin', 'alter role postgres nologin');
+    await world.client.createBranch({ name: 'child-of-locked', from: 'locked' });
+    await world.client.stopCompute('locked');
+    for (const name of ['locked', 'child-of-locked']) {
+      await world.client.startCompute(name);
+      const user = await value(await world.url(name), 'select current_user::text');
+      expect(user).toBe('copier');
+    }
+  });
+
   test('in a transaction that is given up', async () => {
     const url = await world.fork('given-up');
     await query(asUser(url, 'other'), 'begin', 'alter role postgres rename to root', 'rollback');
@@ -92,7 +105,16 @@ test('the database that is asked is dropped while its compute runs', async () =>
   await world.client.createBranch({ name: 'child-of-dropped', from: 'dropped' });
   await world.client.startCompute('child-of-dropped');
   const child = await world.url('child-of-dropped');
-  expect(await value(child, 'select string_agg(datname, $$ $$ order by datname) from pg_database')).toBe(
-    'elsewhere template0 template1',
+  // Nothing is left of what is usually there.
+  await query(
+    withDatabase(child, 'elsewhere'),
+    'alter database template1 is_template false',
+    'drop database template1',
+  );
+  await world.client.stopCompute('child-of-dropped');
+  await world.client.startCompute('child-of-dropped');
+  const left = await world.url('child-of-dropped');
+  expect(await value(left, 'select string_agg(datname, $$ $$ order by datname) from pg_database')).toBe(
+    'elsewhere template0',
   );
 });

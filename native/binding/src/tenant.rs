@@ -92,6 +92,14 @@ pub struct TenantStats {
     pub extents: f64,
 }
 
+/// Names, the likeliest first.
+#[napi(object, object_from_js = false)]
+pub struct LoginCandidates {
+    /// Superusers, then roles that may do replication.
+    pub users: Vec<String>,
+    pub databases: Vec<String>,
+}
+
 /// An open store; see `openTenant`.
 #[napi]
 pub struct Tenant {
@@ -179,13 +187,17 @@ impl Tenant {
         })
     }
 
-    /// Superusers that may log in at an LSN which can be read, the likeliest first.
-    #[napi(ts_return_type = "Promise<Array<string>>")]
-    pub fn superusers(&self, index: u32, at: BigInt) -> AsyncTask<Work<Vec<String>>> {
+    /// Who may log in where at an LSN which can be read.
+    #[napi(ts_return_type = "Promise<LoginCandidates>")]
+    pub fn login_candidates(
+        &self,
+        index: u32,
+        at: BigInt,
+    ) -> AsyncTask<Work<offshoot_engine::LoginCandidates>> {
         let engine = Arc::clone(&self.engine);
         promise(move || {
             let view = engine.readable_view(index, Some(lsn("lsn", &at)?))?;
-            Ok(view.superusers()?)
+            Ok(view.login_candidates()?)
         })
     }
 
@@ -307,11 +319,14 @@ impl Reply for Vec<u8> {
     }
 }
 
-impl Reply for Vec<String> {
-    type Js = Vec<String>;
+impl Reply for offshoot_engine::LoginCandidates {
+    type Js = LoginCandidates;
 
-    fn into_js(self) -> Vec<String> {
-        self
+    fn into_js(self) -> LoginCandidates {
+        LoginCandidates {
+            users: self.users,
+            databases: self.databases,
+        }
     }
 }
 

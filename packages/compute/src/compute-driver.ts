@@ -26,8 +26,8 @@ export interface ComputeSpec {
   readonly baseLsn: Lsn;
   /** Tried in order until one can connect; at least one. */
   readonly connectAs: readonly ConnectAs[];
-  /** Superusers of the branch as it is by now, should none of `connectAs` be let in any more; the likeliest first. */
-  readonly superusers?: ((signal: AbortSignal) => Promise<readonly string[]>) | undefined;
+  /** The same of the branch as it is by now, should what could connect not be let in any more. */
+  readonly connectAsNow?: ((signal: AbortSignal) => Promise<readonly ConnectAs[]>) | undefined;
   /** Default: `read_write`. With `read_only` there is neither `wal` nor `roles`. */
   readonly access?: ComputeAccess | undefined;
   /**

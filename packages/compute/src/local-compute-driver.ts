@@ -152,8 +152,8 @@ export class LocalComputeDriver implements ComputeDriver {
     const compute = this.#admit(spec);
     this.#starting += 1;
     const start = await compute.start(signal).finally(() => this.#startEnded());
-    const { connectAs, superusers } = spec;
-    const access = new OwnAccess({ as: start.connectedAs, connectAs, superusers });
+    const { connectAs, connectAsNow } = spec;
+    const access = new OwnAccess({ as: start.connectedAs, connectAs, connectAsNow });
     return {
       id: compute.id,
       tenantId: spec.tenantId,

@@ -16,15 +16,20 @@ function postgres(...letIn: string[]) {
   return { asked, work };
 }
 
-function access(superusers?: () => Promise<string[]>) {
+function access(...now: string[]) {
   const as = { user: 'a', database: 'x' };
-  return new OwnAccess({ as, connectAs: [as, { user: 'b', database: 'y' }], superusers });
+  const connectAsNow = async () =>
+    now.map((each) => {
+      const [user = '', database = ''] = each.split('/');
+      return { user, database };
+    });
+  return new OwnAccess({ as, connectAs: [as, { user: 'b', database: 'y' }], connectAsNow });
 }
 
 describe('our own way in', () => {
   test('is the one that worked last', async () => {
     const { asked, work } = postgres('c/y');
-    const own = access(async () => ['c', 'a']);
+    const own = access('a/x', 'c/x', 'c/y');
     expect(await own.run(signal, work)).toBe('c');
     expect(asked).toEqual(['a/x', 'c/x', 'c/y']);
     expect(own.current).toEqual({ user: 'c', database: 'y' });
@@ -33,11 +38,11 @@ describe('our own way in', () => {
   });
 
   test('is any of the first candidates, when there is nobody to ask', async () => {
-    expect(await access().run(signal, postgres('b/x').work)).toBe('b');
+    expect(await access().run(signal, postgres('b/y').work)).toBe('b');
   });
 
   test('tells what was wrong with the first when all are shut out', async () => {
-    const own = access(async () => ['c']);
+    const own = access('c/x');
     await expect(own.run(signal, postgres().work)).rejects.toThrow('not a');
     expect(own.current.user).toBe('a');
   });
@@ -48,7 +53,7 @@ describe('our own way in', () => {
       asked.push(as);
       throw refusal('57P01');
     };
-    await expect(access(async () => ['c']).run(signal, fails)).rejects.toThrow('57P01');
+    await expect(access('c/x').run(signal, fails)).rejects.toThrow('57P01');
     expect(asked.length).toBe(1);
   });
 });

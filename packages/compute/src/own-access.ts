@@ -5,7 +5,7 @@ export interface OwnAccessOptions {
   readonly as: ConnectAs;
   readonly connectAs: readonly ConnectAs[];
   /** Of the branch as it is by now, the likeliest first. */
-  readonly superusers?: ((signal: AbortSignal) => Promise<readonly string[]>) | undefined;
+  readonly connectAsNow?: ((signal: AbortSignal) => Promise<readonly ConnectAs[]>) | undefined;
 }
 
 /** The role is not there any more or may not log in, the database is gone, or is closed. */
@@ -55,13 +55,12 @@ export class OwnAccess {
   }
 
   async #others(signal: AbortSignal): Promise<ConnectAs[]> {
-    const { connectAs, superusers } = this.options;
-    const names = (await superusers?.(signal)) ?? [];
-    const users = new Set([...names, ...connectAs.map(({ user }) => user)]);
-    const databases = new Set([this.#as.database, ...connectAs.map(({ database }) => database)]);
-    return [...users]
-      .flatMap((user) => [...databases].map((database) => ({ user, database })))
-      .filter(({ user, database }) => user !== this.#as.user || database !== this.#as.database);
+    const { connectAs, connectAsNow } = this.options;
+    const now = (await connectAsNow?.(signal)) ?? [];
+    const before = this.#as;
+    return [...now, ...connectAs].filter(
+      ({ user, database }) => user !== before.user || database !== before.database,
+    );
   }
 }
 

@@ -40,7 +40,7 @@ import { newRole } from './branch-role/new-role.js';
 import { RoleKeeper } from './branch-role/role-keeper.js';
 import { accessOf, BranchViews } from './branch-views.js';
 import { ComputeBook } from './compute-book.js';
-import { connectCandidates, superusersAt, superusersNow } from './connect-candidates.js';
+import { connectCandidatesAt, connectCandidatesNow } from './connect-candidates.js';
 import { connectionUrl, gatewayUrl, hostToConnectTo } from './connection-url.js';
 import { controlError } from './control-errors.js';
 import {
@@ -505,8 +505,8 @@ export class ControlPlane implements BranchHost {
       tenantId: branch.tenant,
       timelineId: branch.timeline,
       baseLsn,
-      connectAs: connectCandidates(tenant, await superusersAt(this.#pageServer, branch, baseLsn)),
-      superusers: (signal: AbortSignal) => superusersNow(this.#pageServer, branch, signal),
+      connectAs: await connectCandidatesAt(this.#pageServer, branch, baseLsn),
+      connectAsNow: (signal: AbortSignal) => connectCandidatesNow(this.#pageServer, branch, signal),
     };
     if (isReadOnly) return { ...common, access: 'read_only' };
     return {

@@ -2,11 +2,13 @@ import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
 import { addComputeCommands } from './commands/compute.js';
+import { addExecCommands } from './commands/exec.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
 import type { Context } from './context.js';
 import { type DaemonChoice, findDaemon, NoDaemonError } from './find-daemon.js';
+import { NoProgramError, ProgramEnd } from './run-program.js';
 
 /** Exit codes: done; refused or failed; wrong usage. */
 const done = 0;
@@ -16,7 +18,9 @@ const wrongUsage = 2;
 /** Runs one command line (without the program's name) and answers its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
+  let signals: 'ours' | 'yielded' = 'ours';
   const onSignal = () => {
+    if (signals === 'yielded') return;
     // Who asks twice does not want to wait for the page server.
     if (interrupt.signal.aborted) process.exit(failed);
     interrupt.abort();
@@ -24,7 +28,9 @@ export async function main(args: readonly string[]): Promise<number> {
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   // A reader such as head has seen enough.
   process.stdout.on('error', () => process.exit(failed));
-  const program = buildProgram(interrupt.signal);
+  const program = buildProgram(interrupt.signal, () => {
+    signals = 'yielded';
+  });
   try {
     await program.parseAsync(args, { from: 'user' });
     return done;
@@ -34,14 +40,15 @@ export async function main(args: readonly string[]): Promise<number> {
       if (wantsJson(args)) printJsonError(usageError(error));
       return wrongUsage;
     }
+    if (error instanceof ProgramEnd) return error.exitCode;
     report(error, program.opts<{ json?: boolean }>().json === true ? 'json' : 'text');
-    return failed;
+    return error instanceof NoProgramError ? error.exitCode : failed;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
 }
 
-function buildProgram(interrupted: AbortSignal): Command {
+function buildProgram(interrupted: AbortSignal, yieldSignals: () => void): Command {
   const program = new Command('pageserver-ctl')
     .description('Branch a Postgres, run computes on the branches, throw them away.')
     .option(
@@ -56,7 +63,7 @@ function buildProgram(interrupted: AbortSignal): Command {
     .addHelpText(
       'after',
       `
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage; of exec and psql, those of the command.
 
 A first session:
   pageserver start --data ./data &
@@ -65,10 +72,14 @@ A first session:
   url=$(pageserver-ctl --data ./data connection-string try-1) && psql "$url"
   pageserver-ctl --data ./data branch delete try-1`,
     );
-  const context = (): Context => contextOf(program.opts(), interrupted);
+  const context = (): Context => ({
+    ...contextOf(program.opts(), interrupted),
+    yieldSignals,
+  });
   addTenantCommands(program, context);
   addBranchCommands(program, context);
   addComputeCommands(program, context);
+  addExecCommands(program, context);
   addOperationCommands(program, context);
   addStatusCommands(program, context);
   for (const command of allCommands(program)) acceptGlobalOptions(command, program);
@@ -93,7 +104,10 @@ function acceptGlobalOptions(command: Command, program: Command): void {
   });
 }
 
-function contextOf(options: DaemonChoice & { json?: boolean }, interrupted: AbortSignal): Context {
+function contextOf(
+  options: DaemonChoice & { json?: boolean },
+  interrupted: AbortSignal,
+): Omit<Context, 'yieldSignals'> {
   const terminal = process.stderr.isTTY;
   return {
     client: () => findDaemon(options, process.env, interrupted),
@@ -131,7 +145,7 @@ function explain(error: unknown): Explanation {
   if (error instanceof ApiError) {
     return { code: error.code, message: error.message, agent_action: error.problem.agent_action };
   }
-  if (error instanceof ConnectionError || error instanceof NoDaemonError) {
+  if (error instanceof ConnectionError || error instanceof NoDaemonError || error instanceof NoProgramError) {
     return { code: error.code, message: error.message, agent_action: error.agentAction };
   }
   const message = error instanceof Error ? error.message : String(error);

@@ -17,6 +17,7 @@ export {
   type BaseBackupOptions,
   type CommitsAround,
   type ImportOptions,
+  type LoginCandidates,
   type LsnAtTime,
   type PagesReply,
   TenantStore,

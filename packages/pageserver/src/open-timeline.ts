@@ -1,6 +1,7 @@
 import type {
   BaseBackupOptions,
   CommitsAround,
+  LoginCandidates,
   LsnAtTime,
   PagesReply,
   TarStream,
@@ -59,9 +60,9 @@ export class OpenTimeline implements TimelinePages {
     return this.#store.commitsAround(this.index, lsn);
   }
 
-  /** Superusers that may log in, the likeliest first. */
-  superusers(lsn: Lsn): Promise<readonly string[]> {
-    return this.#store.superusers(this.index, lsn);
+  /** Who may log in where, as the pages tell. */
+  loginCandidates(lsn: Lsn): Promise<LoginCandidates> {
+    return this.#store.loginCandidates(this.index, lsn);
   }
 
   baseBackup(options: BaseBackupOptions): Promise<TarStream> {
