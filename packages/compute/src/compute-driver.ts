@@ -140,6 +140,8 @@ export type StopMode = 'immediate' | 'fast';
 /** What a sweep found of a former daemon. */
 export interface SweepReport {
   readonly killedPids: readonly number[];
+  /** What could not be removed, with the reason; the next sweep tries again. */
+  readonly left: readonly { readonly directory: string; readonly error: unknown }[];
   readonly removedDirectories: readonly string[];
 }
 

@@ -395,7 +395,7 @@ describe('the driver', () => {
     expect(swept.removedDirectories).toEqual([running.dataDirectory]);
     expect(await postgresProcessesUnder(data)).toEqual([]);
     expect(await leftovers()).toEqual(['precious/file']);
-    expect(await next.sweep()).toEqual({ killedPids: [], removedDirectories: [] });
+    expect(await next.sweep()).toEqual({ killedPids: [], removedDirectories: [], left: [] });
   });
 
   test('says so when the library is missing', async () => {

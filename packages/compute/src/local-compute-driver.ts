@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, realpath, rm, statfs } from 'node:fs/promises';
+import { lstat, mkdir, readdir, realpath, rm, rmdir, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PageServiceAddress } from './base-backup.js';
@@ -210,16 +210,21 @@ export class LocalComputeDriver implements ComputeDriver {
 
   async sweep(): Promise<SweepReport> {
     const { places, osUser, isolation } = this.host;
+    const left: { directory: string; error: unknown }[] = [];
     const killedPids: number[] = [...(await isolation.sweep())];
     const removedDirectories: string[] = [];
     for (const id of await this.#strangers()) {
       const paths = computePaths(places, id);
-      killedPids.push(...(await removeLeftovers(paths, id, osUser, 'may be left')));
-      removedDirectories.push(paths.dataDirectory);
+      try {
+        killedPids.push(...(await removeLeftovers(paths, id, osUser, 'may be left')));
+        removedDirectories.push(paths.dataDirectory);
+      } catch (error) {
+        left.push({ directory: paths.dataDirectory, error });
+      }
     }
     await this.#pruneEnded();
     this.#refillLater();
-    return { killedPids, removedDirectories };
+    return { killedPids, removedDirectories, left };
   }
 
   async close(): Promise<void> {
@@ -327,7 +332,10 @@ export class LocalComputeDriver implements ComputeDriver {
     );
     const oldest = ages.sort((a, b) => a.mtimeMs - b.mtimeMs).slice(0, ids.length - limits.endedMax);
     for (const { id } of oldest) {
-      await rm(join(places.computes, id), { recursive: true, force: true });
+      const { root, logDirectory } = computePaths(places, id);
+      await rm(logDirectory, { recursive: true, force: true });
+      // What could not be emptied stays for the next sweep.
+      await rmdir(root).catch(() => undefined);
     }
   }
 

@@ -10,9 +10,10 @@ import { isPortTaken } from './free-ports.js';
 import type { ComputeSize } from './isolation/compute-size.js';
 import type { ComputeUsage } from './isolation/governor.js';
 import type { ComputeBounds } from './isolation/isolation.js';
-import { changeLimits, limitsFilePath, type WriteRefusal } from './limits-file.js';
+import type { LimitsFile, WriteRefusal } from './limits-file.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { logTail } from './log-file.js';
+import { openToOwner } from './open-to-owner.js';
 import type { SocketAddress } from './own-session.js';
 import { formatExit, PostgresProcess } from './postgres-process.js';
 import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
@@ -52,6 +53,7 @@ export class LocalCompute {
   /** Why its WAL cannot be kept any more. */
   #walFailure: OffshootError | undefined;
   #bounds: ComputeBounds | undefined;
+  #limitsFile: LimitsFile | undefined;
   /** Which limit it went beyond, so that it is ended. */
   #exceeded: string | undefined;
   readonly #abort = new AbortController();
@@ -133,7 +135,7 @@ export class LocalCompute {
   }
 
   refuseWrites(refusal: WriteRefusal | undefined): void {
-    if (this.#state === 'running') changeLimits(limitsFilePath(this.paths.dataDirectory), refusal);
+    this.#limitsFile?.change(refusal);
   }
 
   /** Answers when nothing of it is left but its log. */
@@ -150,7 +152,9 @@ export class LocalCompute {
     const port = host.ports.take();
     port.catch(() => undefined);
     const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, spare, signal });
+    this.#limitsFile = prepared.limitsFile;
     await spec.wal?.open(prepared.walStart);
+    await openToOwner(paths, host.osUser);
     this.#port = await port;
     spec.wal?.failed.then((failure) => {
       this.#walFailure = failure;
@@ -297,10 +301,17 @@ export class LocalCompute {
       // A postmaster that ended by itself waited for its children; one that was killed left them.
       const processes = this.#process?.exit?.signal == null ? 'gone' : 'may be left';
       this.host.governor.remove(this.id);
+      this.#limitsFile?.close();
       await removeLeftovers(this.paths, this.id, this.host.osUser, processes);
       await this.#bounds?.remove();
     } catch (error) {
       reason = `${reason}; cleaning up failed: ${wordsOf(error)}`;
+      const { id, paths } = this;
+      this.host.onTrouble?.('a compute could not be cleaned up', {
+        compute: id,
+        directory: paths.root,
+        error,
+      });
     }
     // Only now: as long as a process of it is left, it may send WAL, and tell a client of the answer.
     const end = await this.#finishWal({ state, reason });

@@ -139,6 +139,9 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   });
   teardown.add(() => driver.close());
   const swept = await driver.sweep();
+  for (const { directory, error } of swept.left) {
+    log.error({ err: error, directory }, 'what a former daemon left could not be removed');
+  }
   if (swept.removedDirectories.length > 0) log.warn(swept, 'removed what a former daemon left');
 
   const startedAt = new Date();

@@ -147,7 +147,7 @@ export class FakeDriver implements ComputeDriver {
   }
 
   async sweep() {
-    return { killedPids: [], removedDirectories: [] };
+    return { killedPids: [], removedDirectories: [], left: [] };
   }
 
   async close(): Promise<void> {
