@@ -24,7 +24,7 @@ export async function removeLeftovers(
   // One that was never used is shut; what is not there any more is removed by nobody.
   await openToOwner(paths, owner).catch(() => undefined);
   await Promise.all([
-    removeOwned(dataDirectory, owner),
+    removeOwned(dataDirectory),
     removeSocketDirectory(socketDirectory.trimEnd(), id, owner),
   ]);
   await rm(paths.socketRecord, { force: true });

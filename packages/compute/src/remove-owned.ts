@@ -1,18 +1,23 @@
 import { closeSync, openSync } from 'node:fs';
-import { access, rm, rmdir } from 'node:fs/promises';
+import { access, lstat, rm, rmdir } from 'node:fs/promises';
 import { startProgram } from '@offshoot/engine';
 import { computeError } from './compute-errors.js';
-import type { OsUser } from './os-user.js';
 
 /** Where programs that every Unix has may be. */
 const DIRECTORIES = ['/bin', '/usr/bin'];
 
+/** Whose rights a program gets; undefined: ours, which are no more. */
+type Rights = { readonly uid: number; readonly gid: number } | undefined;
+
 /**
- * Removes a directory of the OS user's and all that is in it, with that user's rights: whoever works as that user may put
- * links, and whatever else, in the way of one who may do more. A directory that is not there is no error. Throws
- * `directory_not_removed`.
+ * Removes a directory and all that is in it, with no more than its owner's rights: whoever works as that user may put
+ * links, and whatever else, in the way of one who may do more. What is not there is no error, and a link is not followed.
+ * Throws `directory_not_removed`.
  */
-export async function removeOwned(directory: string, owner: OsUser): Promise<void> {
+export async function removeOwned(directory: string): Promise<void> {
+  const found = await lstat(directory).catch(() => undefined);
+  if (found === undefined) return;
+  const owner = process.getuid?.() === 0 ? { uid: found.uid, gid: found.gid } : undefined;
   await run('rm', ['-rf', '--', directory], owner);
   // The directory itself may be in one that is not the user's.
   if (await isRemoved(directory)) return;
@@ -44,7 +49,7 @@ async function isRemoved(directory: string): Promise<boolean> {
 }
 
 /** Its exit code says nothing: what is left says it. */
-async function run(name: string, args: readonly string[], owner: OsUser): Promise<void> {
+async function run(name: string, args: readonly string[], owner: Rights): Promise<void> {
   const output = openSync('/dev/null', 'w');
   try {
     const { ended } = await startProgram({
@@ -52,7 +57,7 @@ async function run(name: string, args: readonly string[], owner: OsUser): Promis
       arguments: args,
       environment: {},
       workingDirectory: '/',
-      user: owner.kind === 'same' ? undefined : owner,
+      user: owner,
       output,
     });
     await ended;

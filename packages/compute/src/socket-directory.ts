@@ -69,5 +69,5 @@ export async function removeSocketDirectory(directory: string, id: string, owner
   if (!ours || !found?.isDirectory() || (found.uid !== owner.uid && found.uid !== process.getuid?.())) {
     return;
   }
-  await removeOwned(directory, owner);
+  await removeOwned(directory);
 }
