@@ -30,6 +30,21 @@ const connectionQuery = z.strictObject({
   via: schemas.connectVia.optional(),
 });
 
+const labelQuery = z
+  .string()
+  .regex(/^[^=]+=/, 'a label is given as NAME=VALUE')
+  .transform((text): [string, string] => [
+    text.slice(0, text.indexOf('=')),
+    text.slice(text.indexOf('=') + 1),
+  ]);
+const branchListQuery = z.strictObject({
+  label: z
+    .union([labelQuery.transform((one) => [one]), z.array(labelQuery)])
+    .optional()
+    .transform((given) => given ?? []),
+});
+const deleteQuery = z.strictObject({ recursive: z.enum(['true', 'false']).optional() });
+
 /** The management API over a control plane; the caller listens and closes. */
 export function buildApi(control: ControlPlane, options: ApiOptions): FastifyInstance {
   const { bodyBytesMax, onFailure, token } = options;
@@ -91,7 +106,10 @@ function addTenantRoutes(app: FastifyInstance, control: ControlPlane): void {
 
 function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
   const named = (request: FastifyRequest) => check(nameParameter, request.params, 'path').name;
-  app.get('/v1/branches', () => ({ branches: control.branches() }));
+  app.get('/v1/branches', (request) => {
+    const { label } = check(branchListQuery, request.query, 'query');
+    return { branches: control.branches({ labels: Object.fromEntries(label) }) };
+  });
   app.post('/v1/branches', (request, reply) => {
     reply.code(201);
     return control.createBranch(check(schemas.createBranchRequest, request.body, 'body'));
@@ -100,7 +118,13 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
   app.patch('/v1/branches/:name', (request) =>
     control.updateBranch(named(request), check(schemas.updateBranchRequest, request.body, 'body')),
   );
-  app.delete('/v1/branches/:name', (request) => control.deleteBranch(named(request)));
+  app.delete('/v1/branches/:name', (request) => {
+    const { recursive } = check(deleteQuery, request.query, 'query');
+    return control.deleteBranch(named(request), { recursive: recursive === 'true' });
+  });
+  app.post('/v1/branches/:name/rename', (request) =>
+    control.renameBranch(named(request), check(schemas.renameBranchRequest, request.body, 'body')),
+  );
   app.post('/v1/branches/:name/compute', (request) => control.startCompute(named(request)));
   app.delete('/v1/branches/:name/compute', (request) => control.stopCompute(named(request)));
   app.post('/v1/branches/:name/role', (request, reply) => {
