@@ -133,7 +133,7 @@ export class ControlPlane implements BranchHost {
       checkMs: { ...expiryDefaults, ...options.expiry }.checkMs,
       delete: (branch, now) => deletion.expire(branch, now),
       shut: (branch) => deletion.shut(branch),
-      onTrouble: ({ name }, error) => reportUndeleted(options, name, error),
+      onTrouble: (branch, error) => reportUndeleted(options, branch?.name ?? '', error),
     });
     this.#branches = new Branches({
       deletion,

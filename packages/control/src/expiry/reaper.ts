@@ -14,7 +14,8 @@ export interface ReaperPlace {
   delete(branch: BranchRecord, now: Date): Promise<void>;
   /** Nobody may use it any more, and others start from it. */
   shut(branch: BranchRecord): Promise<void>;
-  onTrouble(branch: BranchRecord, error: unknown): void;
+  /** Undefined: it cannot be told what is over. */
+  onTrouble(branch: BranchRecord | undefined, error: unknown): void;
 }
 
 /**
@@ -33,11 +34,19 @@ export class Reaper {
   stir(): void {
     if (this.#closed) return;
     this.#again = true;
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-      if (this.#again) this.stir();
-      else this.#wait();
-    });
+    this.#looking ??= this.#look()
+      .then(() => this.#nextLookMs())
+      .catch((error: unknown) => {
+        this.place.onTrouble(undefined, error);
+        return this.place.checkMs;
+      })
+      .then((waitMs) => {
+        this.#looking = undefined;
+        if (this.#again) this.stir();
+        else if (waitMs !== undefined && !this.#closed) {
+          this.#callOff = this.place.clock.after(waitMs, () => this.stir());
+        }
+      });
   }
 
   /** Waits for what is under way. */
@@ -83,13 +92,13 @@ export class Reaper {
     }
   }
 
-  #wait(): void {
-    const next = this.#closed ? undefined : this.place.catalog.nextExpiry();
-    if (next === undefined) return;
-    const { clock, checkMs } = this.place;
+  /** Undefined: no branch expires. */
+  #nextLookMs(): number | undefined {
+    const { catalog, clock, checkMs } = this.place;
+    const next = catalog.nextExpiry();
+    if (next === undefined) return undefined;
     const dueMs = Date.parse(next) - clock.now();
     // What is due already stands in the way of itself: it is tried again at the next look.
-    const waitMs = dueMs > 0 ? Math.min(dueMs, checkMs) : checkMs;
-    this.#callOff = clock.after(waitMs, () => this.stir());
+    return dueMs > 0 ? Math.min(dueMs, checkMs) : checkMs;
   }
 }
