@@ -7,7 +7,7 @@ import type {
 } from '@offshoot/client';
 import type { BranchRecord, PageServer } from '@offshoot/pageserver';
 import { type BranchName, parseBranchName } from '@offshoot/types';
-import { branchDeleted } from './branch-errors.js';
+import { branchDeleted, expectUnchanged } from './branch-errors.js';
 import { type BranchLimits, settingsOf } from './branch-limits.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
@@ -29,6 +29,10 @@ export interface BranchesPlace {
   readonly connections: Connections;
   readonly deletion: BranchDeletion;
   readonly clock: Pick<Clock, 'now'>;
+  /** Branches that a tenant may have; 0: any number. */
+  readonly branchesMax: number;
+  /** It has another policy by now, or none. */
+  onSnapshots(branch: BranchRecord): void;
   /** A write quota may have changed. */
   checkQuotas(): void;
   /** When it expires may have changed. */
@@ -57,20 +61,22 @@ export class Branches {
     this.#catalog.refuseExpired(from, new Date(this.place.clock.now()));
     // What a compute has acknowledged is there, as far as its maker can tell.
     const at = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
-    const point = await findBranchPoint(parentOf(pageServer, computes, from, request.timeout_ms), at).catch(
-      (error: unknown) => {
-        this.#expectThere(from);
-        throw error;
-      },
-    );
+    const history = parentOf(pageServer, computes, from, request.timeout_ms);
+    const point = await findBranchPoint(history, at).catch((error: unknown) => {
+      expectUnchanged(this.#catalog, from);
+      throw error;
+    });
     // Another branch may have its name by now; the point is one of this one's history.
     this.#expectThere(from);
     const settled = performance.now();
-    const { branch } = await pageServer.createBranch(name, parent, point.lsn, {
+    const { branch } = await pageServer.createBranch(name, from.name, point.lsn, {
+      timeline: history.timelineOf(point),
+      branchesMax: this.place.branchesMax,
       ...settings,
       ...(made === undefined ? {} : { role: made.role }),
     });
     this.place.checkExpiry();
+    if (branch.snapshots !== undefined) this.place.onSnapshots(branch);
     const timings = { settle: settled - began, catalog: performance.now() - settled };
     return {
       branch: views.one(branch),
@@ -91,6 +97,7 @@ export class Branches {
     limits.sizeOf({ ...before, ...settingsOf(request) });
     const branch = await this.#catalog.updateBranch(id, change);
     this.place.checkExpiry();
+    if (request.snapshots !== undefined) this.place.onSnapshots(branch);
     computes.retime(id);
     computes.alive(id)?.running.resize(limits.sizeOf(branch));
     this.place.checkQuotas();

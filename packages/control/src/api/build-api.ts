@@ -23,6 +23,7 @@ const connectionsMax = 1000;
 type Handler = (request: FastifyRequest) => unknown;
 
 const nameParameter = z.object({ name: schemas.name });
+const checkpointParameters = z.object({ name: schemas.name, checkpoint: schemas.checkpointName });
 const idParameter = z.object({ id: z.string().max(64) });
 const connectionQuery = z.strictObject({
   database: z.string().min(1).max(63).optional(),
@@ -125,6 +126,26 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
   app.post('/v1/branches/:name/rename', (request) =>
     control.renameBranch(named(request), check(schemas.renameBranchRequest, request.body, 'body')),
   );
+  app.post('/v1/branches/:name/reset', (request) =>
+    control.resetBranch(named(request), check(schemas.resetBranchRequest, request.body, 'body')),
+  );
+  app.post('/v1/branches/:name/restore', (request) =>
+    control.restoreBranch(named(request), check(schemas.restoreBranchRequest, request.body, 'body')),
+  );
+  app.get('/v1/branches/:name/checkpoints', (request) => ({
+    checkpoints: control.checkpoints(named(request)),
+  }));
+  app.post('/v1/branches/:name/checkpoints', (request, reply) => {
+    reply.code(201);
+    return control.createCheckpoint(
+      named(request),
+      check(schemas.createCheckpointRequest, request.body, 'body'),
+    );
+  });
+  app.delete('/v1/branches/:name/checkpoints/:checkpoint', (request) => {
+    const { name, checkpoint } = check(checkpointParameters, request.params, 'path');
+    return control.deleteCheckpoint(name, checkpoint);
+  });
   app.post('/v1/branches/:name/compute', (request) => control.startCompute(named(request)));
   app.delete('/v1/branches/:name/compute', (request) => control.stopCompute(named(request)));
   app.post('/v1/branches/:name/role', (request, reply) => {
