@@ -119,6 +119,10 @@ export class BranchCompute implements RoomUser {
     return asleepNever || this.#rest.isBusy ? 'in use' : 'idle';
   }
 
+  get group(): BranchKey['tenant'] {
+    return this.branch.tenant;
+  }
+
   giveWay(): void {
     this.#stopCause = 'room';
     this.#dispatch('rest_due');
