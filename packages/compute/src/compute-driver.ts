@@ -74,6 +74,7 @@ export interface RunningCompute {
   readonly tenantId: TenantId;
   readonly timelineId: TimelineId;
   readonly baseLsn: Lsn;
+  readonly access: ComputeAccess;
   /** Where its WAL begins: at a segment, some LSNs behind `baseLsn`. */
   readonly walStart: Lsn;
   /** Process id of the postmaster. */
@@ -103,6 +104,8 @@ export interface RunningCompute {
   usage(): ComputeUsage | undefined;
   /** Other bounds of its share of the processor, at once. */
   resize(cpu: Pick<ComputeSize, 'cpuMin' | 'cpuMax'>): void;
+  /** Ends it, for that reason; all that was committed stays. */
+  exceed(reason: string): void;
   /** From now on statements that write fail with these words; undefined: no more. */
   refuseWrites(refusal: WriteRefusal | undefined): void;
 }

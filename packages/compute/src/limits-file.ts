@@ -33,10 +33,10 @@ export class LimitsFile {
   }
 
   /** Makes it in a compute's data directory; the directory's owner reads it and no more. */
-  static create(dataDirectory: string, refusal: WriteRefusal | undefined): LimitsFile {
+  static create(dataDirectory: string): LimitsFile {
     const path = join(dataDirectory, 'offshoot/limits');
     const file = new LimitsFile(path, openSync(path, NEW_FILE, 0o644));
-    file.#write(contentOf(refusal), 0);
+    file.#write(contentOf(undefined), 0);
     return file;
   }
 

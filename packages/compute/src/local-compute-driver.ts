@@ -2,7 +2,6 @@ import { lstat, mkdir, readdir, realpath, rm, rmdir, statfs } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PageServiceAddress } from './base-backup.js';
-import { applyBranchRoles } from './branch-roles/branch-roles.js';
 import { askActivity } from './compute-activity.js';
 import type {
   ComputeDriver,
@@ -22,6 +21,7 @@ import {
   randomComputeId,
 } from './compute-paths.js';
 import { type ComputeSettings, resolveComputeSettings } from './compute-settings.js';
+import { checkParameters } from './configuration.js';
 import { askFlushedLsn } from './flushed-lsn.js';
 import { FreePorts, LOOPBACK } from './free-ports.js';
 import { copyForUser } from './installation-copy.js';
@@ -81,6 +81,7 @@ const REFILL_PAUSE_MS = 500;
 export class LocalComputeDriver implements ComputeDriver {
   readonly #computes = new Map<string, LocalCompute>();
   readonly #logCheck: NodeJS.Timeout;
+  #isBoundingLogs = false;
   readonly #spares: SpareDirectories;
   /** Starts under way. */
   #starting = 0;
@@ -111,7 +112,7 @@ export class LocalComputeDriver implements ComputeDriver {
       users: () => this.#diskUsers(),
       onTrouble: host.onTrouble,
     });
-    this.#logCheck = setInterval(() => this.#boundLogs(), host.limits.logCheckMs).unref();
+    this.#logCheck = setInterval(() => void this.#boundLogs(), host.limits.logCheckMs).unref();
   }
 
   /** Throws `path_unreachable`, `preload_library_missing`, `compute_setting_invalid`. */
@@ -121,7 +122,7 @@ export class LocalComputeDriver implements ComputeDriver {
     const places = computePlaces(data);
     await makePlaces(places, osUser);
     const limits = { ...defaultLocalComputeLimits, ...options.limits };
-    resolveComputeSettings(options.settings);
+    checkParameters(resolveComputeSettings(options.settings).parameters);
     const size = resolveComputeSize(sizeOf({ ...sizeDefaults, ...options.size }), sizeOf(sizeDefaults));
     const isolation = await openIsolation({
       choice: options.cgroup ?? 'auto',
@@ -159,6 +160,7 @@ export class LocalComputeDriver implements ComputeDriver {
       tenantId: spec.tenantId,
       timelineId: spec.timelineId,
       baseLsn: spec.baseLsn,
+      access: spec.access ?? 'read_write',
       startedAt: compute.startedAt,
       host: LOOPBACK,
       ...compute.address,
@@ -169,10 +171,11 @@ export class LocalComputeDriver implements ComputeDriver {
       flushedLsn: (flushSignal) =>
         access.run(flushSignal, (as) => askFlushedLsn(compute.address, as, flushSignal)),
       applyRoles: (roles, sessions, applySignal) =>
-        access.run(applySignal, (as) => applyBranchRoles(compute.address, as, roles, applySignal, sessions)),
+        access.run(applySignal, (as) => compute.applyRoles(as, roles, sessions, applySignal)),
       activity: (askSignal) => access.run(askSignal, (as) => askActivity(compute.address, as, askSignal)),
       usage: () => compute.usage(),
       resize: (cpu) => compute.resize(cpu),
+      exceed: (reason) => compute.exceed(reason),
       refuseWrites: (refusal) => compute.refuseWrites(refusal),
       ...start,
       get connectedAs() {
@@ -243,7 +246,8 @@ export class LocalComputeDriver implements ComputeDriver {
 
   #diskUsers(): DiskUser[] {
     return [...this.#computes.values()].map((compute) => ({
-      measure: () => localBytesOf(compute.paths.dataDirectory),
+      // With its log, which whoever works there can fill.
+      measure: () => localBytesOf(compute.paths.root),
       exceed: (reason) => compute.exceed(reason),
     }));
   }
@@ -339,11 +343,14 @@ export class LocalComputeDriver implements ComputeDriver {
     }
   }
 
-  #boundLogs(): void {
-    for (const { paths } of this.#computes.values()) {
+  async #boundLogs(): Promise<void> {
+    if (this.#isBoundingLogs) return;
+    this.#isBoundingLogs = true;
+    for (const { paths } of [...this.#computes.values()]) {
       // Tried again at the next check.
-      boundLog(paths.logFile, this.host.limits.logBytesMax).catch(() => undefined);
+      await boundLog(paths.logFile, this.host.limits.logBytesMax).catch(() => undefined);
     }
+    this.#isBoundingLogs = false;
   }
 }
 

@@ -61,7 +61,7 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
   const parameters = fileParameters(settings, control);
   directory.complete(control, { ...parameters, cluster_name: `offshoot ${preparation.id}` }, spec.access);
   signal.throwIfAborted();
-  const limitsFile = LimitsFile.create(directory.path, spec.refuseWrites);
+  const limitsFile = LimitsFile.create(directory.path);
   const environment = preloadEnvironment(spec, settings, {
     library: preloadableName(host.preloadLibrary, directory.path),
     pageService: host.pageService,

@@ -1,17 +1,26 @@
-import type { Access, Branch, Size } from '@offshoot/client';
+import type { Access, Branch, Size, SnapshotPolicy as SnapshotPolicyView } from '@offshoot/client';
 import type { ComputeSize } from '@offshoot/compute';
-import type { BranchRecord, BranchRoleRecord, Catalog } from '@offshoot/pageserver';
+import {
+  type BranchRecord,
+  type BranchRoleRecord,
+  type Catalog,
+  isExpired,
+  type SnapshotPolicy,
+} from '@offshoot/pageserver';
 import { formatLsn, type TimelineId } from '@offshoot/types';
 import type { ComputeBook } from './compute-book.js';
 
 /** What the catalog says of a branch; where its compute is changes without it. */
 interface Listed {
   readonly record: BranchRecord;
-  readonly view: Omit<Branch, 'compute' | 'activity' | 'usage' | 'written_bytes' | 'writes'>;
+  readonly view: Omit<Branch, 'compute' | 'activity' | 'usage' | 'written_bytes' | 'writes' | 'state'>;
 }
 
 /** What is known of a branch besides what the catalog and its compute say. */
 export interface BranchFacts {
+  nowMs(): number;
+  /** Its branches take no more writes. */
+  isTenantFull(tenant: BranchRecord['tenant']): boolean;
   idleTimeoutSeconds(branch: BranchRecord): number;
   sizeOf(branch: BranchRecord): ComputeSize;
   writeQuotaBytesOf(branch: BranchRecord): number;
@@ -83,12 +92,18 @@ export class BranchViews {
     const quota = view.write_quota_bytes;
     return {
       ...view,
+      state: isExpired(record, new Date(this.facts.nowMs())) ? 'expired' : 'active',
       compute: this.computes.state(record.id),
       activity: this.computes.activity(record),
       ...(usage === undefined ? {} : { usage }),
       ...(written === undefined ? {} : { written_bytes: written }),
-      writes: quota > 0 && written !== undefined && written >= quota ? 'refused' : 'taken',
+      writes: this.#isFull(record, quota, written) ? 'refused' : 'taken',
     };
+  }
+
+  #isFull({ tenant, parent }: BranchRecord, quota: number, written: number | undefined): boolean {
+    if (parent === undefined) return false;
+    return (quota > 0 && written !== undefined && written >= quota) || this.facts.isTenantFull(tenant);
   }
 
   #view(record: BranchRecord, tenant: string, parent: string | undefined, baseLsn?: string): Listed['view'] {
@@ -99,6 +114,10 @@ export class BranchViews {
       timeline: record.timeline,
       base_lsn: baseLsn ?? this.#readBaseLsn(record.timeline),
       created_at: record.createdAt,
+      ...(record.expiresAt === undefined ? {} : { expires_at: record.expiresAt }),
+      labels: { ...record.labels },
+      protected: record.protected === true,
+      ...(record.snapshots === undefined ? {} : { snapshots: snapshotView(record.snapshots) }),
       durability: record.durability ?? 'sync',
       access: accessOf(record),
       idle_timeout: this.facts.idleTimeoutSeconds(record),
@@ -113,6 +132,10 @@ export class BranchViews {
     const { parent, readableFrom } = this.catalog().timeline(id);
     return formatLsn(parent?.ancestorLsn ?? readableFrom);
   }
+}
+
+function snapshotView({ everySeconds, keep }: SnapshotPolicy): SnapshotPolicyView {
+  return { every_seconds: everySeconds, keep };
 }
 
 function sizeView({ cpuMin, cpuMax, memoryBytes }: ComputeSize): Size {

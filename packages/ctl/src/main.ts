@@ -1,6 +1,7 @@
 import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
+import { addCheckpointCommands } from './commands/checkpoint.js';
 import { addComputeCommands } from './commands/compute.js';
 import { addExecCommands } from './commands/exec.js';
 import { addOperationCommands } from './commands/operation.js';
@@ -78,6 +79,7 @@ A first session:
   });
   addTenantCommands(program, context);
   addBranchCommands(program, context);
+  addCheckpointCommands(program, context);
   addComputeCommands(program, context);
   addExecCommands(program, context);
   addOperationCommands(program, context);

@@ -14,6 +14,8 @@ export interface GatewaySettings {
   readonly parkTimeoutMs: number;
   /** Branches that one peer may wake in `strangerWindowMs` without a login that succeeds. */
   readonly strangerWakesMax: number;
+  /** The same for peers on this machine, which are many behind one address; 0: any number. */
+  readonly strangerLoopbackWakesMax: number;
   readonly strangerWindowMs: number;
   /** Peers of which that is remembered at one time. */
   readonly strangersMax: number;
@@ -51,6 +53,7 @@ export const gatewayDefaults: GatewaySettings = {
   parkedMax: 1000,
   parkTimeoutMs: 75_000,
   strangerWakesMax: 100,
+  strangerLoopbackWakesMax: 0,
   strangerWindowMs: 600_000,
   strangersMax: 10_000,
   handshakeBytesMax: 10_000,

@@ -212,9 +212,10 @@ function stopping(): OffshootError {
 }
 
 function strangersOf(settings: GatewaySettings, now: () => number): StrangerWakes {
-  const { strangerWakesMax, strangerWindowMs, strangersMax } = settings;
+  const { strangerWakesMax, strangerLoopbackWakesMax, strangerWindowMs, strangersMax } = settings;
   return new StrangerWakes({
     wakesMax: strangerWakesMax,
+    loopbackWakesMax: strangerLoopbackWakesMax,
     windowMs: strangerWindowMs,
     peersMax: strangersMax,
     now,

@@ -161,6 +161,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
     wake: tuning.wake,
     quota: tuning.quota,
+    expiry: tuning.expiry,
     onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });

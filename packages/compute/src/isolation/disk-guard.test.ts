@@ -74,9 +74,19 @@ test('whoever has too much is ended', async () => {
 });
 
 test('when the disk is nearly full, the largest is ended', async () => {
-  const { world, guard } = guarded({ a: 1, b: 3, c: 2 }, { localBytesMax: 10 * GIB, diskFreeBytesMin: GIB });
+  const limits = { localBytesMax: 10 * GIB, diskFreeBytesMin: GIB };
+  const { world, guard } = guarded({ a: GIB / 16, b: GIB / 4, c: GIB / 8 }, limits);
   world.freeBytes = GIB - 1;
   await guard.check();
   expect(world.ended).toEqual([expect.stringMatching(/^b: the disk had 1073741823 bytes free/)]);
+  guard.close();
+});
+
+test('nobody is ended for a disk that somebody else has filled', async () => {
+  const limits = { localBytesMax: 10 * GIB, diskFreeBytesMin: GIB };
+  const { world, guard } = guarded({ a: 4_000_000, b: 3_000_000 }, limits);
+  world.freeBytes = GIB - 1;
+  await guard.check();
+  expect(world.ended).toEqual([]);
   guard.close();
 });

@@ -24,6 +24,9 @@ export interface DiskGuardOptions {
 /** Files are measured when the disk has lost so much since they were last measured: a quiet disk costs one call. */
 const LOST_BYTES = 256 * 1024 * 1024;
 
+/** A compute with fewer is not ended for the disk's sake. */
+const WORTHWHILE_BYTES = 64 * 1024 * 1024;
+
 /**
  * Ends computes that have too many local files, before the disk is full: the page server, and all other branches, write
  * to the same. A compute's files are of no use after it: what was committed is on the page server.
@@ -87,7 +90,13 @@ export class DiskGuard {
       user.exceed(`its local files took ${bytes} bytes, and may take ${localBytesMax} (localBytesMax)`);
     }
     const [largest] = measured;
-    if (over.length === 0 && largest !== undefined && freeBytes < diskFreeBytesMin) {
+    // The end of one that has little would help nobody: then somebody else fills the disk.
+    if (
+      over.length === 0 &&
+      largest !== undefined &&
+      largest.bytes >= WORTHWHILE_BYTES &&
+      freeBytes < diskFreeBytesMin
+    ) {
       largest.user.exceed(
         `the disk had ${freeBytes} bytes free, less than ${diskFreeBytesMin} (diskFreeBytesMin), and of all computes ` +
           `it had the most local files, ${largest.bytes} bytes`,

@@ -23,12 +23,28 @@ const connectionsMax = 1000;
 type Handler = (request: FastifyRequest) => unknown;
 
 const nameParameter = z.object({ name: schemas.name });
+const checkpointParameters = z.object({ name: schemas.name, checkpoint: schemas.checkpointName });
 const idParameter = z.object({ id: z.string().max(64) });
 const connectionQuery = z.strictObject({
   database: z.string().min(1).max(63).optional(),
   user: z.string().min(1).max(63).optional(),
   via: schemas.connectVia.optional(),
 });
+
+const labelQuery = z
+  .string()
+  .regex(/^[^=]+=/, 'a label is given as NAME=VALUE')
+  .transform((text): [string, string] => [
+    text.slice(0, text.indexOf('=')),
+    text.slice(text.indexOf('=') + 1),
+  ]);
+const branchListQuery = z.strictObject({
+  label: z
+    .union([labelQuery.transform((one) => [one]), z.array(labelQuery)])
+    .optional()
+    .transform((given) => given ?? []),
+});
+const deleteQuery = z.strictObject({ recursive: z.enum(['true', 'false']).optional() });
 
 /** The management API over a control plane; the caller listens and closes. */
 export function buildApi(control: ControlPlane, options: ApiOptions): FastifyInstance {
@@ -91,7 +107,10 @@ function addTenantRoutes(app: FastifyInstance, control: ControlPlane): void {
 
 function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
   const named = (request: FastifyRequest) => check(nameParameter, request.params, 'path').name;
-  app.get('/v1/branches', () => ({ branches: control.branches() }));
+  app.get('/v1/branches', (request) => {
+    const { label } = check(branchListQuery, request.query, 'query');
+    return { branches: control.branches({ labels: Object.fromEntries(label) }) };
+  });
   app.post('/v1/branches', (request, reply) => {
     reply.code(201);
     return control.createBranch(check(schemas.createBranchRequest, request.body, 'body'));
@@ -100,7 +119,33 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
   app.patch('/v1/branches/:name', (request) =>
     control.updateBranch(named(request), check(schemas.updateBranchRequest, request.body, 'body')),
   );
-  app.delete('/v1/branches/:name', (request) => control.deleteBranch(named(request)));
+  app.delete('/v1/branches/:name', (request) => {
+    const { recursive } = check(deleteQuery, request.query, 'query');
+    return control.deleteBranch(named(request), { recursive: recursive === 'true' });
+  });
+  app.post('/v1/branches/:name/rename', (request) =>
+    control.renameBranch(named(request), check(schemas.renameBranchRequest, request.body, 'body')),
+  );
+  app.post('/v1/branches/:name/reset', (request) =>
+    control.resetBranch(named(request), check(schemas.resetBranchRequest, request.body, 'body')),
+  );
+  app.post('/v1/branches/:name/restore', (request) =>
+    control.restoreBranch(named(request), check(schemas.restoreBranchRequest, request.body, 'body')),
+  );
+  app.get('/v1/branches/:name/checkpoints', (request) => ({
+    checkpoints: control.checkpoints(named(request)),
+  }));
+  app.post('/v1/branches/:name/checkpoints', (request, reply) => {
+    reply.code(201);
+    return control.createCheckpoint(
+      named(request),
+      check(schemas.createCheckpointRequest, request.body, 'body'),
+    );
+  });
+  app.delete('/v1/branches/:name/checkpoints/:checkpoint', (request) => {
+    const { name, checkpoint } = check(checkpointParameters, request.params, 'path');
+    return control.deleteCheckpoint(name, checkpoint);
+  });
   app.post('/v1/branches/:name/compute', (request) => control.startCompute(named(request)));
   app.delete('/v1/branches/:name/compute', (request) => control.stopCompute(named(request)));
   app.post('/v1/branches/:name/role', (request, reply) => {
