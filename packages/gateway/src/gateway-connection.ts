@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocketOptions } from 'node:tls';
+import type { SplicePump } from '@offshoot/engine';
 import { asOffshootError, type OffshootError } from '@offshoot/types';
 import { backendKeyData } from '@offshoot/wire';
 import { beginStartup } from './begin-startup.js';
@@ -17,6 +18,7 @@ import { gatewayError } from './gateway-errors.js';
 import type { GatewayObserver } from './gateway-observer.js';
 import type { GatewaySettings } from './gateway-settings.js';
 import { PhaseClock } from './phase-clock.js';
+import { PumpedSplice } from './pumped-splice.js';
 import { Splice } from './splice.js';
 import { StartupExchange } from './startup-exchange.js';
 import { StartupRelay } from './startup-relay.js';
@@ -40,6 +42,8 @@ export interface GatewayConnectionServices {
   readonly enter: (branch: string) => () => void;
   /** Who may begin at a branch's compute. */
   readonly turns: BranchTurns;
+  /** Passes the bytes of connections that can be handed over; none: the event loop does for all. */
+  readonly pump: SplicePump | undefined;
   readonly onAlert: (error: OffshootError) => void;
 }
 
@@ -59,7 +63,7 @@ export class GatewayConnection {
   #early: Uint8Array[] | undefined;
   #earlyBytes = 0;
   #exchange: StartupExchange | undefined;
-  #splice: Splice | undefined;
+  #splice: Splice | PumpedSplice | undefined;
   #bytes = { client: 0, compute: 0 };
 
   /** With a `refusal` the client is told that, once it is known that it does not come to cancel something. */
@@ -300,11 +304,7 @@ export class GatewayConnection {
   async #spliceWith(compute: Socket): Promise<void> {
     const { counters, observer } = this.#services;
     this.#clock.begin('hand_over');
-    this.#splice = new Splice({
-      client: this.#client,
-      compute,
-      onBytes: (to, bytes) => this.#count(to, bytes),
-    });
+    this.#splice = this.#newSplice(compute);
     const ended = this.#splice.run();
     counters.connectionsSpliced++;
     observer.handedOver(this.#clock.end());
@@ -316,6 +316,28 @@ export class GatewayConnection {
       bytesFromClient: this.#bytes.compute,
       bytesToClient: this.#bytes.client,
     });
+  }
+
+  /** By native threads where that can be; what they do not take is served all the same. */
+  #newSplice(compute: Socket): Splice | PumpedSplice {
+    const { counters, onAlert, pump } = this.#services;
+    const client = this.#client;
+    if (pump !== undefined) {
+      const onBytes = (to: 'client' | 'compute', bytes: number) => {
+        this.#bytes[to] += bytes;
+      };
+      try {
+        const pumped = PumpedSplice.begin(pump, { client, compute, onBytes });
+        if (pumped !== undefined) {
+          counters.splices.threads++;
+          return pumped;
+        }
+      } catch (error) {
+        onAlert(asOffshootError(error));
+      }
+    }
+    counters.splices.event_loop++;
+    return new Splice({ client, compute, onBytes: (to, bytes) => this.#count(to, bytes) });
   }
 
   #refuse(error: OffshootError): void {
@@ -344,13 +366,8 @@ export class GatewayConnection {
   }
 
   #count(to: 'client' | 'compute', bytes: number): void {
-    const { counters } = this.#services;
     this.#bytes[to] += bytes;
-    if (to === 'client') {
-      counters.bytesToClients += bytes;
-    } else {
-      counters.bytesFromClients += bytes;
-    }
+    this.#services.counters.countBytes(to, bytes);
   }
 
   #onBytes(chunk: Buffer): void {
