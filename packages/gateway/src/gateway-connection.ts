@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocketOptions } from 'node:tls';
-import type { SplicePump } from '@offshoot/engine';
 import { asOffshootError, type OffshootError } from '@offshoot/types';
 import { backendKeyData } from '@offshoot/wire';
+import { beginSplice, type SpliceServices } from './begin-splice.js';
 import { beginStartup } from './begin-startup.js';
 import type { BranchHost, ComputeAddress, OpenBranch } from './branch-host.js';
 import type { BranchTurns } from './branch-turns.js';
@@ -13,13 +13,12 @@ import { ClientSocket } from './client-socket.js';
 import { connectCompute } from './connect-compute.js';
 import { farewell } from './farewell.js';
 import { forwardCancel } from './forward-cancel.js';
-import type { GatewayCounters } from './gateway-counters.js';
 import { gatewayError } from './gateway-errors.js';
 import type { GatewayObserver } from './gateway-observer.js';
 import type { GatewaySettings } from './gateway-settings.js';
 import { PhaseClock } from './phase-clock.js';
-import { PumpedSplice } from './pumped-splice.js';
-import { Splice } from './splice.js';
+import type { PumpedSplice } from './pumped-splice.js';
+import type { Splice } from './splice.js';
 import { StartupExchange } from './startup-exchange.js';
 import { StartupRelay } from './startup-relay.js';
 import type { StrangerVisit, StrangerWakes } from './stranger-wakes.js';
@@ -28,10 +27,9 @@ type CancelEffect = HandshakeEffect & { do: 'cancel' };
 type RouteEffect = HandshakeEffect & { do: 'route' };
 
 /** What all connections of a gateway share. */
-export interface GatewayConnectionServices {
+export interface GatewayConnectionServices extends SpliceServices {
   readonly host: BranchHost;
   readonly settings: GatewaySettings;
-  readonly counters: GatewayCounters;
   readonly observer: GatewayObserver;
   readonly cancelKeys: CancelKeys;
   readonly tls: { readonly policy: 'off' | 'allow' | 'require'; readonly options: TLSSocketOptions };
@@ -42,9 +40,6 @@ export interface GatewayConnectionServices {
   readonly enter: (branch: string) => () => void;
   /** Who may begin at a branch's compute. */
   readonly turns: BranchTurns;
-  /** Passes the bytes of connections that can be handed over; none: the event loop does for all. */
-  readonly pump: SplicePump | undefined;
-  readonly onAlert: (error: OffshootError) => void;
 }
 
 /** One client's connection from accept to its end. */
@@ -304,7 +299,13 @@ export class GatewayConnection {
   async #spliceWith(compute: Socket): Promise<void> {
     const { counters, observer } = this.#services;
     this.#clock.begin('hand_over');
-    this.#splice = this.#newSplice(compute);
+    this.#splice = beginSplice(this.#services, {
+      client: this.#client,
+      compute,
+      onBytes: (to, bytes) => {
+        this.#bytes[to] += bytes;
+      },
+    });
     const ended = this.#splice.run();
     counters.connectionsSpliced++;
     observer.handedOver(this.#clock.end());
@@ -316,28 +317,6 @@ export class GatewayConnection {
       bytesFromClient: this.#bytes.compute,
       bytesToClient: this.#bytes.client,
     });
-  }
-
-  /** By native threads where that can be; what they do not take is served all the same. */
-  #newSplice(compute: Socket): Splice | PumpedSplice {
-    const { counters, onAlert, pump } = this.#services;
-    const client = this.#client;
-    if (pump !== undefined) {
-      const onBytes = (to: 'client' | 'compute', bytes: number) => {
-        this.#bytes[to] += bytes;
-      };
-      try {
-        const pumped = PumpedSplice.begin(pump, { client, compute, onBytes });
-        if (pumped !== undefined) {
-          counters.splices.threads++;
-          return pumped;
-        }
-      } catch (error) {
-        onAlert(asOffshootError(error));
-      }
-    }
-    counters.splices.event_loop++;
-    return new Splice({ client, compute, onBytes: (to, bytes) => this.#count(to, bytes) });
   }
 
   #refuse(error: OffshootError): void {

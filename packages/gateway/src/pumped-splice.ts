@@ -1,22 +1,13 @@
-import type { Socket } from 'node:net';
 import type { PumpedConnection, SplicePump } from '@offshoot/engine';
-import type { ClientSocket } from './client-socket.js';
-import type { SpliceEnd } from './splice.js';
+import type { SpliceEnd, SpliceOptions } from './splice.js';
 import { TakenSocket } from './taken-socket.js';
-
-export interface PumpedSpliceOptions {
-  readonly client: ClientSocket;
-  readonly compute: Socket;
-  /** Called at the end. */
-  readonly onBytes: (to: 'client' | 'compute', bytes: number) => void;
-}
 
 /** The same as a `Splice`, by native threads: what this process had to do with the connection is over. */
 export class PumpedSplice {
   readonly #connection: PumpedConnection;
-  readonly #onBytes: PumpedSpliceOptions['onBytes'];
+  readonly #onBytes: SpliceOptions['onBytes'];
 
-  private constructor(connection: PumpedConnection, onBytes: PumpedSpliceOptions['onBytes']) {
+  private constructor(connection: PumpedConnection, onBytes: SpliceOptions['onBytes']) {
     this.#connection = connection;
     this.#onBytes = onBytes;
   }
@@ -25,7 +16,7 @@ export class PumpedSplice {
    * Hands both sockets over, which are paused and listened to by nobody. Undefined, with the sockets as they were, where
    * that cannot be: see `TakenSocket`. Throws `splice_failed`, with the sockets as they were, too.
    */
-  static begin(pump: SplicePump, options: PumpedSpliceOptions): PumpedSplice | undefined {
+  static begin(pump: SplicePump, options: SpliceOptions): PumpedSplice | undefined {
     const { client, compute, onBytes } = options;
     const ours = TakenSocket.take(client.socket);
     const its = ours && TakenSocket.take(compute);
@@ -52,7 +43,7 @@ export class PumpedSplice {
     return new PumpedSplice(connection, onBytes);
   }
 
-  /** Resolves when one side has ended it; the compute's socket is gone then, and the client's on its way out. */
+  /** `onBytes` hears of all bytes then. Resolves when one side has ended it; the compute's socket is gone then, and the client's on its way out. */
   async run(): Promise<SpliceEnd> {
     const { by, how, bytesToClient, bytesToCompute } = await this.#connection.ended;
     this.#onBytes('client', bytesToClient);
