@@ -12,6 +12,7 @@ mod import_session;
 mod lock;
 mod numbers;
 mod program;
+mod splice;
 mod tar_stream;
 mod tenant;
 mod wal_follower;

@@ -35,6 +35,10 @@ export interface GatewaySettings {
   readonly startupTimeoutMs: number;
   /** What a client may take in all for its part of the authentication. */
   readonly authenticationTimeoutMs: number;
+  /** Native threads that pass the bytes of connections without TLS, on Linux. 0: the event loop does, as for all others. */
+  readonly spliceThreads: number;
+  /** Bytes that such a thread reads from one socket, at most, before it turns to others. */
+  readonly spliceTurnBytes: number;
   /** Bytes read ahead on a socket, and bytes waiting to be written on one, before its peer is held back. */
   readonly socketBufferBytes: number;
   /** Silence on a client's connection before the kernel asks whether it is still there. */
@@ -64,6 +68,8 @@ export const gatewayDefaults: GatewaySettings = {
   reopenPauseMs: 100,
   startupTimeoutMs: 30_000,
   authenticationTimeoutMs: 60_000,
+  spliceThreads: 1,
+  spliceTurnBytes: 256 * 1024,
   socketBufferBytes: 64 * 1024,
   keepAliveIdleMs: 60_000,
   closeLingerMs: 2000,
