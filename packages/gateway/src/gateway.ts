@@ -267,9 +267,12 @@ function tlsOptions(tls: GatewayTls, { socketBufferBytes }: GatewaySettings): TL
   }
 }
 
+/** Of these 0 has a meaning. */
+const MAY_BE_NONE: ReadonlySet<string> = new Set(['spliceThreads', 'strangerLoopbackWakesMax']);
+
 function requireSense(settings: GatewaySettings): void {
   for (const [name, value] of Object.entries(settings)) {
-    const min = name === 'spliceThreads' ? 0 : 1;
+    const min = MAY_BE_NONE.has(name) ? 0 : 1;
     if (!Number.isInteger(value) || value < min) {
       const what = `gateway.${name} is ${value}: a whole number from ${min} on is needed`;
       throw baseError('invalid_argument', what);
