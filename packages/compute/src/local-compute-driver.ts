@@ -164,6 +164,7 @@ export class LocalComputeDriver implements ComputeDriver {
       usage: () => compute.usage(),
       resize: (cpu) => compute.resize(cpu),
       refuseWrites: (refusal) => compute.refuseWrites(refusal),
+      sayFarewell: (message) => compute.sayFarewell(message),
       ...start,
     };
   }
