@@ -1,6 +1,7 @@
 import type {
   Branch,
   BranchCredentials,
+  BranchEvent,
   Checkpoint,
   Compute,
   ConnectionString,
@@ -42,6 +43,8 @@ import { ComputeSpecs } from './compute-spec.js';
 import { type ConnectionChoice, Connections } from './connections.js';
 import { controlError } from './control-errors.js';
 import type { DaemonFacts } from './daemon-facts.js';
+import { BranchEvents } from './events/branch-events.js';
+import type { EventLog, EventQuery } from './events/event-log.js';
 import { type ExpirySettings, expiryDefaults } from './expiry/expiry-settings.js';
 import { Reaper } from './expiry/reaper.js';
 import { BranchDeletion } from './lifecycle/branch-deletion.js';
@@ -83,6 +86,8 @@ export interface ControlPlaneOptions {
   wake?: Partial<WakeSettings> | undefined;
   quota?: Partial<QuotaSettings> | undefined;
   expiry?: Partial<ExpirySettings> | undefined;
+  /** Where what becomes of branches is written down; undefined: nowhere. The caller closes it. */
+  events?: EventLog | undefined;
   clock?: Clock | undefined;
   onComputeCrash(branch: string, end: ComputeEnd): void;
   /** Something that nobody waits for has failed. */
@@ -108,6 +113,8 @@ export class ControlPlane implements BranchHost {
   readonly #roleCalls: BranchRoleCalls;
   readonly #quotas: WriteQuotas;
   readonly #bytes: TenantBytes;
+  readonly #events: BranchEvents;
+  readonly #eventLog: EventLog | undefined;
   readonly #reaper: Reaper;
   readonly #moves: BranchMoves;
   readonly #checkpoints: Checkpoints;
@@ -133,6 +140,14 @@ export class ControlPlane implements BranchHost {
     this.#bytes = new TenantBytes(pageServer, quota.storedBytesPerTenantMax, quota.storedCheckMs);
     const accounts = new WriteAccounts(pageServer, () => this.#computes, limits, this.#bytes);
     const specs = new ComputeSpecs(pageServer, () => this.#roles, accounts);
+    this.#eventLog = options.events;
+    const events = new BranchEvents(
+      () => this.#catalog,
+      clock,
+      options.events,
+      (branch, error) => options.onTrouble?.('an event was not written down', { branch, error }),
+    );
+    this.#events = events;
     this.#computes = new ComputeBook(this.#surroundings(options, clock, specs));
     this.#views = new BranchViews(() => this.#catalog, this.#computes, {
       nowMs: () => clock.now(),
@@ -148,10 +163,12 @@ export class ControlPlane implements BranchHost {
     );
     this.#roles = new RoleKeeper(() => this.#catalog, this.#computes, this.#wake.roleTimeoutMs);
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
-    this.#tenants = new Tenants(pageServer, this.#computes, this.#operations);
+    this.#tenants = new Tenants(pageServer, this.#computes, this.#operations, events);
     this.#connections = new Connections(this.#catalog, this.#computes, facts);
     this.#roleCalls = new BranchRoleCalls(this.#catalog, this.#roles, this.#views, this.#connections);
-    const deletion = new BranchDeletion(pageServer, this.#computes, this.#views, () => this.#reaper.stir());
+    const deletion = new BranchDeletion(pageServer, this.#computes, this.#views, events, () =>
+      this.#reaper.stir(),
+    );
     this.#reaper = new Reaper({
       catalog: this.#catalog,
       clock,
@@ -160,7 +177,7 @@ export class ControlPlane implements BranchHost {
       shut: (branch) => deletion.shut(branch),
       onTrouble: (branch, error) => reportUndeleted(options, branch?.name ?? '', error),
     });
-    this.#checkpoints = new Checkpoints(pageServer, this.#computes, quota.checkpointsPerBranchMax);
+    this.#checkpoints = new Checkpoints(pageServer, this.#computes, events, quota.checkpointsPerBranchMax);
     this.#snapshots = new SnapshotTaker({
       catalog: this.#catalog,
       clock,
@@ -176,8 +193,10 @@ export class ControlPlane implements BranchHost {
       views: this.#views,
       clock,
       branchesMax,
+      events,
     });
     this.#branches = new Branches({
+      events,
       branchesMax,
       refuseMore: (tenant) => this.#bytes.refuseMore(tenant),
       onSnapshots: (branch) => this.#snapshots.changed(branch),
@@ -261,6 +280,11 @@ export class ControlPlane implements BranchHost {
   async renameBranch(name: string, { name: to }: RenameBranchRequest): Promise<Branch> {
     this.#expectOpen();
     return this.#branches.rename(name, to);
+  }
+
+  /** What has become of branches, the oldest first; those that are gone too. */
+  async events(query: EventQuery): Promise<BranchEvent[]> {
+    return (await this.#eventLog?.read(query)) ?? [];
   }
 
   async resetBranch(name: string, request: ResetBranchRequest): Promise<MovedBranch> {
@@ -391,6 +415,7 @@ export class ControlPlane implements BranchHost {
         if (this.#catalog.findBranch(id) === undefined) return;
         await this.#catalog.recordUse(id, use).catch(trouble(id, 'the use of a branch was not written down'));
       },
+      tell: (event, id, facts) => this.#events.tellOf(event, id, facts),
       onCrash: onComputeCrash,
       onUnanswered: (branch, error) =>
         onTrouble?.('a compute does not say whether there is work, and is not put to sleep', {

@@ -44,6 +44,10 @@ const branchListQuery = z.strictObject({
     .optional()
     .transform((given) => given ?? []),
 });
+const eventQuery = z.strictObject({
+  branch: z.string().min(1).max(63).optional(),
+  limit: z.coerce.number().int().min(1).max(10_000).default(100),
+});
 const deleteQuery = z.strictObject({ recursive: z.enum(['true', 'false']).optional() });
 
 /** The management API over a control plane; the caller listens and closes. */
@@ -163,6 +167,10 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
       ...(user === undefined ? {} : { user }),
       ...(via === undefined ? {} : { via }),
     });
+  });
+  app.get('/v1/events', async (request) => {
+    const { branch, limit } = check(eventQuery, request.query, 'query');
+    return { events: await control.events({ branch, limit }) };
   });
   app.get('/v1/computes', () => ({ computes: control.computes() }));
 }

@@ -181,7 +181,10 @@ export class ControlFixture implements AsyncDisposable {
       broken = [],
       ...options
     }: { readonly broken?: readonly string[] } & Partial<
-      Pick<ControlPlaneOptions, 'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'onTrouble'>
+      Pick<
+        ControlPlaneOptions,
+        'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'events' | 'onTrouble'
+      >
     > = {},
   ): Promise<ControlFixture> {
     const dataDir = mkdtempSync(join(tmpdir(), 'offshoot-control-'));

@@ -54,6 +54,7 @@ export interface NewBranch extends NewBranchChoice {
 /** What a branch is made with. */
 export interface NewBranchChoice extends BranchSettings {
   readonly role?: Omit<BranchRoleRecord, 'passwordSetAt'> | undefined;
+  readonly requestedAt?: string | undefined;
 }
 
 /** Where a tenant's history becomes readable and where it ends, after its import. */
