@@ -39,10 +39,7 @@ const labelQuery = z
     text.slice(text.indexOf('=') + 1),
   ]);
 const branchListQuery = z.strictObject({
-  label: z
-    .union([labelQuery.transform((one) => [one]), z.array(labelQuery)])
-    .optional()
-    .transform((given) => given ?? []),
+  label: z.preprocess((given) => (given === undefined ? [] : [given].flat()), z.array(labelQuery)),
 });
 const eventQuery = z.strictObject({
   branch: z.string().min(1).max(63).optional(),
@@ -179,8 +176,13 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
 function check<T>(schema: z.ZodType<T>, value: unknown, where: 'body' | 'path' | 'query'): T {
   const parsed = schema.safeParse(value ?? {});
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || where}: ${issue.message}`);
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || where}: ${wordsOf(issue)}`);
   throw baseError('invalid_argument', faults.join('; '));
+}
+
+/** Of a name in a record: what is wrong with it. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  return (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined) ?? issue.message;
 }
 
 function authenticate(token: string) {
