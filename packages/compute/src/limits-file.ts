@@ -14,6 +14,7 @@ const WRITES_AT = 8;
 const MESSAGE_AT = 64;
 const HINT_AT = 1088;
 const TEXT_BYTES = 1024;
+const FAREWELL_AT = 2112;
 
 /** A new file, that nothing has put there before, even a link. */
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -44,8 +45,13 @@ export class LimitsFile {
   change(refusal: WriteRefusal | undefined): void {
     const content = contentOf(refusal);
     // The words first: they are read when the word says so.
-    this.#write(content.subarray(MESSAGE_AT), MESSAGE_AT);
+    this.#write(content.subarray(MESSAGE_AT, FAREWELL_AT), MESSAGE_AT);
     this.#write(content.subarray(WRITES_AT, WRITES_AT + 4), WRITES_AT);
+  }
+
+  /** What sessions are told that end because the compute is shut down. */
+  farewell(message: string): void {
+    this.#write(textBytes(message), FAREWELL_AT);
   }
 
   close(): void {

@@ -177,6 +177,7 @@ export class LocalComputeDriver implements ComputeDriver {
       resize: (cpu) => compute.resize(cpu),
       exceed: (reason) => compute.exceed(reason),
       refuseWrites: (refusal) => compute.refuseWrites(refusal),
+      sayFarewell: (message) => compute.sayFarewell(message),
       ...start,
       get connectedAs() {
         return access.current;

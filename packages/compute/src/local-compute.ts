@@ -137,6 +137,10 @@ export class LocalCompute {
     return this.host.governor.usage(this.id);
   }
 
+  sayFarewell(message: string): void {
+    this.#refusals.farewell(message);
+  }
+
   refuseWrites(refusal: WriteRefusal | undefined): void {
     this.#refusals.set(refusal);
   }

@@ -37,6 +37,11 @@ export class WriteRefusals {
     }
   }
 
+  /** What sessions are told that end because the compute is shut down. */
+  farewell(message: string): void {
+    this.#file?.farewell(message);
+  }
+
   close(): void {
     this.#file?.close();
     this.#file = undefined;

@@ -6,8 +6,8 @@ import type {
   UpdateBranchRequest,
 } from '@offshoot/client';
 import type { BranchRecord, PageServer } from '@offshoot/pageserver';
-import { type BranchName, parseBranchName } from '@offshoot/types';
-import { branchDeleted, expectUnchanged } from './branch-errors.js';
+import { type BranchName, formatLsn, parseBranchName } from '@offshoot/types';
+import { branchDeleted, unlessChanged } from './branch-errors.js';
 import { type BranchLimits, settingsOf } from './branch-limits.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
@@ -16,6 +16,7 @@ import type { BranchViews } from './branch-views.js';
 import type { ComputeBook } from './compute-book.js';
 import type { Connections } from './connections.js';
 import { controlError } from './control-errors.js';
+import type { BranchEvents } from './events/branch-events.js';
 import type { BranchDeletion } from './lifecycle/branch-deletion.js';
 import { branchChange, newBranchSettings } from './lifecycle/life-choice.js';
 import type { Clock } from './sleep/clock.js';
@@ -29,6 +30,7 @@ export interface BranchesPlace {
   readonly connections: Connections;
   readonly deletion: BranchDeletion;
   readonly clock: Pick<Clock, 'now'>;
+  readonly events: BranchEvents;
   /** Branches that a tenant may have; 0: any number. */
   readonly branchesMax: number;
   /** Throws `quota_reached` when the tenant has no room for more. */
@@ -52,6 +54,7 @@ export class Branches {
   async create(request: CreateBranchRequest): Promise<CreatedBranch> {
     const { pageServer, computes, limits, connections, views } = this.place;
     const began = performance.now();
+    const requestedAt = new Date(this.place.clock.now()).toISOString();
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
     this.#catalog.refuseTakenName(name);
@@ -67,18 +70,21 @@ export class Branches {
     // What a compute has acknowledged is there, as far as its maker can tell.
     const at = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
     const history = parentOf(pageServer, computes, from, request.timeout_ms);
-    const point = await findBranchPoint(history, at).catch((error: unknown) => {
-      expectUnchanged(this.#catalog, from);
-      throw error;
-    });
+    const point = await unlessChanged(this.#catalog, from, findBranchPoint(history, at));
     // Another branch may have its name by now; the point is one of this one's history.
     this.#expectThere(from);
     const settled = performance.now();
     const { branch } = await pageServer.createBranch(name, from.name, point.lsn, {
+      requestedAt,
       timeline: history.timelineOf(point),
       branchesMax: this.place.branchesMax,
       ...settings,
       ...(made === undefined ? {} : { role: made.role }),
+    });
+    this.place.events.tell('created', branch, {
+      from: from.name,
+      at: formatLsn(point.lsn),
+      ...(branch.expiresAt === undefined ? {} : { expires_at: branch.expiresAt }),
     });
     this.place.checkExpiry();
     if (branch.snapshots !== undefined) this.place.onSnapshots(branch);
@@ -101,6 +107,10 @@ export class Branches {
     const change = branchChange(request, this.place.clock.now());
     limits.sizeOf({ ...before, ...settingsOf(request) });
     const branch = await this.#catalog.updateBranch(id, change);
+    this.place.events.tell('changed', branch, {
+      what: Object.keys(request).join(','),
+      expires_at: branch.expiresAt ?? 'never',
+    });
     this.place.checkExpiry();
     if (request.snapshots !== undefined) this.place.onSnapshots(branch);
     computes.retime(id);
@@ -118,6 +128,7 @@ export class Branches {
     const { id } = this.#catalog.branchNamed(parseBranchName(name));
     const branch = await this.#catalog.renameBranch(id, parseBranchName(to));
     this.place.computes.rename(branch);
+    this.place.events.tell('renamed', branch, { before: name });
     return this.place.views.one(branch);
   }
 

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
 import { addCheckpointCommands } from './commands/checkpoint.js';
 import { addComputeCommands } from './commands/compute.js';
+import { addEventCommands } from './commands/events.js';
 import { addExecCommands } from './commands/exec.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
@@ -80,6 +81,7 @@ A first session:
   addTenantCommands(program, context);
   addBranchCommands(program, context);
   addCheckpointCommands(program, context);
+  addEventCommands(program, context);
   addComputeCommands(program, context);
   addExecCommands(program, context);
   addOperationCommands(program, context);

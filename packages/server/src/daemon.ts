@@ -10,6 +10,7 @@ import {
 import {
   buildApi,
   ControlPlane,
+  EventLog,
   gatewayMetrics,
   gatewayObserver,
   pageServiceMetrics,
@@ -144,6 +145,8 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   }
   if (swept.removedDirectories.length > 0) log.warn(swept, 'removed what a former daemon left');
 
+  const events = EventLog.open(join(dataDirectory, 'events'), tuning.events);
+  teardown.add(() => events.close());
   const startedAt = new Date();
   let gateway: Gateway | undefined;
   const control = new ControlPlane({
@@ -162,6 +165,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     wake: tuning.wake,
     quota: tuning.quota,
     expiry: tuning.expiry,
+    events,
     onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });

@@ -39,10 +39,11 @@ const labelQuery = z
     text.slice(text.indexOf('=') + 1),
   ]);
 const branchListQuery = z.strictObject({
-  label: z
-    .union([labelQuery.transform((one) => [one]), z.array(labelQuery)])
-    .optional()
-    .transform((given) => given ?? []),
+  label: z.preprocess((given) => (given === undefined ? [] : [given].flat()), z.array(labelQuery)),
+});
+const eventQuery = z.strictObject({
+  branch: z.string().min(1).max(63).optional(),
+  limit: z.coerce.number().int().min(1).max(10_000).default(100),
 });
 const deleteQuery = z.strictObject({ recursive: z.enum(['true', 'false']).optional() });
 
@@ -164,6 +165,10 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
       ...(via === undefined ? {} : { via }),
     });
   });
+  app.get('/v1/events', async (request) => {
+    const { branch, limit } = check(eventQuery, request.query, 'query');
+    return { events: await control.events({ branch, limit }) };
+  });
   app.get('/v1/computes', () => ({ computes: control.computes() }));
 }
 
@@ -171,8 +176,13 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
 function check<T>(schema: z.ZodType<T>, value: unknown, where: 'body' | 'path' | 'query'): T {
   const parsed = schema.safeParse(value ?? {});
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || where}: ${issue.message}`);
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || where}: ${wordsOf(issue)}`);
   throw baseError('invalid_argument', faults.join('; '));
+}
+
+/** Of a name in a record: what is wrong with it. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  return (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined) ?? issue.message;
 }
 
 function authenticate(token: string) {

@@ -198,10 +198,10 @@ export class BranchCompute implements RoomUser {
   }
 
   /**
-   * While it is held: resolves when there is no compute and all that it said of its use is written down. Answers how many
-   * connections it ended.
+   * While it is held: resolves when there is no compute and all that it said of its use is written down. Sessions hear the
+   * farewell. Answers how many connections it ended.
    */
-  async rest(): Promise<number> {
+  async rest(farewell: string): Promise<number> {
     let ended = 0;
     while (!['asleep', 'crashed', 'gone'].includes(this.phase)) {
       const moved = this.#change();
@@ -209,12 +209,21 @@ export class BranchCompute implements RoomUser {
         ended += this.#life.connections;
         this.#stopCause = 'asked';
         this.#stopMode = 'fast';
+        this.#sayFarewell(farewell);
         this.#dispatch('stop');
       }
       await moved;
     }
     await this.#usage.recorded;
     return ended;
+  }
+
+  #sayFarewell(message: string): void {
+    try {
+      this.#awake?.running.sayFarewell(message);
+    } catch {
+      // Its directory goes: it is ending, and Postgres has words of its own.
+    }
   }
 
   /** The catalog says so: the branch goes on from another point. */
@@ -409,7 +418,9 @@ export class BranchCompute implements RoomUser {
       const reason = end.state === 'crashed' ? end.reason : sleepReason(this.#stopCause, idleSeconds);
       this.#compute = endedFacts(this.#compute, reason);
     }
-    this.#usage.record();
+    this.#usage.slept();
+    const why = this.#compute?.reason === undefined ? {} : { reason: this.#compute.reason };
+    this.around.tell(end.state === 'crashed' ? 'crashed' : 'slept', this.branch.id, why);
     if (end.state === 'crashed') this.around.counters.crashes += 1;
     else if (this.#stopCause === 'room') this.around.counters.evictions += 1;
     this.#dispatch(end.state === 'crashed' ? 'crashed' : 'ended');
@@ -427,6 +438,7 @@ export class BranchCompute implements RoomUser {
       total: nowMs - this.#wantedMs,
     };
     this.#usage.woken(phasesMs);
+    this.around.tell('woken', this.branch.id, { ms: Math.round(phasesMs.total) });
     this.around.observer.woken(phasesMs);
   }
 

@@ -41,7 +41,12 @@ export class BranchUsage {
 
   connection(): void {
     this.used();
-    this.#use = { ...this.#use, lastConnectionAt: new Date(this.#usedMs).toISOString() };
+    const at = new Date(this.#usedMs).toISOString();
+    this.#use = {
+      ...this.#use,
+      firstConnectionAt: this.#use.firstConnectionAt ?? at,
+      lastConnectionAt: at,
+    };
   }
 
   /** WAL of a compute comes in from here on, whether its start succeeds or not: what is before that was not written. */
@@ -51,11 +56,19 @@ export class BranchUsage {
   }
 
   woken(phasesMs: Readonly<Record<string, number>>): void {
+    const at = new Date(this.around.clock.now()).toISOString();
     this.#use = {
       ...this.#use,
+      firstWakeAt: this.#use.firstWakeAt ?? at,
       wakes: this.#use.wakes + 1,
-      lastWake: { at: new Date(this.around.clock.now()).toISOString(), phasesMs },
+      lastWake: { at, phasesMs },
     };
+    this.record();
+  }
+
+  /** Its compute has ended. */
+  slept(): void {
+    this.#use = { ...this.#use, sleptAt: new Date(this.around.clock.now()).toISOString() };
     this.record();
   }
 

@@ -48,6 +48,7 @@ export class FakeDriver implements ComputeDriver {
   readonly exceeded = new Map<string, string>();
   readonly resized: string[] = [];
   readonly refused = new Map<string, string | undefined>();
+  readonly farewells: string[] = [];
   /** Rejects each start. */
   startFailure: Error | undefined;
   /** Starts under way, and the most that there were at one time. */
@@ -114,6 +115,7 @@ export class FakeDriver implements ComputeDriver {
       refuseWrites: (refusal) => {
         this.refused.set(id, refusal?.message);
       },
+      sayFarewell: (message) => this.farewells.push(message),
     };
   }
 
@@ -182,7 +184,10 @@ export class ControlFixture implements AsyncDisposable {
       broken = [],
       ...options
     }: { readonly broken?: readonly string[] } & Partial<
-      Pick<ControlPlaneOptions, 'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'onTrouble'>
+      Pick<
+        ControlPlaneOptions,
+        'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'events' | 'onTrouble'
+      >
     > = {},
   ): Promise<ControlFixture> {
     const dataDir = mkdtempSync(join(tmpdir(), 'offshoot-control-'));
