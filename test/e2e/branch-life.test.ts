@@ -31,7 +31,12 @@ async function said<T = Record<string, unknown>>(...args: string[]): Promise<T> 
 
 /** By the branch's own role, over the string that was told when it was made. */
 async function made(name: string): Promise<{ url: string; id: string }> {
-  const { branch, credentials } = await world.client.createBranch({ name, from: 'prod', at: 'now', role: {} });
+  const { branch, credentials } = await world.client.createBranch({
+    name,
+    from: 'prod',
+    at: 'now',
+    role: {},
+  });
   return { url: credentials?.connection_string ?? '', id: branch.id };
 }
 

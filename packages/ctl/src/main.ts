@@ -2,6 +2,7 @@ import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
 import { addCheckpointCommands } from './commands/checkpoint.js';
+import { addCompletion, completionAsked } from './commands/completion.js';
 import { addComputeCommands } from './commands/compute.js';
 import { addEventCommands } from './commands/events.js';
 import { addExecCommands } from './commands/exec.js';
@@ -30,10 +31,14 @@ export async function main(args: readonly string[]): Promise<number> {
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   // A reader such as head has seen enough.
   process.stdout.on('error', () => process.exit(failed));
-  const program = buildProgram(interrupt.signal, () => {
+  const { program, prepareCompletion } = buildProgram(interrupt.signal, () => {
     signals = 'yielded';
   });
   try {
+    const asked = completionAsked(args);
+    if (asked !== undefined) {
+      await prepareCompletion({ ...contextOf(asked, interrupt.signal), yieldSignals: () => undefined });
+    }
     await program.parseAsync(args, { from: 'user' });
     return done;
   } catch (error) {
@@ -50,7 +55,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function buildProgram(interrupted: AbortSignal, yieldSignals: () => void): Command {
+function buildProgram(interrupted: AbortSignal, yieldSignals: () => void) {
   const program = new Command('pageserver-ctl')
     .description('Branch a Postgres, run computes on the branches, throw them away.')
     .option(
@@ -87,7 +92,7 @@ A first session:
   addOperationCommands(program, context);
   addStatusCommands(program, context);
   for (const command of allCommands(program)) acceptGlobalOptions(command, program);
-  return program;
+  return { program, prepareCompletion: addCompletion(program) };
 }
 
 function allCommands(command: Command): Command[] {
