@@ -19,6 +19,8 @@ export default defineConfig({
     root,
     // Real Postgres and real sockets: files run side by side only as far as two cores carry.
     maxWorkers: 2,
+    // Waits end with what they wait for: this is for a machine that others use too.
+    expect: { poll: { timeout: 30_000 } },
     sequence: { sequencer: LongestFirst },
     projects: [
       {

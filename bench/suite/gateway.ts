@@ -21,7 +21,8 @@ const sizes = {
 const seed = 9;
 const branch = 'doored';
 
-const sides = ['direct', 'gateway', 'gateway with TLS'] as const;
+/** `direct` is the compute's Unix socket, which asks for no password; by TCP it asks for that, as by the gateway. */
+const sides = ['direct', 'direct by TCP', 'gateway', 'gateway with TLS'] as const;
 type Side = (typeof sides)[number];
 
 const fullLoads: readonly Load[] = [
@@ -36,7 +37,7 @@ const loads = { full: fullLoads, smoke: fullLoads.filter(({ clients }) => client
 
 export const gatewayBench: Bench = {
   name: 'gateway',
-  about: "connections and transactions by the gateway, against the same compute's own Unix socket",
+  about: "connections and transactions by the gateway, against the same compute's own sockets",
   async run(context) {
     const { scale, rounds, seconds, compared, connects } = sizes[context.size];
     const driver = await transactionDriver(scale);
@@ -52,6 +53,7 @@ export const gatewayBench: Bench = {
         driver.runFor(urls[name], { ...load, seed: seed + round }, seconds);
       const seen = await new Rounds<Side>().run(rounds, {
         direct: side('direct'),
+        'direct by TCP': side('direct by TCP'),
         gateway: side('gateway'),
         'gateway with TLS': side('gateway with TLS'),
       });
@@ -68,8 +70,11 @@ async function urlsOf({ client, source }: Stage): Promise<Record<Side, string>> 
   // Commits wait for nobody: it is the way there that is compared.
   const direct = await fork(client, branch, tenant, 'async');
   const { url } = withPassword(await client.connectionString(branch, { via: 'gateway' }), source.password);
+  const { port, database } = await client.connectionString(branch, { via: 'socket' });
+  const byTcp = Object.assign(new URL(url), { port, pathname: database });
   return {
     direct,
+    'direct by TCP': `${byTcp.href}?sslmode=disable`,
     gateway: `${url}?sslmode=disable`,
     // node-postgres checks certificates unless it is told not to; libpq does not know that value.
     'gateway with TLS': `${url}?sslmode=require`,
@@ -110,6 +115,7 @@ async function measureConnects(
   const connect = (side: Side) => () => timeRepeatedly(connects, () => connectOnce(side, urls[side]));
   const seen = await new Rounds<Side>().run(rounds, {
     direct: connect('direct'),
+    'direct by TCP': connect('direct by TCP'),
     gateway: connect('gateway'),
     'gateway with TLS': connect('gateway with TLS'),
   });

@@ -26,6 +26,21 @@ export declare class LockHandle {
   release(): void
 }
 
+/** Passes bytes between pairs of sockets until `close`, or until it is collected. */
+export declare class SplicePumpHandle {
+  /**
+   * Takes a connection over by descriptors of its own, with what was read on both sides and not delivered; the
+   * caller reads nothing from here on, and closes its own. Answers the number by which the connection is known.
+   * Throws code `splice`: then all is as before.
+   */
+  adopt(client: number, compute: number, toClient: Buffer, toCompute: Buffer): number
+  /** Ends a connection; one that has ended stays as it is. */
+  cut(id: number): void
+  sums(): NativeSpliceSums
+  /** Breaks off what is left; no thread runs any more when it returns. A second call does nothing. */
+  close(): void
+}
+
 /** See `Tenant.baseBackup`. */
 export declare class TarStream {
   /** The next chunk, at most 1 MiB; null at the end. Await it before the next call. */
@@ -48,6 +63,8 @@ export declare class Tenant {
    * blocks u32, reserved u32.
    */
   relations(index: number, spc: number, db: number, at: bigint): Promise<Buffer>
+  /** Who may log in where at an LSN which can be read. */
+  loginCandidates(index: number, at: bigint): Promise<LoginCandidates>
   /** Begins a tar archive of a data directory. */
   baseBackup(index: number, options: BackupOptions): Promise<TarStream>
   /**
@@ -185,6 +202,13 @@ export interface ImportSettings {
 /** Locks `dir` by its file `lock` (flock). Throws code `locked` when another process has it. */
 export declare function lockDirectory(dir: string): LockHandle
 
+/** Names, the likeliest first. */
+export interface LoginCandidates {
+  /** Superusers, then roles that may do replication. */
+  users: Array<string>
+  databases: Array<string>
+}
+
 /** How much one call looks at, and removes in one transaction. */
 export interface LookOptions {
   entriesMax: number
@@ -206,6 +230,23 @@ export interface NativeError {
   code: string
   message: string
   details?: Record<string, string>
+}
+
+/** How a connection has ended: who ended it first, and whether that was an orderly end. */
+export interface NativeSpliceEnd {
+  by: 'client' | 'compute' | 'gateway'
+  how: 'ended' | 'broken'
+  /** What came with the hand-over included. */
+  bytesToClient: number
+  bytesToCompute: number
+}
+
+/** Of all connections since the start. */
+export interface NativeSpliceSums {
+  bytesToClient: number
+  bytesToCompute: number
+  /** Now: read, and not taken by the other side yet. */
+  bytesHeld: number
 }
 
 /** Opens the store in `dir`, which is made if it is not there. */
@@ -255,11 +296,27 @@ export interface Reclaimed {
   done: boolean
 }
 
+export interface SplicePumpOptions {
+  threads: number
+  /** Held of a connection in each direction at most; read at a time. */
+  bufferBytes: number
+  /** Read from one socket before others have their turn. */
+  turnBytes: number
+  /** A client's time to take its last bytes and to close its side. */
+  lingerMs: number
+}
+
 /**
  * Starts a program, in a session of its own and without input; answers its process id. `onEnd` hears of its end,
  * once, with its exit status or the number of the signal. Until then the id is nobody else's.
  */
 export declare function startProgram(options: ProgramOptions, onEnd: (code?: number, signal?: number) => void): Promise<number>
+
+/**
+ * Starts the threads. `onEvent` hears of each connection twice: with its end, once one side has ended it; and without,
+ * when nothing of it is left.
+ */
+export declare function startSplicePump(options: SplicePumpOptions, onEvent: (id: number, end?: NativeSpliceEnd) => void): SplicePumpHandle
 
 /** Limits of a tenant's store. */
 export interface TenantOptions {

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ctl } from '../fixture/command-line.js';
 import { DaemonProcess } from '../fixture/daemon-process.js';
-import { query, value } from '../fixture/query.js';
+import { query, value, withDatabase } from '../fixture/query.js';
 import { World, withPassword } from '../fixture/world.js';
 
 let world: World;
@@ -33,16 +33,31 @@ beforeAll(async () => {
     'alter table guarded enable row level security',
     'create database second owner owner_role',
     'revoke connect on database second from public',
+    'create database audited',
   ]);
+  // What runs as a superuser there, and comes upon tables and functions that a branch's role is given.
+  await query(
+    withDatabase(world.production.url(), 'audited'),
+    'create table ddl_log (tag text)',
+    `create function log_ddl() returns event_trigger language plpgsql as
+       'begin insert into public.ddl_log values (tg_tag); end'`,
+    'create event trigger audit on ddl_command_end execute function log_ddl()',
+    'create table visits (n int)',
+    `create function visit() returns void language sql security definer as 'insert into public.visits values (1)'`,
+  );
 });
 
 afterAll(async () => world[Symbol.asyncDispose]());
 
 async function branch(
   name: string,
-  { from = 'prod', role = {} }: { from?: string; role?: { name?: string; rights?: 'superuser' } } = {},
+  {
+    from = 'prod',
+    role = {},
+    at = 'latest',
+  }: { from?: string; role?: { name?: string; rights?: 'superuser' }; at?: string } = {},
 ) {
-  const { credentials } = await world.client.createBranch({ name, from, role });
+  const { credentials } = await world.client.createBranch({ name, from, role, at });
   if (credentials?.connection_string === undefined) throw new Error('no credentials');
   return { ...credentials, url: credentials.connection_string };
 }
@@ -113,6 +128,31 @@ describe('a branch’s own role', () => {
     ]) {
       await expect(query(url, forbidden), forbidden).rejects.toMatchObject({ code: '42501' });
     }
+  });
+
+  test('does not come upon a superuser by what production’s superusers left there', async () => {
+    const made = await branch('escalates', { at: 'now' });
+    const url = withDatabase(made.url, 'audited@escalates');
+    const evil = `begin if (select rolsuper from pg_roles where rolname = current_user)
+      then alter role ${made.role} superuser; end if; return`;
+    await query(
+      url,
+      // By the event trigger, which the script of a trusted extension fires as a superuser.
+      `create or replace function log_ddl() returns event_trigger language plpgsql as $$ ${evil}; end $$`,
+      `create function on_write() returns trigger language plpgsql as $$ ${evil} new; end $$`,
+      'create trigger t before insert on ddl_log for each row execute function on_write()',
+      'create extension hstore',
+      // By a function that ran with a superuser's rights.
+      'create trigger t before insert on visits for each row execute function on_write()',
+      'select visit()',
+    );
+    expect(await value(url, 'select count(*)::int from visits')).toBe(1);
+    expect(await value(url, 'select rolsuper from pg_roles where rolname = current_user')).toBe(false);
+    // Nor by what is done for it: a role is taken away, and made anew.
+    await world.client.deleteRole('escalates');
+    const { credentials } = await world.client.createRole('escalates');
+    const again = withDatabase(credentials.connection_string ?? '', 'audited@escalates');
+    expect(await value(again, 'select count(*)::int from pg_roles where rolsuper')).toBe(1);
   });
 
   test('gets a new password at once: the old one is refused, open sessions go on', async () => {

@@ -198,3 +198,20 @@ test('the computes of a branch that is not there are refused', async () => {
   expect(code).toBe(1);
   expect(stderr).toMatch(/nowhere does not exist\n {2}look which branches/);
 });
+
+describe('completion', () => {
+  test('says what can stand next, branches included, and knows nothing where nobody can be asked', async () => {
+    const asked = (...words: string[]) => ctl(daemon.dataDirectory, ...words);
+    const script = await asked('completion', 'bash');
+    expect(script.stdout).toContain('pageserver-ctl');
+    expect((await asked('completion', 'tcsh')).code).toBe(2);
+    const complete = async (...words: string[]) => {
+      const { stdout, code } = await runCommand(process.execPath, [bin, 'complete', '--', ...words]);
+      expect(code).toBe(0);
+      return stdout;
+    };
+    expect(await complete('branch', 'cre')).toMatch(/^create\t/);
+    expect(await complete('branch', 'create', 'x', '--t')).toContain('--ttl');
+    expect(await complete('--data', '/nowhere', 'branch', 'show', '')).toMatch(/^:\d+\n$/);
+  });
+});

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -297,9 +298,8 @@ class Bare {
 /** What the gateway may hold of one connection: what waits to be written, and a read beyond it. */
 const heldMax = 4 * 64 * 1024;
 
-/** Waits until something has begun and then come to a stop. */
-async function standstill(bytes: () => number): Promise<void> {
-  const before = bytes();
+/** Waits until more has come than there was before, and then nothing more. */
+async function standstill(bytes: () => number, before: number): Promise<void> {
   await waitUntil('it has begun', () => bytes() > before);
   let seen: number;
   do {
@@ -308,14 +308,20 @@ async function standstill(bytes: () => number): Promise<void> {
   } while (bytes() !== seen);
 }
 
-describe('COPY', () => {
+describe.each([
+  { by: 'native threads', spliceThreads: 1 },
+  { by: 'the event loop', spliceThreads: 0 },
+])('COPY, passed by $by,', ({ spliceThreads }) => {
+  beforeEach(() => start({ settings: { spliceThreads } }));
+
   test('to a client that does not read is held back, and then complete', async () => {
     const client = await Bare.open();
     const before = client.received;
     client.socket.pause();
+    const sentBefore = gateway.counters.bytesToClients;
     const rows = 40_000;
     client.message('Q', `copy (select repeat('x', 1000) from generate_series(1, ${rows})) to stdout\0`);
-    await standstill(() => gateway.counters.bytesToClients);
+    await standstill(() => gateway.counters.bytesToClients, sentBefore);
     expect(gateway.bytesHeld).toBeLessThanOrEqual(heldMax);
     // Far from the end.
     expect(gateway.counters.bytesToClients).toBeLessThan(rows * 1000);
@@ -332,12 +338,13 @@ describe('COPY', () => {
     await admin.query('lock table copied in access exclusive mode');
     host.by = 'socket';
     const client = await Bare.open();
+    const receivedBefore = gateway.counters.bytesFromClients;
     client.message('Q', 'copy copied from stdin\0');
     const line = Buffer.from(`${'x'.repeat(999)}\n`.repeat(64));
     const messages = 600;
     for (let sent = 0; sent < messages; sent++) client.message('d', line);
     client.message('c', '');
-    await standstill(() => gateway.counters.bytesFromClients);
+    await standstill(() => gateway.counters.bytesFromClients, receivedBefore);
     expect(gateway.bytesHeld).toBeLessThanOrEqual(heldMax);
     expect(client.socket.writableLength).toBeGreaterThan(0);
     await admin.query('commit');
@@ -370,6 +377,56 @@ describe('COPY', () => {
     expect(result.stdout === input).toBe(true);
   });
 });
+
+describe('a client that is killed', () => {
+  const psql = postgresProgram('psql') ?? '';
+
+  test.skipIf(psql === '').each([
+    ['amid its answer', "copy (select repeat('x', 1000) from generate_series(1, 10000000)) to stdout"],
+    ['in silence', 'select pg_backend_pid()'],
+  ])('%s leaves no session behind', async (_name, query) => {
+    const admin = await connected();
+    // Reads on as long as its input is open.
+    const child = spawn(psql, [url(), '-XAtq'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    child.stdin.write(`${query};\n`);
+    await once(child.stdout, 'readable');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    child.stdout.destroy();
+    await waitUntil('its session has ended', async () => {
+      const { rows } = await admin.query(
+        "select count(*)::int as n from pg_stat_activity where backend_type = 'client backend'",
+      );
+      return rows[0].n === 1 && gateway.counters.connectionsSpliced === 1;
+    });
+  });
+});
+
+test.skipIf(postgresProgram('psql') === undefined)(
+  'a session goes on while the event loop stands still',
+  async () => {
+    const input = join(scratch.path, 'input');
+    const output = join(scratch.path, 'output');
+    const psql = `exec "$0" "$1" -XAtq <"$2" >"$3"`;
+    await runCommand('mkfifo', [input]);
+    writeFileSync(output, '');
+    const child = spawn('sh', ['-c', psql, postgresProgram('psql') ?? '', url(), input, output]);
+    const exit = once(child, 'exit');
+    // Waits until the other end is open, too.
+    const fifo = await open(input, 'w');
+    const said = () => readFileSync(output, 'utf8');
+    await fifo.write('select 1;\n');
+    await waitUntil('it is connected', () => said() === '1\n');
+    for (let n = 2; n <= 5; n++) {
+      const before = said();
+      writeSync(fifo.fd, `select ${n};\n`);
+      for (const deadline = Date.now() + 60_000; said() === before && Date.now() < deadline; );
+      expect(said()).toBe(`${before}${n}\n`);
+    }
+    await fifo.close();
+    await exit;
+  },
+);
 
 describe('replication', () => {
   test('of both kinds is let through', async () => {
@@ -424,5 +481,15 @@ test('a Postgres that is killed ends its sessions, and the next connection is to
   await ended;
   await expect(new pg.Client(config()).connect()).rejects.toMatchObject({ code: '57P03' });
   await postgres.start();
+  expect((await (await connected()).query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+});
+
+test('a backend that is killed ends all sessions, and new ones come once Postgres has recovered', async () => {
+  const [victim, witness] = [await connected(), await connected()];
+  const { rows } = await victim.query('select pg_backend_pid() as pid');
+  const ends = [endOf(victim), endOf(witness)];
+  process.kill(rows[0].pid, 'SIGKILL');
+  await Promise.all(ends);
+  await waitUntil('both are gone', () => gateway.counters.connectionsOpen === 0);
   expect((await (await connected()).query('select 1 as one')).rows).toEqual([{ one: 1 }]);
 });

@@ -15,17 +15,14 @@ import { World } from '../fixture/world.js';
 let world: World;
 
 beforeAll(async () => {
-  world = await World.make(
-    [
-      'create table shop (id int primary key)',
-      'insert into shop select generate_series(1, 1000)',
-      'create database "odd@name"',
-      `create role app login password 'it''s a secret'`,
-      'create role bare login superuser',
-      'grant select on shop to app',
-    ],
-    { parameters: { max_connections: '250' } },
-  );
+  world = await World.make([
+    'create table shop (id int primary key)',
+    'insert into shop select generate_series(1, 1000)',
+    'create database "odd@name"',
+    `create role app login password 'it''s a secret'`,
+    'create role bare login superuser',
+    'grant select on shop to app',
+  ]);
 });
 
 afterAll(async () => world[Symbol.asyncDispose]());

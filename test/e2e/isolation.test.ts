@@ -138,6 +138,53 @@ describe('a branch that has written as much as it may', () => {
     expect(written).toBeGreaterThan(8 * MIB);
     await client.query('update item set n = 7');
   });
+
+  test('keeps its role’s password a secret all the same, and wakes', async () => {
+    const { credentials } = await daemon.client.createBranch({
+      name: 'full-with-role',
+      from: 'prod',
+      role: {},
+      write_quota_bytes: MIB,
+    });
+    const login = (password: string) => ({ user: credentials?.role ?? '', password });
+    const first = login(credentials?.password ?? '');
+    const client = await daemon.connect('full-with-role', first);
+    opened.push(client);
+    await client.query('create table filled (id int, t text)');
+    await expect(client.query(fill('filled', 10_000_000))).rejects.toMatchObject({ code: '53100' });
+    const { credentials: second } = await daemon.client.rotatePassword('full-with-role');
+    await expect(daemon.connect('full-with-role', first)).rejects.toMatchObject({ code: '28P01' });
+    await daemon.client.stopCompute('full-with-role');
+    // While it sleeps, too; and what a start leaves out between two segments was not written.
+    const { credentials: third } = await daemon.client.rotatePassword('full-with-role');
+    await expect(daemon.connect('full-with-role', login(second.password))).rejects.toMatchObject({
+      code: '28P01',
+    });
+    const woken = await daemon.connect('full-with-role', login(third.password));
+    opened.push(woken);
+    await woken.query('select count(*) from filled');
+    await expect(woken.query('delete from item')).rejects.toEqual(overQuota('full-with-role', '1MiB'));
+  });
+
+  test('is ended when it goes on to write what Postgres does not refuse, and can be read', async () => {
+    const client = await branch('past', { write_quota_bytes: MIB });
+    await client.query('create table filled (id int, t text)');
+    await expect(client.query(fill('filled', 10_000_000))).rejects.toEqual(overQuota('past', '1MiB'));
+    const message = `select pg_logical_emit_message(false, 'x', repeat('x', 100000)) is not null`;
+    const writing = async () => {
+      for (;;) await client.query(message);
+    };
+    await expect(writing()).rejects.toThrow();
+    await waitUntil('it has ended', async () => (await daemon.client.branch('past')).compute === 'crashed');
+    const reader = await connect('past');
+    await reader.query('select count(*) from filled');
+    // Postgres itself refuses everything now.
+    await expect(reader.query(message)).rejects.toThrow(/recovery/);
+    await daemon.client.updateBranch('past', { write_quota_bytes: 0 });
+    await daemon.client.stopCompute('past');
+    const writer = await connect('past');
+    await writer.query('delete from item');
+  });
 });
 
 test('what counts is what was written, not how often a compute was started', async () => {

@@ -13,6 +13,7 @@ mod lock;
 mod numbers;
 mod program;
 mod retention;
+mod splice;
 mod tar_stream;
 mod tenant;
 mod wal_follower;

@@ -96,6 +96,14 @@ pub struct TenantStats {
     pub extents: f64,
 }
 
+/// Names, the likeliest first.
+#[napi(object, object_from_js = false)]
+pub struct LoginCandidates {
+    /// Superusers, then roles that may do replication.
+    pub users: Vec<String>,
+    pub databases: Vec<String>,
+}
+
 /// An open store; see `openTenant`.
 #[napi]
 pub struct Tenant {
@@ -180,6 +188,20 @@ impl Tenant {
         promise(move || {
             let view = engine.readable_view(index, Some(lsn("lsn", &at)?))?;
             Ok(view.relations_listing(spc, db)?)
+        })
+    }
+
+    /// Who may log in where at an LSN which can be read.
+    #[napi(ts_return_type = "Promise<LoginCandidates>")]
+    pub fn login_candidates(
+        &self,
+        index: u32,
+        at: BigInt,
+    ) -> AsyncTask<Work<offshoot_engine::LoginCandidates>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || {
+            let view = engine.readable_view(index, Some(lsn("lsn", &at)?))?;
+            Ok(view.login_candidates()?)
         })
     }
 
@@ -361,6 +383,17 @@ impl Reply for Vec<u8> {
 
     fn into_js(self) -> Buffer {
         Buffer::from(self)
+    }
+}
+
+impl Reply for offshoot_engine::LoginCandidates {
+    type Js = LoginCandidates;
+
+    fn into_js(self) -> LoginCandidates {
+        LoginCandidates {
+            users: self.users,
+            databases: self.databases,
+        }
     }
 }
 

@@ -85,8 +85,13 @@ export class OffshootClient {
     return this.#call('POST', '/v1/branches', schemas.createdBranch, request);
   }
 
-  async branches(): Promise<schemas.Branch[]> {
-    return (await this.#call('GET', '/v1/branches', schemas.branchList)).branches;
+  /** Those that have all of the labels, or all. */
+  async branches({ labels = {} }: { labels?: Record<string, string> } = {}): Promise<schemas.Branch[]> {
+    const query = new URLSearchParams(
+      Object.entries(labels).map(([label, value]): [string, string] => ['label', `${label}=${value}`]),
+    );
+    const path = `/v1/branches${query.size === 0 ? '' : `?${query}`}`;
+    return (await this.#call('GET', path, schemas.branchList)).branches;
   }
 
   branch(name: string): Promise<schemas.Branch> {
@@ -97,8 +102,49 @@ export class OffshootClient {
     return this.#call('PATCH', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch, request);
   }
 
-  deleteBranch(name: string): Promise<schemas.Branch> {
-    return this.#call('DELETE', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
+  /** `recursive`: with those that start from it. */
+  deleteBranch(
+    name: string,
+    { recursive = false }: { recursive?: boolean } = {},
+  ): Promise<schemas.DeletedBranch> {
+    const path = `/v1/branches/${encodeURIComponent(name)}${recursive ? '?recursive=true' : ''}`;
+    return this.#call('DELETE', path, schemas.deletedBranch);
+  }
+
+  /** Its id, its children and the connections that it has stay; new ones name it by its new name. */
+  renameBranch(name: string, to: string): Promise<schemas.Branch> {
+    return this.#call('POST', this.#pathOf(name, 'rename'), schemas.branch, { name: to });
+  }
+
+  /** Goes on from its parent as that is now, or at a point of its history, under the same id and connection string. */
+  resetBranch(name: string, request: schemas.ResetBranchRequest = {}): Promise<schemas.MovedBranch> {
+    return this.#call('POST', this.#pathOf(name, 'reset'), schemas.movedBranch, request);
+  }
+
+  /** Goes on from a point of its own history, under the same id and connection string. */
+  restoreBranch(name: string, request: schemas.RestoreBranchRequest): Promise<schemas.MovedBranch> {
+    return this.#call('POST', this.#pathOf(name, 'restore'), schemas.movedBranch, request);
+  }
+
+  /** What has become of branches, the oldest first: of one by its name or id, or of all. */
+  async events(choice: { branch?: string; limit?: number } = {}): Promise<schemas.BranchEvent[]> {
+    const query = new URLSearchParams(
+      Object.entries(choice).map(([name, value]): [string, string] => [name, String(value)]),
+    );
+    return (await this.#call('GET', `/v1/events?${query}`, schemas.eventList)).events;
+  }
+
+  async checkpoints(branch: string): Promise<schemas.Checkpoint[]> {
+    return (await this.#call('GET', this.#pathOf(branch, 'checkpoints'), schemas.checkpointList)).checkpoints;
+  }
+
+  createCheckpoint(branch: string, request: schemas.CreateCheckpointRequest): Promise<schemas.Checkpoint> {
+    return this.#call('POST', this.#pathOf(branch, 'checkpoints'), schemas.checkpoint, request);
+  }
+
+  deleteCheckpoint(branch: string, name: string): Promise<schemas.Checkpoint> {
+    const path = `${this.#pathOf(branch, 'checkpoints')}/${encodeURIComponent(name)}`;
+    return this.#call('DELETE', path, schemas.checkpoint);
   }
 
   /** Gives a branch a role of its own; the answer has the password, this once. */
@@ -120,7 +166,11 @@ export class OffshootClient {
   }
 
   #rolePath(branch: string): string {
-    return `/v1/branches/${encodeURIComponent(branch)}/role`;
+    return this.#pathOf(branch, 'role');
+  }
+
+  #pathOf(branch: string, what: string): string {
+    return `/v1/branches/${encodeURIComponent(branch)}/${what}`;
   }
 
   /** Answers when a query on the compute has succeeded; a running one is returned as it is. */

@@ -26,6 +26,8 @@ export interface ComputeSpec {
   readonly baseLsn: Lsn;
   /** Tried in order until one can connect; at least one. */
   readonly connectAs: readonly ConnectAs[];
+  /** The same of the branch as it is by now, should what could connect not be let in any more. */
+  readonly connectAsNow?: ((signal: AbortSignal) => Promise<readonly ConnectAs[]>) | undefined;
   /** Default: `read_write`. With `read_only` there is neither `wal` nor `roles`. */
   readonly access?: ComputeAccess | undefined;
   /**
@@ -72,6 +74,7 @@ export interface RunningCompute {
   readonly tenantId: TenantId;
   readonly timelineId: TimelineId;
   readonly baseLsn: Lsn;
+  readonly access: ComputeAccess;
   /** Where its WAL begins: at a segment, some LSNs behind `baseLsn`. */
   readonly walStart: Lsn;
   /** Process id of the postmaster. */
@@ -84,7 +87,7 @@ export interface RunningCompute {
   readonly host: string;
   readonly dataDirectory: string;
   readonly logFile: string;
-  /** The candidate that could connect. */
+  /** What could connect last, of ours. */
   readonly connectedAs: ConnectAs;
   readonly timings: ComputeTimings;
   /** Settles, never rejects, as soon as it takes no more connections: it is being stopped, or has crashed. */
@@ -101,8 +104,12 @@ export interface RunningCompute {
   usage(): ComputeUsage | undefined;
   /** Other bounds of its share of the processor, at once. */
   resize(cpu: Pick<ComputeSize, 'cpuMin' | 'cpuMax'>): void;
+  /** Ends it, for that reason; all that was committed stays. */
+  exceed(reason: string): void;
   /** From now on statements that write fail with these words; undefined: no more. */
   refuseWrites(refusal: WriteRefusal | undefined): void;
+  /** What sessions are told, with 57P01, that an orderly stop ends from now on. */
+  sayFarewell(message: string): void;
 }
 
 /** What goes on in a compute, besides what we do there ourselves. */
@@ -138,6 +145,8 @@ export type StopMode = 'immediate' | 'fast';
 /** What a sweep found of a former daemon. */
 export interface SweepReport {
   readonly killedPids: readonly number[];
+  /** What could not be removed, with the reason; the next sweep tries again. */
+  readonly left: readonly { readonly directory: string; readonly error: unknown }[];
   readonly removedDirectories: readonly string[];
 }
 

@@ -12,6 +12,8 @@ export const computeError = defineErrors({
   os_user_unsuitable: { kind: 'fix', sqlState: '58000', httpStatus: 500 },
   /** The OS user of Postgres cannot get at a directory or socket. */
   path_unreachable: { kind: 'fix', sqlState: '42501', httpStatus: 500 },
+  /** Something goes on making files there. */
+  directory_not_removed: { kind: 'alert', sqlState: '55006', httpStatus: 500 },
   /** The library that Postgres preloads was not built or was removed. */
   preload_library_missing: { kind: 'fix', sqlState: '58P01', httpStatus: 500 },
   /** A compute setting has a value that cannot be. */

@@ -37,7 +37,7 @@ export const defaultComputeSettings: ComputeSettings = {
   maintenanceWorkMemBytes: 64 * MIB,
   effectiveCacheBytes: 1536 * MIB,
   tempFileBytesMax: 4096 * MIB,
-  maxConnections: 100,
+  maxConnections: 250,
   maxWalSizeBytes: 1024 * MIB,
   unsentWalBytesMax: 16 * 1024 * MIB,
   maxParallelWorkers: 2,

@@ -25,7 +25,7 @@ const places = (socketDirectory: string) => ({ socketDirectory, port: 5433, data
 describe('the configuration of a compute', () => {
   test.each<[string, Partial<ControlFile>, Parameters<typeof resolveComputeSettings>[0], string, string]>([
     ['production had more connections', { maxConnections: 500 }, {}, 'max_connections', '500'],
-    ['production had fewer connections', { maxConnections: 20 }, {}, 'max_connections', '100'],
+    ['production had fewer connections', { maxConnections: 20 }, {}, 'max_connections', '250'],
     ['room for prepared transactions', { maxPreparedTransactions: 7 }, {}, 'max_prepared_transactions', '7'],
     ['production had few WAL senders', { maxWalSenders: 0 }, {}, 'max_wal_senders', '4'],
     ['production had many WAL senders', { maxWalSenders: 20 }, {}, 'max_wal_senders', '20'],

@@ -154,6 +154,11 @@ const fixedNames = fixedParameters(
   { durability: 'none', unsentWalBytesMax: 0 },
 );
 
+/** Of what is chosen by name. Throws `compute_setting_invalid`. */
+export function checkParameters(parameters: Parameters): void {
+  for (const [name, value] of Object.entries(parameters)) checkParameter(name, value);
+}
+
 function checkParameter(name: string, value: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/.test(name)) {
     throw invalid(name, `${JSON.stringify(name)} cannot name a Postgres parameter`);

@@ -18,7 +18,6 @@ import type { ComputeAccess } from './compute-driver.js';
 import { computeError } from './compute-errors.js';
 import { COMPUTE_HBA, formatParameters, type Parameters } from './configuration.js';
 import { CONTROL_FILE_BYTES, type ControlFile, parseControlFile } from './control-file.js';
-import { limitsFilePath } from './limits-file.js';
 import type { OsUser } from './os-user.js';
 import { SPARE_FILES_DIRECTORY } from './spare-files.js';
 
@@ -133,18 +132,6 @@ export class DataDirectory {
     const path = 'offshoot/token';
     this.#write(path, token);
     return join(this.path, path);
-  }
-
-  /** What the preload library has Postgres refuse; answers the file's path. The directory's owner reads it and no more. */
-  writeLimits(content: Uint8Array): string {
-    const path = limitsFilePath(this.path);
-    const file = openSync(path, 'wx', 0o644);
-    try {
-      writeSync(file, content);
-    } finally {
-      closeSync(file);
-    }
-    return path;
   }
 
   async #unpackEntry(header: Headers, body: AsyncIterable<Buffer> & { resume(): void }): Promise<void> {

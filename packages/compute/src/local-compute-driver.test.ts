@@ -1,5 +1,16 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, parseTenantId, parseTimelineId } from '@offshoot/types';
 import pg from 'pg';
@@ -395,7 +406,7 @@ describe('the driver', () => {
     expect(swept.removedDirectories).toEqual([running.dataDirectory]);
     expect(await postgresProcessesUnder(data)).toEqual([]);
     expect(await leftovers()).toEqual(['precious/file']);
-    expect(await next.sweep()).toEqual({ killedPids: [], removedDirectories: [] });
+    expect(await next.sweep()).toEqual({ killedPids: [], removedDirectories: [], left: [] });
   });
 
   test('says so when the library is missing', async () => {
@@ -418,6 +429,11 @@ describe('the driver', () => {
     const sizeOf = async (file: string) => (await readFile(file)).length;
     await expect.poll(() => sizeOf(running.logFile)).toBeLessThanOrEqual(20_000);
     expect(await sizeOf(`${running.logFile}.1`)).toBeGreaterThan(0);
+    expect(await sizeOf(`${running.logFile}.1`)).toBeLessThanOrEqual(20_000);
+    // A hole of any size costs whoever makes it nothing.
+    await truncate(running.logFile, 2 ** 42);
+    await expect.poll(async () => (await stat(running.logFile)).size).toBeLessThanOrEqual(20_000);
+    expect(await sizeOf(`${running.logFile}.1`)).toBe(20_000);
   });
 });
 

@@ -1,8 +1,7 @@
-import { lstat, mkdir, readdir, realpath, rm, statfs } from 'node:fs/promises';
+import { lstat, mkdir, readdir, realpath, rm, rmdir, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PageServiceAddress } from './base-backup.js';
-import { applyBranchRoles } from './branch-roles/branch-roles.js';
 import { askActivity } from './compute-activity.js';
 import type {
   ComputeDriver,
@@ -22,6 +21,7 @@ import {
   randomComputeId,
 } from './compute-paths.js';
 import { type ComputeSettings, resolveComputeSettings } from './compute-settings.js';
+import { checkParameters } from './configuration.js';
 import { askFlushedLsn } from './flushed-lsn.js';
 import { FreePorts, LOOPBACK } from './free-ports.js';
 import { copyForUser } from './installation-copy.js';
@@ -37,11 +37,13 @@ import { Governor } from './isolation/governor.js';
 import type { IsolationFacts } from './isolation/isolation.js';
 import { localBytesOf } from './isolation/local-bytes.js';
 import { type CgroupChoice, openIsolation } from './isolation/open-isolation.js';
+import type { TroubleListener } from './isolation/trouble.js';
 import { LocalCompute } from './local-compute.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { defaultLocalComputeLimits, type LocalComputeLimits } from './local-compute-limits.js';
 import { boundLog } from './log-file.js';
 import type { OsUser } from './os-user.js';
+import { OwnAccess } from './own-access.js';
 import type { PostgresInstallation } from './postgres-installation.js';
 import { assertEnterable, firstUnreachable } from './reachability.js';
 import { removeLeftovers } from './remove-leftovers.js';
@@ -64,6 +66,8 @@ export interface LocalComputeDriverOptions {
   readonly size?: Partial<SizeSettings> | undefined;
   /** Default: `auto`. */
   readonly cgroup?: CgroupChoice | undefined;
+  /** Told of what goes wrong where nobody waits for it. */
+  readonly onTrouble?: TroubleListener | undefined;
   /** Names of new computes; a test can hold it. */
   readonly newId?: (() => string) | undefined;
   /** Where they listen; the same. */
@@ -77,6 +81,7 @@ const REFILL_PAUSE_MS = 500;
 export class LocalComputeDriver implements ComputeDriver {
   readonly #computes = new Map<string, LocalCompute>();
   readonly #logCheck: NodeJS.Timeout;
+  #isBoundingLogs = false;
   readonly #spares: SpareDirectories;
   /** Starts under way. */
   #starting = 0;
@@ -105,8 +110,9 @@ export class LocalComputeDriver implements ComputeDriver {
         return { freeBytes: bavail * bsize };
       },
       users: () => this.#diskUsers(),
+      onTrouble: host.onTrouble,
     });
-    this.#logCheck = setInterval(() => this.#boundLogs(), host.limits.logCheckMs).unref();
+    this.#logCheck = setInterval(() => void this.#boundLogs(), host.limits.logCheckMs).unref();
   }
 
   /** Throws `path_unreachable`, `preload_library_missing`, `compute_setting_invalid`. */
@@ -116,12 +122,13 @@ export class LocalComputeDriver implements ComputeDriver {
     const places = computePlaces(data);
     await makePlaces(places, osUser);
     const limits = { ...defaultLocalComputeLimits, ...options.limits };
-    resolveComputeSettings(options.settings);
+    checkParameters(resolveComputeSettings(options.settings).parameters);
     const size = resolveComputeSize(sizeOf({ ...sizeDefaults, ...options.size }), sizeOf(sizeDefaults));
     const isolation = await openIsolation({
       choice: options.cgroup ?? 'auto',
       dataDirectory: data,
       processesMax: limits.processesMax,
+      onTrouble: options.onTrouble,
     });
     const host = {
       places,
@@ -136,6 +143,7 @@ export class LocalComputeDriver implements ComputeDriver {
       governor: new Governor({ isolation, lookMs: limits.lookMs }),
       limits,
       ports: options.ports ?? new FreePorts(),
+      onTrouble: options.onTrouble,
     };
     return new LocalComputeDriver(host, options.newId ?? randomComputeId);
   }
@@ -145,11 +153,14 @@ export class LocalComputeDriver implements ComputeDriver {
     const compute = this.#admit(spec);
     this.#starting += 1;
     const start = await compute.start(signal).finally(() => this.#startEnded());
+    const { connectAs, connectAsNow } = spec;
+    const access = new OwnAccess({ as: start.connectedAs, connectAs, connectAsNow });
     return {
       id: compute.id,
       tenantId: spec.tenantId,
       timelineId: spec.timelineId,
       baseLsn: spec.baseLsn,
+      access: spec.access ?? 'read_write',
       startedAt: compute.startedAt,
       host: LOOPBACK,
       ...compute.address,
@@ -157,14 +168,20 @@ export class LocalComputeDriver implements ComputeDriver {
       logFile: compute.paths.logFile,
       ending: compute.ending,
       ended: compute.ended,
-      flushedLsn: (flushSignal) => askFlushedLsn(compute.address, start.connectedAs, flushSignal),
+      flushedLsn: (flushSignal) =>
+        access.run(flushSignal, (as) => askFlushedLsn(compute.address, as, flushSignal)),
       applyRoles: (roles, sessions, applySignal) =>
-        applyBranchRoles(compute.address, start.connectedAs, roles, applySignal, sessions),
-      activity: (askSignal) => askActivity(compute.address, start.connectedAs, askSignal),
+        access.run(applySignal, (as) => compute.applyRoles(as, roles, sessions, applySignal)),
+      activity: (askSignal) => access.run(askSignal, (as) => askActivity(compute.address, as, askSignal)),
       usage: () => compute.usage(),
       resize: (cpu) => compute.resize(cpu),
+      exceed: (reason) => compute.exceed(reason),
       refuseWrites: (refusal) => compute.refuseWrites(refusal),
+      sayFarewell: (message) => compute.sayFarewell(message),
       ...start,
+      get connectedAs() {
+        return access.current;
+      },
     };
   }
 
@@ -197,16 +214,21 @@ export class LocalComputeDriver implements ComputeDriver {
 
   async sweep(): Promise<SweepReport> {
     const { places, osUser, isolation } = this.host;
+    const left: { directory: string; error: unknown }[] = [];
     const killedPids: number[] = [...(await isolation.sweep())];
     const removedDirectories: string[] = [];
     for (const id of await this.#strangers()) {
       const paths = computePaths(places, id);
-      killedPids.push(...(await removeLeftovers(paths, id, osUser, 'may be left')));
-      removedDirectories.push(paths.dataDirectory);
+      try {
+        killedPids.push(...(await removeLeftovers(paths, id, osUser, 'may be left')));
+        removedDirectories.push(paths.dataDirectory);
+      } catch (error) {
+        left.push({ directory: paths.dataDirectory, error });
+      }
     }
     await this.#pruneEnded();
     this.#refillLater();
-    return { killedPids, removedDirectories };
+    return { killedPids, removedDirectories, left };
   }
 
   async close(): Promise<void> {
@@ -225,7 +247,8 @@ export class LocalComputeDriver implements ComputeDriver {
 
   #diskUsers(): DiskUser[] {
     return [...this.#computes.values()].map((compute) => ({
-      measure: () => localBytesOf(compute.paths.dataDirectory),
+      // With its log, which whoever works there can fill.
+      measure: () => localBytesOf(compute.paths.root),
       exceed: (reason) => compute.exceed(reason),
     }));
   }
@@ -314,15 +337,21 @@ export class LocalComputeDriver implements ComputeDriver {
     );
     const oldest = ages.sort((a, b) => a.mtimeMs - b.mtimeMs).slice(0, ids.length - limits.endedMax);
     for (const { id } of oldest) {
-      await rm(join(places.computes, id), { recursive: true, force: true });
+      const { root, logDirectory } = computePaths(places, id);
+      await rm(logDirectory, { recursive: true, force: true });
+      // What could not be emptied stays for the next sweep.
+      await rmdir(root).catch(() => undefined);
     }
   }
 
-  #boundLogs(): void {
-    for (const { paths } of this.#computes.values()) {
+  async #boundLogs(): Promise<void> {
+    if (this.#isBoundingLogs) return;
+    this.#isBoundingLogs = true;
+    for (const { paths } of [...this.#computes.values()]) {
       // Tried again at the next check.
-      boundLog(paths.logFile, this.host.limits.logBytesMax).catch(() => undefined);
+      await boundLog(paths.logFile, this.host.limits.logBytesMax).catch(() => undefined);
     }
+    this.#isBoundingLogs = false;
   }
 }
 

@@ -5,6 +5,7 @@ import type { FreePorts } from './free-ports.js';
 import type { ComputeSize } from './isolation/compute-size.js';
 import type { Governor } from './isolation/governor.js';
 import type { Isolation } from './isolation/isolation.js';
+import type { TroubleListener } from './isolation/trouble.js';
 import type { LocalComputeLimits } from './local-compute-limits.js';
 import type { OsUser } from './os-user.js';
 import type { PostgresInstallation } from './postgres-installation.js';
@@ -25,4 +26,5 @@ export interface LocalComputeHost {
   readonly governor: Governor;
   readonly limits: LocalComputeLimits;
   readonly ports: FreePorts;
+  readonly onTrouble: TroubleListener | undefined;
 }

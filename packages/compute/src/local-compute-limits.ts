@@ -59,7 +59,7 @@ export const defaultLocalComputeLimits: LocalComputeLimits = {
   archiveEntriesMax: 1_000_000,
   stopTimeoutMs: 30_000,
   logBytesMax: 16 * MIB,
-  logCheckMs: 10_000,
+  logCheckMs: 1000,
   endedMax: 50,
   sparesMax: 2,
   spareFiles: 128,

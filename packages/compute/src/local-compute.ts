@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Lsn, OffshootError } from '@offshoot/types';
-import { applyBranchRoles } from './branch-roles/branch-roles.js';
+import { applyBranchRoles, type BranchRoles, type OpenSessions } from './branch-roles/branch-roles.js';
 import type { ComputeEnd, ComputeSpec, ComputeTimings, ConnectAs, StopMode } from './compute-driver.js';
 import { computeError } from './compute-errors.js';
 import { type ComputeEffect, type ComputeEvent, type ComputeState, transition } from './compute-lifecycle.js';
@@ -10,9 +10,10 @@ import { isPortTaken } from './free-ports.js';
 import type { ComputeSize } from './isolation/compute-size.js';
 import type { ComputeUsage } from './isolation/governor.js';
 import type { ComputeBounds } from './isolation/isolation.js';
-import { changeLimits, limitsFilePath, type WriteRefusal } from './limits-file.js';
+import type { WriteRefusal } from './limits-file.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { logTail } from './log-file.js';
+import { openToOwner } from './open-to-owner.js';
 import type { SocketAddress } from './own-session.js';
 import { formatExit, PostgresProcess } from './postgres-process.js';
 import { type PreparedCompute, prepareCompute } from './prepare-compute.js';
@@ -21,6 +22,7 @@ import { awaitReady, type FurtherSteps, type Readiness } from './readiness.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { type SpareDirectory, socketDirectoryOf } from './spare-directories.js';
 import { WalReceiving } from './wal-receiving.js';
+import { WriteRefusals } from './write-refusals.js';
 
 /** What a start that succeeded found. */
 export interface LocalComputeStart {
@@ -52,6 +54,7 @@ export class LocalCompute {
   /** Why its WAL cannot be kept any more. */
   #walFailure: OffshootError | undefined;
   #bounds: ComputeBounds | undefined;
+  readonly #refusals: WriteRefusals;
   /** Which limit it went beyond, so that it is ended. */
   #exceeded: string | undefined;
   readonly #abort = new AbortController();
@@ -66,6 +69,7 @@ export class LocalCompute {
     private readonly spare?: SpareDirectory | undefined,
   ) {
     this.paths = computePaths(host.places, id);
+    this.#refusals = new WriteRefusals(spec.refuseWrites);
     this.socketDirectory = socketDirectoryOf(host.places, id, host.osUser);
     this.ending = new Promise((resolve) => {
       this.#resolveEnding = resolve;
@@ -94,7 +98,8 @@ export class LocalCompute {
     const signal = callerSignal === undefined ? own : AbortSignal.any([own, callerSignal]);
     try {
       signal.throwIfAborted();
-      const start = await this.#start(signal);
+      // Nobody else is let in before that.
+      const start = await this.#refusals.exempt(() => this.#start(signal));
       signal.throwIfAborted();
       this.#dispatch('answered');
       if (this.#hasExited()) {
@@ -132,8 +137,22 @@ export class LocalCompute {
     return this.host.governor.usage(this.id);
   }
 
+  sayFarewell(message: string): void {
+    this.#refusals.farewell(message);
+  }
+
   refuseWrites(refusal: WriteRefusal | undefined): void {
-    if (this.#state === 'running') changeLimits(limitsFilePath(this.paths.dataDirectory), refusal);
+    this.#refusals.set(refusal);
+  }
+
+  /** Its roles are made what they shall be. */
+  async applyRoles(
+    as: ConnectAs,
+    roles: BranchRoles,
+    sessions: OpenSessions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#refusals.exempt(() => applyBranchRoles(this.address, as, roles, signal, sessions));
   }
 
   /** Answers when nothing of it is left but its log. */
@@ -150,7 +169,9 @@ export class LocalCompute {
     const port = host.ports.take();
     port.catch(() => undefined);
     const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, spare, signal });
+    this.#refusals.open(prepared.limitsFile);
     await spec.wal?.open(prepared.walStart);
+    await openToOwner(paths, host.osUser);
     this.#port = await port;
     spec.wal?.failed.then((failure) => {
       this.#walFailure = failure;
@@ -297,10 +318,17 @@ export class LocalCompute {
       // A postmaster that ended by itself waited for its children; one that was killed left them.
       const processes = this.#process?.exit?.signal == null ? 'gone' : 'may be left';
       this.host.governor.remove(this.id);
+      this.#refusals.close();
       await removeLeftovers(this.paths, this.id, this.host.osUser, processes);
       await this.#bounds?.remove();
     } catch (error) {
       reason = `${reason}; cleaning up failed: ${wordsOf(error)}`;
+      const { id, paths } = this;
+      this.host.onTrouble?.('a compute could not be cleaned up', {
+        compute: id,
+        directory: paths.root,
+        error,
+      });
     }
     // Only now: as long as a process of it is left, it may send WAL, and tell a client of the answer.
     const end = await this.#finishWal({ state, reason });

@@ -14,6 +14,9 @@ const OPTIONS = {
   default_transaction_read_only: 'off',
   default_transaction_isolation: 'read\\ committed',
   statement_timeout: '0',
+  lock_timeout: '0',
+  idle_session_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
   local_preload_libraries: '',
 };
 

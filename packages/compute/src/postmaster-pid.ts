@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentOf } from './process-table.js';
 
@@ -33,9 +33,24 @@ export function parsePostmasterPid(text: string): PostmasterPid | undefined {
 export async function readPostmasterPid(dataDirectory: string): Promise<PostmasterPid | undefined> {
   try {
     // A hundred bytes: the way through the thread pool takes longer, above all while others wait there.
-    return parsePostmasterPid(readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8'));
+    return parsePostmasterPid(readStart(join(dataDirectory, 'postmaster.pid')));
   } catch {
     return undefined;
+  }
+}
+
+/** Whoever works as Postgres' user may put a link there, or a pipe that nobody ever writes to. */
+const NO_SURPRISES = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const BYTES_MAX = 4096;
+
+function readStart(path: string): string {
+  const file = openSync(path, NO_SURPRISES);
+  try {
+    if (!fstatSync(file).isFile()) return '';
+    const bytes = Buffer.alloc(BYTES_MAX);
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, BYTES_MAX, 0));
+  } finally {
+    closeSync(file);
   }
 }
 

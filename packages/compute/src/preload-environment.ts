@@ -14,6 +14,7 @@ export interface PreloadOptions {
   readonly parentPid: number;
   /** Empty files that were made ahead. */
   readonly spareFiles: number;
+  readonly dataDirectory: string;
   /** What Postgres is to refuse. */
   readonly limitsFile: string;
   /** Memory that each process may have for itself. */
@@ -29,6 +30,8 @@ export function preloadEnvironment(
   return {
     PATH: '/usr/local/bin:/usr/bin:/bin',
     LC_ALL: 'C',
+    // Not for Postgres, which is given it as an argument: what Postgres starts is known by it.
+    PGDATA: options.dataDirectory,
     LD_PRELOAD: options.library,
     OFFSHOOT_PAGESERVER: formatPageServiceAddress(options.pageService),
     OFFSHOOT_TENANT: spec.tenantId,

@@ -11,7 +11,7 @@ import {
   resolveComputeSize,
   settingsOfSize,
 } from './isolation/compute-size.js';
-import { limitsContent } from './limits-file.js';
+import { LimitsFile } from './limits-file.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { preloadableName, preloadEnvironment } from './preload-environment.js';
 import { makeComputeDirectories, type SpareDirectory } from './spare-directories.js';
@@ -34,6 +34,8 @@ export interface PreparedCompute {
   /** Of the first record that Postgres will have written, in a manner of speaking. */
   readonly walStart: Lsn;
   readonly environment: Record<string, string>;
+  /** Open. */
+  readonly limitsFile: LimitsFile;
   readonly size: ComputeSize;
   readonly baseBackupMs: number;
   readonly configureMs: number;
@@ -58,18 +60,21 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
   const control = directory.controlFile();
   const parameters = fileParameters(settings, control);
   directory.complete(control, { ...parameters, cluster_name: `offshoot ${preparation.id}` }, spec.access);
+  signal.throwIfAborted();
+  const limitsFile = LimitsFile.create(directory.path);
   const environment = preloadEnvironment(spec, settings, {
     library: preloadableName(host.preloadLibrary, directory.path),
     pageService: host.pageService,
     tokenFile: host.pageToken === undefined ? undefined : directory.writeToken(host.pageToken),
     parentPid: process.pid,
+    dataDirectory: directory.path,
     spareFiles: directory.spareFiles,
-    limitsFile: directory.writeLimits(limitsContent(spec.refuseWrites)),
+    limitsFile: limitsFile.path,
     dataBytesMax: dataBytesMaxOf(size),
   });
-  signal.throwIfAborted();
   return {
     environment,
+    limitsFile,
     fixedParameters: (port) =>
       fixedParameters(
         { socketDirectory: preparation.socketDirectory, port, dataDirectory: directory.path },

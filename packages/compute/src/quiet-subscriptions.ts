@@ -9,6 +9,10 @@ const NO_PUBLISHER = 'host=/subscriptions-do-not-run-on-branches';
 /** Asked of every compute that starts: a catalog without a row in nearly all of them. */
 const ANY = 'SELECT EXISTS (SELECT FROM pg_catalog.pg_subscription) AS "any"';
 
+/** A branch that may not write any more refuses the change even if no row is changed. */
+const LOUD = `SELECT EXISTS (SELECT FROM pg_catalog.pg_subscription
+  WHERE subenabled OR subslotname IS NOT NULL OR subconninfo <> $1) AS "any"`;
+
 const QUIET = `UPDATE pg_catalog.pg_subscription SET subenabled = false, subslotname = NULL, subconninfo = $1
   WHERE subenabled OR subslotname IS NOT NULL OR subconninfo <> $1`;
 
@@ -24,5 +28,8 @@ export async function quietSubscriptions(
 ): Promise<void> {
   const { rows } = await client.query<{ any: boolean }>(ANY);
   if (rows[0]?.any !== true) return;
-  await withSuperuser(address, as, signal, (superuser) => superuser.query(QUIET, [NO_PUBLISHER]));
+  await withSuperuser(address, as, signal, async (superuser) => {
+    const loud = await superuser.query<{ any: boolean }>(LOUD, [NO_PUBLISHER]);
+    if (loud.rows[0]?.any === true) await superuser.query(QUIET, [NO_PUBLISHER]);
+  });
 }

@@ -1,7 +1,10 @@
 import { readFile, rm } from 'node:fs/promises';
 import type { ComputePaths } from './compute-paths.js';
 import { endProcesses } from './end-processes.js';
+import { openToOwner } from './open-to-owner.js';
 import type { OsUser } from './os-user.js';
+import { killProcessesOf } from './process-table.js';
+import { removeOwned } from './remove-owned.js';
 import { removeSocketDirectory } from './socket-directory.js';
 
 /**
@@ -11,12 +14,17 @@ export async function removeLeftovers(
   paths: ComputePaths,
   id: string,
   owner: OsUser,
+  /** Its postmaster has waited for its children, or nobody knows. Strays are looked for either way. */
   processes: 'gone' | 'may be left',
 ): Promise<number[]> {
-  const killed = processes === 'gone' ? [] : await endProcesses(paths.dataDirectory, owner);
+  const { dataDirectory } = paths;
+  const killed =
+    processes === 'gone' ? await killProcessesOf(dataDirectory) : await endProcesses(dataDirectory, owner);
   const socketDirectory = await readFile(paths.socketRecord, 'utf8').catch(() => '');
+  // One that was never used is shut; what is not there any more is removed by nobody.
+  await openToOwner(paths, owner).catch(() => undefined);
   await Promise.all([
-    rm(paths.dataDirectory, { recursive: true, force: true }),
+    removeOwned(dataDirectory),
     removeSocketDirectory(socketDirectory.trimEnd(), id, owner),
   ]);
   await rm(paths.socketRecord, { force: true });

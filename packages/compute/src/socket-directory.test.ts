@@ -1,4 +1,4 @@
-import { lstat, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -33,6 +33,7 @@ describe('a socket directory', () => {
   let owner: OsUser;
   beforeEach(async () => {
     parent = await mkdtemp(join(tmpdir(), 'offshoot-test-'));
+    await chmod(parent, 0o711);
     owner = await resolveOsUser();
   });
   afterEach(() => rm(parent, { recursive: true }));

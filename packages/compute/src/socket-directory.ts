@@ -1,8 +1,9 @@
-import { chown, lstat, mkdir, rm } from 'node:fs/promises';
+import { chown, lstat, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { computeError } from './compute-errors.js';
 import type { OsUser } from './os-user.js';
+import { removeOwned } from './remove-owned.js';
 
 /** Longest path of a Unix socket, in bytes: 108 with the zero byte at its end (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -68,5 +69,5 @@ export async function removeSocketDirectory(directory: string, id: string, owner
   if (!ours || !found?.isDirectory() || (found.uid !== owner.uid && found.uid !== process.getuid?.())) {
     return;
   }
-  await rm(directory, { recursive: true, force: true });
+  await removeOwned(directory);
 }

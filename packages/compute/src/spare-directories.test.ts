@@ -1,4 +1,4 @@
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -19,6 +19,7 @@ let owner: OsUser;
 
 beforeEach(async () => {
   data = await mkdtemp(join(tmpdir(), 'offshoot-spares-'));
+  await chmod(data, 0o711);
   places = computePlaces(data);
   owner = await resolveOsUser();
   await mkdir(places.computes);

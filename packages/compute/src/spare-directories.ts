@@ -142,7 +142,8 @@ export async function makeComputeDirectories(
   socketDirectory: string,
   owner: OsUser,
 ): Promise<void> {
-  await mkdir(paths.root, { mode: owner.kind === 'other' ? 0o711 : 0o700 });
+  // Whoever works as the OS user, on another compute say, has no way in before all is made: see `openToOwner`.
+  await mkdir(paths.root, { mode: 0o700 });
   await mkdir(paths.logDirectory, { mode: 0o700 });
   // Before the directory itself: what a crash leaves behind must be found.
   await writeFile(paths.socketRecord, `${socketDirectory}\n`);

@@ -1,4 +1,4 @@
-import { catalogError } from '@offshoot/pageserver';
+import { type BranchRecord, type Catalog, catalogError } from '@offshoot/pageserver';
 import { asOffshootError, type OffshootError, parseBranchName } from '@offshoot/types';
 import { controlError } from './control-errors.js';
 
@@ -12,13 +12,61 @@ export function branchNameOfClient(text: string) {
   }
 }
 
-export function branchDeleted(name: string): OffshootError {
-  return catalogError('branch_not_found', `branch ${name} has been deleted`);
+export function branchDeleted(name: string, why?: string): OffshootError {
+  return catalogError(
+    'branch_not_found',
+    `branch ${name} has been deleted${why === undefined ? '' : `: ${why}`}`,
+  );
+}
+
+/** Throws `branch_not_found`, `branch_changed`: what was asked of it was asked of what it is no more. */
+export function expectUnchanged(
+  catalog: Pick<Catalog, 'findBranch'>,
+  { id, name, timeline }: BranchRecord,
+): void {
+  const now = catalog.findBranch(id);
+  if (now === undefined) throw branchDeleted(name);
+  if (now.timeline !== timeline) {
+    throw catalogError('branch_changed', `branch ${name} was reset or restored meanwhile`);
+  }
+}
+
+/**
+ * What comes of looking for a point of a branch; what fails because the branch, or the checkpoint that was asked for, has
+ * become something else meanwhile says so.
+ */
+export async function unlessChanged<T>(
+  catalog: Pick<Catalog, 'findBranch'>,
+  branch: BranchRecord,
+  work: Promise<T>,
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    expectUnchanged(catalog, branch);
+    const { code } = asOffshootError(error);
+    if (code !== 'timeline_not_found' && code !== 'engine_not_found') throw error;
+    throw catalogError(
+      'branch_changed',
+      `what was asked for of branch ${branch.name} is not there any more`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+export function branchExpired({ name, expiresAt }: Pick<BranchRecord, 'name' | 'expiresAt'>): OffshootError {
+  return catalogError('branch_expired', `branch ${name} expired at ${expiresAt}`, {
+    details: { action: `give it more time: pageserver-ctl branch expire ${name} --in 2h` },
+  });
 }
 
 /** What a client that waits for a branch can make something of; the rest is the reason of a wake that failed. */
 const passedOn: ReadonlySet<string> = new Set([
   'branch_not_found',
+  'branch_expired',
+  'quota_reached',
   'computes_exhausted',
   'shutting_down',
   'open_abandoned',

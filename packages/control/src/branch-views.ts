@@ -1,17 +1,31 @@
-import type { Access, Branch, Size } from '@offshoot/client';
+import type { Access, Branch, Size, SnapshotPolicy as SnapshotPolicyView } from '@offshoot/client';
 import type { ComputeSize } from '@offshoot/compute';
-import type { BranchRecord, BranchRoleRecord, Catalog, MeasuredTimeline } from '@offshoot/pageserver';
+import {
+  type BranchRecord,
+  type BranchRoleRecord,
+  type Catalog,
+  isExpired,
+  type MeasuredTimeline,
+  type SnapshotPolicy,
+} from '@offshoot/pageserver';
 import { formatLsn } from '@offshoot/types';
+import { branchDeleted } from './branch-errors.js';
 import type { ComputeBook } from './compute-book.js';
 
 /** What the catalog says of a branch; where its compute is changes without it. */
 interface Listed {
   readonly record: BranchRecord;
-  readonly view: Omit<Branch, 'compute' | 'activity' | 'usage' | 'own' | 'written_bytes' | 'writes'>;
+  readonly view: Omit<
+    Branch,
+    'compute' | 'activity' | 'usage' | 'own' | 'written_bytes' | 'writes' | 'state'
+  >;
 }
 
 /** What is known of a branch besides what the catalog and its compute say. */
 export interface BranchFacts {
+  nowMs(): number;
+  /** Its branches take no more writes. */
+  isTenantFull(tenant: BranchRecord['tenant']): boolean;
   idleTimeoutSeconds(branch: BranchRecord): number;
   sizeOf(branch: BranchRecord): ComputeSize;
   writeQuotaBytesOf(branch: BranchRecord): number;
@@ -43,7 +57,10 @@ export class BranchViews {
     private readonly facts: BranchFacts,
   ) {}
 
-  one(record: BranchRecord): Branch {
+  /** As it is by now: what was just made may be changed already. Throws `branch_not_found` when it is gone. */
+  one({ id, name }: Pick<BranchRecord, 'id' | 'name'>): Branch {
+    const record = this.catalog().findBranch(id);
+    if (record === undefined) throw branchDeleted(name);
     const parent = record.parent === undefined ? undefined : this.catalog().findBranch(record.parent);
     return this.#now({
       record,
@@ -86,13 +103,19 @@ export class BranchViews {
     const own = this.facts.ownOf(record);
     return {
       ...view,
+      state: isExpired(record, new Date(this.facts.nowMs())) ? 'expired' : 'active',
       compute: this.computes.state(record.id),
       activity: this.computes.activity(record),
       ...(usage === undefined ? {} : { usage }),
       ...(written === undefined ? {} : { written_bytes: written }),
       ...(own === undefined ? {} : { own: ownView(own) }),
-      writes: quota > 0 && written !== undefined && written >= quota ? 'refused' : 'taken',
+      writes: this.#isFull(record, quota, written) ? 'refused' : 'taken',
     };
+  }
+
+  #isFull({ tenant, parent }: BranchRecord, quota: number, written: number | undefined): boolean {
+    if (parent === undefined) return false;
+    return (quota > 0 && written !== undefined && written >= quota) || this.facts.isTenantFull(tenant);
   }
 
   #view(record: BranchRecord, tenant: string, parent: string | undefined, baseLsn?: string): Listed['view'] {
@@ -103,6 +126,11 @@ export class BranchViews {
       timeline: record.timeline,
       base_lsn: baseLsn ?? this.#readBaseLsn(record),
       created_at: record.createdAt,
+      ...(record.requestedAt === undefined ? {} : { requested_at: record.requestedAt }),
+      ...(record.expiresAt === undefined ? {} : { expires_at: record.expiresAt }),
+      labels: { ...record.labels },
+      protected: record.protected === true,
+      ...(record.snapshots === undefined ? {} : { snapshots: snapshotView(record.snapshots) }),
       durability: record.durability ?? 'sync',
       access: accessOf(record),
       idle_timeout: this.facts.idleTimeoutSeconds(record),
@@ -123,6 +151,10 @@ export class BranchViews {
 
 function ownView({ bytes, entries, at }: MeasuredTimeline): NonNullable<Branch['own']> {
   return { bytes, versions: entries, measured_at: at.toISOString() };
+}
+
+function snapshotView({ everySeconds, keep }: SnapshotPolicy): SnapshotPolicyView {
+  return { every_seconds: everySeconds, keep };
 }
 
 function sizeView({ cpuMin, cpuMax, memoryBytes }: ComputeSize): Size {

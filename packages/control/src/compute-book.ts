@@ -1,11 +1,12 @@
 import type { Activity, Compute, Usage } from '@offshoot/client';
 import type { Durability, RunningCompute } from '@offshoot/compute';
 import type { OpenBranch, OpenOptions } from '@offshoot/gateway';
-import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
+import type { BranchId, BranchUse } from '@offshoot/pageserver';
 import type { OffshootError } from '@offshoot/types';
 import { controlError } from './control-errors.js';
 import { OneAtATime } from './one-at-a-time.js';
-import { type Awake, BranchCompute, type BranchSurroundings, notRunning } from './sleep/branch-compute.js';
+import { type Awake, BranchCompute, notRunning } from './sleep/branch-compute.js';
+import type { BranchKey, BranchSurroundings } from './sleep/branch-surroundings.js';
 import { activityView } from './sleep/branch-view.js';
 import type { ComputeCounters } from './sleep/compute-counters.js';
 
@@ -17,9 +18,6 @@ export interface AliveCompute {
 }
 
 const READING: readonly Activity['state'][] = ['waking', 'awake', 'going_to_sleep'];
-
-/** What the book has to know of a branch. Its id: a name may be given to another branch. */
-type BranchKey = Pick<BranchRecord, 'id' | 'name' | 'use'>;
 
 /**
  * The computes of branches, at most one each, sleeping or awake. How a compute ended stays readable until the next
@@ -67,6 +65,39 @@ export class ComputeBook {
         throw error;
       }
     });
+  }
+
+  /**
+   * Ends the branch's compute, a starting one too, and runs `work` when it is its turn, told how many connections of the
+   * gateway ended; its sessions hear the farewell. Nothing is started in between; whoever waits for the branch, or comes meanwhile, gets what comes after.
+   */
+  interrupt<T extends { readonly use?: BranchUse | undefined }>(
+    branch: BranchKey,
+    farewell: string,
+    work: (connectionsEnded: number) => Promise<T>,
+  ): Promise<T> {
+    const compute = this.#of(branch);
+    compute.hold();
+    return this.#decisions.run(branch.id, async () => {
+      try {
+        const result = await work(await compute.rest(farewell));
+        compute.useIs(result.use ?? { wakes: 0 });
+        return result;
+      } finally {
+        compute.unhold();
+        this.#forgetBlank(branch.id, compute);
+      }
+    });
+  }
+
+  /** There may be a compute of it, or somebody who waits for one. */
+  knows(branch: BranchId): boolean {
+    return this.#computes.has(branch);
+  }
+
+  /** It is called otherwise from now on. */
+  rename({ id, name }: Pick<BranchKey, 'id' | 'name'>): void {
+    this.#computes.get(id)?.rename(name);
   }
 
   /** What happened since the start of the daemon. */

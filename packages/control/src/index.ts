@@ -1,5 +1,7 @@
 export { type ApiOptions, buildApi } from './api/build-api.js';
 export { ControlPlane, type ControlPlaneOptions, type DaemonFacts } from './control-plane.js';
+export { EventLog, type EventSettings, eventDefaults } from './events/event-log.js';
+export { type ExpirySettings, expiryDefaults } from './expiry/expiry-settings.js';
 export {
   type Family,
   gatewayMetrics,

@@ -14,6 +14,8 @@ export interface Context {
   progress(text: string): void;
   /** What a person at a terminal may want to know; elsewhere nothing. */
   aside(text: string): void;
+  /** From now on signals are another program's business: they do not end this one. */
+  yieldSignals(): void;
   /** Aborted when the user interrupts. */
   interrupted: AbortSignal;
 }

@@ -1,13 +1,18 @@
 import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
+import { addCheckpointCommands } from './commands/checkpoint.js';
+import { addCompletion, completionAsked } from './commands/completion.js';
 import { addComputeCommands } from './commands/compute.js';
+import { addEventCommands } from './commands/events.js';
+import { addExecCommands } from './commands/exec.js';
 import { addGcCommands } from './commands/gc.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
 import type { Context } from './context.js';
 import { type DaemonChoice, findDaemon, NoDaemonError } from './find-daemon.js';
+import { NoProgramError, ProgramEnd } from './run-program.js';
 
 /** Exit codes: done; refused or failed; wrong usage. */
 const done = 0;
@@ -17,7 +22,9 @@ const wrongUsage = 2;
 /** Runs one command line (without the program's name) and answers its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
+  let signals: 'ours' | 'yielded' = 'ours';
   const onSignal = () => {
+    if (signals === 'yielded') return;
     // Who asks twice does not want to wait for the page server.
     if (interrupt.signal.aborted) process.exit(failed);
     interrupt.abort();
@@ -25,8 +32,14 @@ export async function main(args: readonly string[]): Promise<number> {
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   // A reader such as head has seen enough.
   process.stdout.on('error', () => process.exit(failed));
-  const program = buildProgram(interrupt.signal);
+  const { program, prepareCompletion } = buildProgram(interrupt.signal, () => {
+    signals = 'yielded';
+  });
   try {
+    const asked = completionAsked(args);
+    if (asked !== undefined) {
+      await prepareCompletion({ ...contextOf(asked, interrupt.signal), yieldSignals: () => undefined });
+    }
     await program.parseAsync(args, { from: 'user' });
     return done;
   } catch (error) {
@@ -35,14 +48,15 @@ export async function main(args: readonly string[]): Promise<number> {
       if (wantsJson(args)) printJsonError(usageError(error));
       return wrongUsage;
     }
+    if (error instanceof ProgramEnd) return error.exitCode;
     report(error, program.opts<{ json?: boolean }>().json === true ? 'json' : 'text');
-    return failed;
+    return error instanceof NoProgramError ? error.exitCode : failed;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
 }
 
-function buildProgram(interrupted: AbortSignal): Command {
+function buildProgram(interrupted: AbortSignal, yieldSignals: () => void) {
   const program = new Command('pageserver-ctl')
     .description('Branch a Postgres, run computes on the branches, throw them away.')
     .option(
@@ -57,7 +71,7 @@ function buildProgram(interrupted: AbortSignal): Command {
     .addHelpText(
       'after',
       `
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage; of exec and psql, those of the command.
 
 A first session:
   pageserver start --data ./data &
@@ -66,15 +80,21 @@ A first session:
   url=$(pageserver-ctl --data ./data connection-string try-1) && psql "$url"
   pageserver-ctl --data ./data branch delete try-1`,
     );
-  const context = (): Context => contextOf(program.opts(), interrupted);
+  const context = (): Context => ({
+    ...contextOf(program.opts(), interrupted),
+    yieldSignals,
+  });
   addTenantCommands(program, context);
   addBranchCommands(program, context);
+  addCheckpointCommands(program, context);
+  addEventCommands(program, context);
   addComputeCommands(program, context);
   addGcCommands(program, context);
+  addExecCommands(program, context);
   addOperationCommands(program, context);
   addStatusCommands(program, context);
   for (const command of allCommands(program)) acceptGlobalOptions(command, program);
-  return program;
+  return { program, prepareCompletion: addCompletion(program) };
 }
 
 function allCommands(command: Command): Command[] {
@@ -95,7 +115,10 @@ function acceptGlobalOptions(command: Command, program: Command): void {
   });
 }
 
-function contextOf(options: DaemonChoice & { json?: boolean }, interrupted: AbortSignal): Context {
+function contextOf(
+  options: DaemonChoice & { json?: boolean },
+  interrupted: AbortSignal,
+): Omit<Context, 'yieldSignals'> {
   const terminal = process.stderr.isTTY;
   return {
     client: () => findDaemon(options, process.env, interrupted),
@@ -133,7 +156,7 @@ function explain(error: unknown): Explanation {
   if (error instanceof ApiError) {
     return { code: error.code, message: error.message, agent_action: error.problem.agent_action };
   }
-  if (error instanceof ConnectionError || error instanceof NoDaemonError) {
+  if (error instanceof ConnectionError || error instanceof NoDaemonError || error instanceof NoProgramError) {
     return { code: error.code, message: error.message, agent_action: error.agentAction };
   }
   const message = error instanceof Error ? error.message : String(error);

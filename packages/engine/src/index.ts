@@ -7,6 +7,14 @@ export {
 } from './import-session.js';
 export { engineError } from './native-errors.js';
 export {
+  type PumpedConnection,
+  type PumpedEnd,
+  type SplicePair,
+  SplicePump,
+  type SplicePumpOptions,
+  type SplicePumpSums,
+} from './splice-pump.js';
+export {
   type ProgramEnd,
   type ProgramOptions,
   type StartedProgram,
@@ -18,6 +26,7 @@ export {
   type Collected,
   type CommitsAround,
   type ImportOptions,
+  type LoginCandidates,
   type Look,
   type LsnAtTime,
   type Measured,

@@ -38,6 +38,8 @@ export const engineError = defineErrors({
   engine_not_found: { kind: 'fix', sqlState: '42704', httpStatus: 404 },
   /** The system did not start a program; its own words are in the message. */
   program_not_started: { kind: 'alert', sqlState: '58000', httpStatus: 500 },
+  /** The threads that pass connections' bytes could not be started, or take no connection over. */
+  splice_failed: { kind: 'alert', sqlState: '58000', httpStatus: 500 },
   /** The LSN lies outside what the timeline can answer. */
   lsn_out_of_range: { kind: 'fix', sqlState: '22023', httpStatus: 422 },
 });
@@ -65,6 +67,7 @@ const codes: Readonly<Record<string, Parameters<typeof engineError>[0]>> = {
   not_readable: 'lsn_out_of_range',
   other_format: 'storage_other_format',
   program: 'program_not_started',
+  splice: 'splice_failed',
   store_full: 'store_full',
   unsupported: 'source_unsupported',
   unsupported_record: 'unsupported_record',

@@ -80,6 +80,14 @@ export type LsnAtTime =
   /** Commit times are known only from `knownFrom` on, or not at all. */
   | { readonly lsn: undefined; readonly knownFrom: bigint | undefined };
 
+/** Names, the likeliest first; few of each. */
+export interface LoginCandidates {
+  /** Superusers, then roles that may do replication. */
+  readonly users: readonly string[];
+  /** Those that take connections. */
+  readonly databases: readonly string[];
+}
+
 /** When the last commit was that is in at an LSN, and the first that is not; microseconds since 1970. */
 export interface CommitsAround {
   readonly last: bigint | undefined;
@@ -176,6 +184,12 @@ export class TenantStore {
   async relations(index: number, spcnode: number, dbnode: number, lsn: Lsn): Promise<Buffer> {
     const native = this.#open();
     return await awaiting(() => native.relations(index, spcnode, dbnode, lsn));
+  }
+
+  /** Who may log in where at an LSN which can be read, as the pages tell: only Postgres knows for certain. */
+  async loginCandidates(index: number, lsn: Lsn): Promise<LoginCandidates> {
+    const native = this.#open();
+    return await awaiting(() => native.loginCandidates(index, lsn));
   }
 
   async baseBackup(index: number, options: BaseBackupOptions): Promise<TarStream> {

@@ -20,6 +20,7 @@ export class ClientSocket {
   #resolveGone: () => void = () => {};
   #forget: () => void = () => {};
   #ending = false;
+  #elsewhere = false;
 
   constructor(socket: Socket, options: ClientSocketOptions) {
     this.#plain = socket;
@@ -66,6 +67,14 @@ export class ClientSocket {
     this.#forget();
     this.#socket.pause();
     return this.#socket;
+  }
+
+  /** The connection is somebody else's, who has its descriptor, too; it is gone when that says so. */
+  leaveTo(gone: Promise<void>): void {
+    this.#forget();
+    this.#ending = true;
+    this.#elsewhere = true;
+    gone.then(this.#resolveGone);
   }
 
   /** Ends the connection once all is written; a client that does not take it in time is cut off. */
@@ -115,7 +124,7 @@ export class ClientSocket {
     // A client that vanishes is no news.
     socket.on('error', () => {});
     socket.on('close', () => {
-      if (socket === this.#socket) {
+      if (socket === this.#socket && !this.#elsewhere) {
         this.#resolveGone();
       }
     });

@@ -21,7 +21,22 @@ export async function connectCompute(
   settings: ConnectSettings,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const deadline = AbortSignal.timeout(settings.connectTimeoutMs);
+  // Not `AbortSignal.timeout`, whose timer would outlive the attempt and then make an error for nobody.
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), settings.connectTimeoutMs);
+  try {
+    return await connectUntil(deadline.signal, address, settings, signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function connectUntil(
+  deadline: AbortSignal,
+  address: ComputeAddress,
+  settings: ConnectSettings,
+  signal: AbortSignal,
+): Promise<Socket> {
   for (;;) {
     const attempt = await connectOnce(address, settings, signal, deadline);
     if (!(attempt instanceof Error)) {

@@ -53,9 +53,10 @@ describe('a branch is named', () => {
   test.each([
     ['b.db.example.com', 'db.example.com', 'b'],
     ['B.DB.Example.com.', 'db.example.COM', 'b'],
+    ['a.b.db.example.com', 'db.example.com', 'a.b'],
   ])('by the host name %s below %s', (name, domain, branch) => {
     expect(request([user, ['database', 'db']], name, domain).branch).toBe(branch);
-    expect(request([user, ['database', 'db@b']], name, domain).branch).toBe(branch);
+    expect(request([user, ['database', `db@${branch}`]], name, domain).branch).toBe(branch);
   });
 });
 
@@ -87,7 +88,14 @@ describe('refused', () => {
 
   test.each([
     ['another branch', 'c.db.example.com', [user, byDatabase] as Parameters, 'branch_names_differ'],
-    ['two labels', 'a.b.db.example.com', [user] as Parameters, 'branch_not_named'],
+    [
+      'two labels, of which one is named',
+      'a.b.db.example.com',
+      [user, byDatabase] as Parameters,
+      'branch_names_differ',
+    ],
+    ['a dot too many', '.db.example.com', [user] as Parameters, 'branch_not_named'],
+    ['a longer domain', 'a.otherdb.example.com', [user] as Parameters, 'branch_not_named'],
     ['the domain itself', 'db.example.com', [user] as Parameters, 'branch_not_named'],
     ['another domain', 'b.example.com', [user] as Parameters, 'branch_not_named'],
   ])('a host name of %s', (_name, name, parameters, code) => {

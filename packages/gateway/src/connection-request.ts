@@ -77,13 +77,14 @@ function takeFromOptions(value: string, named: Named[]): string[] {
   return rest === '' && branches.length > 0 ? [] : [rest];
 }
 
-/** The first label of the host name, when all behind it is the domain. */
+/** What stands before the domain; a branch's name may have dots in it. */
 function branchOfHost({ name, domain }: ServerName): string | undefined {
   if (name === undefined || domain === undefined) {
     return undefined;
   }
-  const [label, ...behind] = canonical(name).split('.');
-  return behind.join('.') === canonical(domain) ? label : undefined;
+  const host = canonical(name);
+  const behind = `.${canonical(domain)}`;
+  return host.endsWith(behind) ? host.slice(0, -behind.length) : undefined;
 }
 
 /** Host names have no case, and may end in a dot. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocketOptions } from 'node:tls';
 import { asOffshootError, type OffshootError } from '@offshoot/types';
 import { backendKeyData } from '@offshoot/wire';
+import { beginSplice, type SpliceServices } from './begin-splice.js';
 import { beginStartup } from './begin-startup.js';
 import type { BranchHost, ComputeAddress, OpenBranch } from './branch-host.js';
 import type { BranchTurns } from './branch-turns.js';
@@ -12,12 +13,12 @@ import { ClientSocket } from './client-socket.js';
 import { connectCompute } from './connect-compute.js';
 import { farewell } from './farewell.js';
 import { forwardCancel } from './forward-cancel.js';
-import type { GatewayCounters } from './gateway-counters.js';
 import { gatewayError } from './gateway-errors.js';
 import type { GatewayObserver } from './gateway-observer.js';
 import type { GatewaySettings } from './gateway-settings.js';
 import { PhaseClock } from './phase-clock.js';
-import { Splice } from './splice.js';
+import type { PumpedSplice } from './pumped-splice.js';
+import type { Splice } from './splice.js';
 import { StartupExchange } from './startup-exchange.js';
 import { StartupRelay } from './startup-relay.js';
 import type { StrangerVisit, StrangerWakes } from './stranger-wakes.js';
@@ -26,10 +27,9 @@ type CancelEffect = HandshakeEffect & { do: 'cancel' };
 type RouteEffect = HandshakeEffect & { do: 'route' };
 
 /** What all connections of a gateway share. */
-export interface GatewayConnectionServices {
+export interface GatewayConnectionServices extends SpliceServices {
   readonly host: BranchHost;
   readonly settings: GatewaySettings;
-  readonly counters: GatewayCounters;
   readonly observer: GatewayObserver;
   readonly cancelKeys: CancelKeys;
   readonly tls: { readonly policy: 'off' | 'allow' | 'require'; readonly options: TLSSocketOptions };
@@ -40,7 +40,6 @@ export interface GatewayConnectionServices {
   readonly enter: (branch: string) => () => void;
   /** Who may begin at a branch's compute. */
   readonly turns: BranchTurns;
-  readonly onAlert: (error: OffshootError) => void;
 }
 
 /** One client's connection from accept to its end. */
@@ -59,7 +58,7 @@ export class GatewayConnection {
   #early: Uint8Array[] | undefined;
   #earlyBytes = 0;
   #exchange: StartupExchange | undefined;
-  #splice: Splice | undefined;
+  #splice: Splice | PumpedSplice | undefined;
   #bytes = { client: 0, compute: 0 };
 
   /** With a `refusal` the client is told that, once it is known that it does not come to cancel something. */
@@ -300,10 +299,12 @@ export class GatewayConnection {
   async #spliceWith(compute: Socket): Promise<void> {
     const { counters, observer } = this.#services;
     this.#clock.begin('hand_over');
-    this.#splice = new Splice({
+    this.#splice = beginSplice(this.#services, {
       client: this.#client,
       compute,
-      onBytes: (to, bytes) => this.#count(to, bytes),
+      onBytes: (to, bytes) => {
+        this.#bytes[to] += bytes;
+      },
     });
     const ended = this.#splice.run();
     counters.connectionsSpliced++;
@@ -344,13 +345,8 @@ export class GatewayConnection {
   }
 
   #count(to: 'client' | 'compute', bytes: number): void {
-    const { counters } = this.#services;
     this.#bytes[to] += bytes;
-    if (to === 'client') {
-      counters.bytesToClients += bytes;
-    } else {
-      counters.bytesFromClients += bytes;
-    }
+    this.#services.counters.countBytes(to, bytes);
   }
 
   #onBytes(chunk: Buffer): void {

@@ -1,3 +1,9 @@
+/** Bytes that have passed. */
+interface Passed {
+  readonly bytesToClient: number;
+  readonly bytesToCompute: number;
+}
+
 /** What happened since the start; `connectionsOpen`, `connectionsSpliced` and `parked` are as of now. */
 export class GatewayCounters {
   /** Whatever they are at, cancel requests and those being refused included. */
@@ -5,6 +11,8 @@ export class GatewayCounters {
   connectionsTotal = 0;
   /** Handed over to a compute. */
   connectionsSpliced = 0;
+  /** Connections handed over so far, by what passes their bytes. */
+  readonly splices = { threads: 0, event_loop: 0 };
   /** Waiting for their branch. */
   parked = 0;
   /** Clients that were told an error, by SQLSTATE; `compute`: its own. */
@@ -18,8 +26,26 @@ export class GatewayCounters {
   cancelsForwarded = 0;
   /** Cancel requests with a key of no connection. */
   cancelsUnknown = 0;
-  bytesFromClients = 0;
-  bytesToClients = 0;
+  #passed = { client: 0, compute: 0 };
+  #pumped = (): Passed => ({ bytesToClient: 0, bytesToCompute: 0 });
+
+  get bytesFromClients(): number {
+    return this.#passed.compute + this.#pumped().bytesToCompute;
+  }
+
+  get bytesToClients(): number {
+    return this.#passed.client + this.#pumped().bytesToClient;
+  }
+
+  /** Bytes that pass here. */
+  countBytes(to: 'client' | 'compute', bytes: number): void {
+    this.#passed[to] += bytes;
+  }
+
+  /** Besides, `pumped` tells of those that pass elsewhere. */
+  include(pumped: () => Passed): void {
+    this.#pumped = pumped;
+  }
 
   countRefused(sqlState: string): void {
     this.refused[sqlState] = (this.refused[sqlState] ?? 0) + 1;

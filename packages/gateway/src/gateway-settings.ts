@@ -14,6 +14,8 @@ export interface GatewaySettings {
   readonly parkTimeoutMs: number;
   /** Branches that one peer may wake in `strangerWindowMs` without a login that succeeds. */
   readonly strangerWakesMax: number;
+  /** The same for peers on this machine, which are many behind one address; 0: any number. */
+  readonly strangerLoopbackWakesMax: number;
   readonly strangerWindowMs: number;
   /** Peers of which that is remembered at one time. */
   readonly strangersMax: number;
@@ -33,6 +35,10 @@ export interface GatewaySettings {
   readonly startupTimeoutMs: number;
   /** What a client may take in all for its part of the authentication. */
   readonly authenticationTimeoutMs: number;
+  /** Native threads that pass the bytes of connections without TLS, on Linux. 0: the event loop does, as for all others. */
+  readonly spliceThreads: number;
+  /** Bytes that such a thread reads from one socket, at most, before it turns to others. */
+  readonly spliceTurnBytes: number;
   /** Bytes read ahead on a socket, and bytes waiting to be written on one, before its peer is held back. */
   readonly socketBufferBytes: number;
   /** Silence on a client's connection before the kernel asks whether it is still there. */
@@ -51,6 +57,7 @@ export const gatewayDefaults: GatewaySettings = {
   parkedMax: 1000,
   parkTimeoutMs: 75_000,
   strangerWakesMax: 100,
+  strangerLoopbackWakesMax: 0,
   strangerWindowMs: 600_000,
   strangersMax: 10_000,
   handshakeBytesMax: 10_000,
@@ -61,6 +68,8 @@ export const gatewayDefaults: GatewaySettings = {
   reopenPauseMs: 100,
   startupTimeoutMs: 30_000,
   authenticationTimeoutMs: 60_000,
+  spliceThreads: 1,
+  spliceTurnBytes: 256 * 1024,
   socketBufferBytes: 64 * 1024,
   keepAliveIdleMs: 60_000,
   closeLingerMs: 2000,

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defineErrors } from '@offshoot/types';
 import { BodyReader, cancelRequest } from '@offshoot/wire';
@@ -6,7 +5,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { Gateway } from './gateway.js';
 import { GatewayFixture } from './testing/gateway-fixture.js';
 import { AUTHENTICATION_OK, frame, KEY, packet, startup, WELCOME } from './testing/messages.js';
-import { errorOf, Peer, typesOf } from './testing/peer.js';
+import { errorOf, type Peer, typesOf } from './testing/peer.js';
 
 const fixture = GatewayFixture.forEachTest();
 const hostError = defineErrors({
@@ -15,37 +14,6 @@ const hostError = defineErrors({
 });
 
 describe('a connection', () => {
-  test('reaches the branch’s compute, and everything passes both ways', async () => {
-    await fixture.start();
-    const { client, session } = await fixture.spliced();
-    expect(fixture.host.opened).toEqual(['try-1']);
-    expect(session.startup).toEqual(startup({ user: 'u', database: 'db' }));
-    const sent = randomBytes(3_000_000);
-    client.socket.write(sent);
-    expect((await client.bytes(sent.length)).equals(sent)).toBe(true);
-    client.socket.end();
-    await client.closed;
-    await fixture.expectClean();
-    const { seen } = fixture;
-    expect(seen.ended).toEqual([
-      {
-        by: 'client',
-        how: 'ended',
-        durationMs: expect.any(Number),
-        bytesFromClient: sent.length,
-        bytesToClient: WELCOME.length + sent.length,
-      },
-    ]);
-    expect(Object.keys(seen.handedOver[0] ?? {})).toEqual([
-      'parse',
-      'park',
-      'connect',
-      'startup',
-      'hand_over',
-    ]);
-    expect(fixture.host.released).toBe(1);
-  });
-
   test('authenticates with the compute, whose questions and answers pass unread', async () => {
     await fixture.start();
     fixture.compute.play = async ({ peer }) => {
@@ -86,17 +54,6 @@ describe('a connection', () => {
     client.send(startup({ user: 'u', database: 'db@try-1' }), frame('Q', 'early\0'));
     await client.until('Z');
     expect((await client.message())?.body.toString()).toBe('early\0');
-  });
-
-  test('bytes right behind ReadyForQuery reach the client', async () => {
-    await fixture.start();
-    fixture.compute.play = ({ peer }) => peer.send(WELCOME, frame('A', 'x'), frame('A', 'y'));
-    const client = await fixture.asking();
-    await client.until('Z');
-    expect([(await client.message())?.body.toString(), (await client.message())?.body.toString()]).toEqual([
-      'x',
-      'y',
-    ]);
   });
 
   test.each([1, 3, 11])('start-up answers in pieces of %i bytes', async (bytes) => {
@@ -260,31 +217,6 @@ describe('a client that leaves', () => {
     await fixture.expectClean();
     expect(fixture.gateway.counters).toMatchObject({ left: 1, refused: {} });
   });
-
-  test.each(['end', 'resetAndDestroy'] as const)('by %s ends its session', async (how) => {
-    await fixture.start();
-    const { client, session } = await fixture.spliced();
-    client.socket[how]();
-    await session.peer.closed;
-    await fixture.expectClean();
-    expect(fixture.seen.ended).toMatchObject([{ by: 'client', how: how === 'end' ? 'ended' : 'broken' }]);
-  });
-
-  test('that has closed its sending half still gets its answers', async () => {
-    await fixture.start();
-    fixture.compute.play = async ({ peer }) => {
-      peer.send(WELCOME);
-      // More than will come: up to the client's end.
-      const query = await peer.bytes(100);
-      await sleep(20);
-      peer.socket.end(`answer to ${query}`);
-    };
-    const client = await fixture.asking();
-    await client.until('Z');
-    client.socket.end('question');
-    expect((await client.rest()).toString()).toBe('answer to question');
-    await fixture.expectClean();
-  });
 });
 
 describe('a compute that goes away', () => {
@@ -324,28 +256,6 @@ describe('a compute that goes away', () => {
     await fixture.expectClean();
   });
 
-  test('in order: the client gets its last words, then the end', async () => {
-    await fixture.start();
-    const { client, session } = await fixture.spliced();
-    session.peer.socket.removeAllListeners('data').end(frame('E', 'last words'));
-    expect((await client.rest()).toString()).toContain('last words');
-    expect(client.ending).toBe('ended');
-    await fixture.expectClean();
-    expect(fixture.seen.ended).toMatchObject([{ by: 'compute', how: 'ended' }]);
-  });
-
-  test('broken: so is the client’s connection, behind what came before', async () => {
-    await fixture.start();
-    const { client, session } = await fixture.spliced();
-    session.peer.send('before');
-    await client.bytes(6);
-    session.peer.socket.resetAndDestroy();
-    await client.rest();
-    expect(client.ending).toBe('reset');
-    await fixture.expectClean();
-    expect(fixture.seen.ended).toMatchObject([{ by: 'compute', how: 'broken' }]);
-  });
-
   test('and was none', async () => {
     await fixture.start();
     fixture.compute.play = ({ peer }) => peer.send('HTTP/1.1 400 Bad Request\r\n\r\n');
@@ -354,86 +264,6 @@ describe('a compute that goes away', () => {
     await client.rest();
     expect(fixture.seen.alerts).toHaveLength(1);
     await fixture.expectClean();
-  });
-});
-
-describe('a slow side holds the other one back', () => {
-  const chunk = Buffer.alloc(64 * 1024, 'x');
-
-  /** Writes as long as it is taken; answers how much that was when nothing more goes. */
-  async function fill(peer: Peer): Promise<number> {
-    let written = 0;
-    for (;;) {
-      while (peer.socket.writableLength < chunk.length) {
-        peer.socket.write(chunk);
-        written += chunk.length;
-      }
-      const before = written;
-      await sleep(200);
-      if (peer.socket.writableLength >= chunk.length && before === written) return written;
-    }
-  }
-
-  /** What the gateway may hold: what waits to be written, a read beyond it, and what is read ahead. */
-  const heldMax = 4 * 64 * 1024;
-
-  test.each(['client', 'compute'] as const)('the %s', async (slow) => {
-    await fixture.start();
-    fixture.compute.play = ({ peer }) => peer.send(WELCOME);
-    const { client, session } = await fixture.spliced();
-    const [reader, writer] = slow === 'client' ? [client, session.peer] : [session.peer, client];
-    reader.socket.pause();
-    const written = await fill(writer);
-    expect(fixture.gateway.bytesHeld).toBeLessThanOrEqual(heldMax);
-    // Most of it is in the system's buffers; nothing of it is lost.
-    reader.socket.resume();
-    expect((await reader.bytes(written)).length).toBe(written);
-    await vi.waitFor(() => expect(fixture.gateway.bytesHeld).toBe(0));
-  });
-
-  test('a client that never reads keeps no compute’s end from being seen once it leaves', async () => {
-    await fixture.start();
-    fixture.compute.play = ({ peer }) => peer.send(WELCOME);
-    const { client, session } = await fixture.spliced();
-    client.socket.pause();
-    await fill(session.peer);
-    session.peer.socket.destroy();
-    client.socket.destroy();
-    await fixture.expectClean();
-  });
-});
-
-describe('shutting down', () => {
-  test('tells those who wait, and leaves those who are served to their computes', async () => {
-    await fixture.start();
-    const { client: served, session } = await fixture.spliced();
-    fixture.host.gate = new Promise(() => {});
-    const parked = await fixture.asking();
-    const silent = await fixture.open();
-    await vi.waitFor(() => expect(fixture.gateway.counters.parked).toBe(1));
-    await vi.waitFor(() => expect(fixture.gateway.counters.connectionsOpen).toBe(3));
-    fixture.gateway.retire();
-    for (const client of [parked, silent]) {
-      expect(errorOf((await client.until('E')).at(-1))).toMatch('FATAL 57P01');
-      await client.rest();
-    }
-    await expect(Peer.open(fixture.port).then((peer) => peer.rest())).rejects.toThrow();
-    served.send('still here');
-    expect((await served.bytes(10)).toString()).toBe('still here');
-    session.peer.socket.end('farewell');
-    expect((await served.rest()).toString()).toBe('farewell');
-    await fixture.gateway.close();
-    await fixture.expectClean();
-  });
-
-  test('ends everything at last', async () => {
-    await fixture.start({ settings: { closeLingerMs: 100 } });
-    const { client } = await fixture.spliced();
-    // It does not close its own side.
-    await fixture.gateway.close();
-    await client.rest();
-    expect(fixture.seen.ended).toMatchObject([{ by: 'gateway', how: 'ended' }]);
-    await fixture.gateway.close();
   });
 });
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type TLSSocketOptions } from 'node:tls';
-import { baseError, type OffshootError } from '@offshoot/types';
+import { SplicePump } from '@offshoot/engine';
+import { asOffshootError, baseError, type OffshootError } from '@offshoot/types';
 import type { BranchHost } from './branch-host.js';
 import { BranchTurns } from './branch-turns.js';
 import { CancelKeys, type RandomBytes } from './cancel-keys.js';
@@ -72,6 +73,7 @@ export class Gateway {
       strangers: strangersOf(settings, now),
       enter: (branch) => this.#enter(branch),
       turns: new BranchTurns(settings.startupsPerBranchMax),
+      pump: this.#pump(settings),
       onAlert: (error) => this.#alert(error),
     };
     const { keepAliveIdleMs, socketBufferBytes } = settings;
@@ -91,8 +93,13 @@ export class Gateway {
   /** Rejects with `gateway_listen_failed`, or `invalid_argument` for settings, key and certificate. */
   static async start(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options);
-    await gateway.#listen(options.listen);
-    return gateway;
+    try {
+      await gateway.#listen(options.listen);
+      return gateway;
+    } catch (error) {
+      gateway.#services.pump?.close();
+      throw error;
+    }
   }
 
   /** Where it listens, or did until it was retired. */
@@ -107,7 +114,8 @@ export class Gateway {
 
   /** Bytes from computes and clients that are held here, since the other side does not take them yet. */
   get bytesHeld(): number {
-    return [...this.#connections.keys()].reduce((sum, { bytesHeld }) => sum + bytesHeld, 0);
+    const pumped = this.#services.pump?.sums.bytesHeld ?? 0;
+    return [...this.#connections.keys()].reduce((sum, { bytesHeld }) => sum + bytesHeld, pumped);
   }
 
   /**
@@ -130,6 +138,28 @@ export class Gateway {
     }
     await Promise.all(this.#connections.values());
     await this.#closed;
+    this.#services.pump?.close();
+  }
+
+  /** Without one all is served all the same, if slower. */
+  #pump(settings: GatewaySettings): SplicePump | undefined {
+    const { spliceThreads, spliceTurnBytes, socketBufferBytes, closeLingerMs } = settings;
+    if (spliceThreads === 0 || process.platform !== 'linux') {
+      return undefined;
+    }
+    try {
+      const pump = SplicePump.start({
+        threads: spliceThreads,
+        bufferBytes: socketBufferBytes,
+        turnBytes: spliceTurnBytes,
+        lingerMs: closeLingerMs,
+      });
+      this.counters.include(() => pump.sums);
+      return pump;
+    } catch (error) {
+      this.#onAlert(asOffshootError(error));
+      return undefined;
+    }
   }
 
   #listen({ host, port }: GatewayOptions['listen']): Promise<void> {
@@ -212,9 +242,10 @@ function stopping(): OffshootError {
 }
 
 function strangersOf(settings: GatewaySettings, now: () => number): StrangerWakes {
-  const { strangerWakesMax, strangerWindowMs, strangersMax } = settings;
+  const { strangerWakesMax, strangerLoopbackWakesMax, strangerWindowMs, strangersMax } = settings;
   return new StrangerWakes({
     wakesMax: strangerWakesMax,
+    loopbackWakesMax: strangerLoopbackWakesMax,
     windowMs: strangerWindowMs,
     peersMax: strangersMax,
     now,
@@ -236,10 +267,15 @@ function tlsOptions(tls: GatewayTls, { socketBufferBytes }: GatewaySettings): TL
   }
 }
 
+/** Of these 0 has a meaning. */
+const MAY_BE_NONE: ReadonlySet<string> = new Set(['spliceThreads', 'strangerLoopbackWakesMax']);
+
 function requireSense(settings: GatewaySettings): void {
   for (const [name, value] of Object.entries(settings)) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw baseError('invalid_argument', `gateway.${name} is ${value}: a whole number from 1 on is needed`);
+    const min = MAY_BE_NONE.has(name) ? 0 : 1;
+    if (!Number.isInteger(value) || value < min) {
+      const what = `gateway.${name} is ${value}: a whole number from ${min} on is needed`;
+      throw baseError('invalid_argument', what);
     }
   }
 }

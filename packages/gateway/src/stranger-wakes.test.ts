@@ -9,7 +9,7 @@ const exhausted = expect.objectContaining({ code: 'gateway_wakes_exhausted' });
 function wakes(options: { wakesMax?: number; peersMax?: number } = {}) {
   const clock = { ms: 0 };
   const strangers = new StrangerWakes({
-    ...{ wakesMax: 2, windowMs: 1000, peersMax: 10 },
+    ...{ wakesMax: 2, loopbackWakesMax: 0, windowMs: 1000, peersMax: 10 },
     ...options,
     now: () => clock.ms,
   });
@@ -57,6 +57,26 @@ test('a login costs nothing, however many there are', () => {
   inVain('10.0.0.1', 'a');
 });
 
+test('a branch that somebody of that address has logged in to is woken all the same', () => {
+  const { strangers, inVain } = wakes();
+  const visit = strangers.visit('10.0.0.1');
+  visit.wake('mine');
+  visit.welcome();
+  visit.end();
+  for (const branch of ['a', 'b']) inVain('10.0.0.1', branch);
+  expect(() => inVain('10.0.0.1', 'c')).toThrow(exhausted);
+  inVain('10.0.0.1', 'mine');
+  expect(() => inVain('10.0.0.2', 'mine')).not.toThrow();
+});
+
+test.each(['127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1'])(
+  '%s is many, and has no limit',
+  (address) => {
+    const { inVain } = wakes();
+    for (let i = 0; i < 10; i += 1) inVain(address, `b${i}`);
+  },
+);
+
 test('those under way count, and many for one branch are one', () => {
   const { strangers } = wakes();
   const visits = Array.from({ length: 20 }, (_, i) => {
@@ -102,7 +122,7 @@ test('only so many peers are remembered', () => {
 const fixture = GatewayFixture.forEachTest();
 
 test('at the gateway: whoever fails to log in wakes no more branches, and still reaches those that are awake', async () => {
-  await fixture.start({ settings: { strangerWakesMax: 2, strangerWindowMs: 600_000 } });
+  await fixture.start({ settings: { strangerLoopbackWakesMax: 2, strangerWindowMs: 600_000 } });
   fixture.compute.play = ({ peer }) => void peer.socket.end(frame('E', 'SFATAL\0C28P01\0Mno\0\0'));
   for (const branch of ['try-1', 'try-2']) {
     const client = await fixture.asking(branch);

@@ -1,3 +1,4 @@
+export type { LoginCandidates } from '@offshoot/engine';
 export * from './catalog/index.js';
 export * from './compute-wal/index.js';
 export * from './import/index.js';

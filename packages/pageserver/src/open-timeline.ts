@@ -2,6 +2,7 @@ import {
   type BaseBackupOptions,
   type CommitsAround,
   engineError,
+  type LoginCandidates,
   type LsnAtTime,
   type PagesReply,
   type TenantStore,
@@ -92,6 +93,11 @@ export class OpenTimeline implements TimelinePages {
 
   commitsAround(lsn: Lsn): Promise<CommitsAround> {
     return this.#store.commitsAround(this.index, lsn);
+  }
+
+  /** Who may log in where, as the pages tell. */
+  loginCandidates(lsn: Lsn): Promise<LoginCandidates> {
+    return this.#store.loginCandidates(this.index, lsn);
   }
 
   /** What it shows is kept until all of it was taken. */

@@ -11,14 +11,17 @@ import {
   type TenantName,
   type TimelineId,
 } from '@offshoot/types';
+import type { BranchMove, MovedBranch } from './catalog/branch-move.js';
 import {
   type BranchWithTimeline,
   Catalog,
   type CatalogSurroundings,
+  type NewBranch,
   type NewBranchChoice,
+  type NewCheckpoint,
 } from './catalog/catalog.js';
-import { catalogError } from './catalog/catalog-errors.js';
-import type { BranchRecord, TenantRecord } from './catalog/records.js';
+import { branchChanged, catalogError } from './catalog/catalog-errors.js';
+import type { BranchRecord, CheckpointRecord, TenantRecord, TimelineRecord } from './catalog/records.js';
 import type { ComputeWalState, TimelineWal } from './compute-wal/timeline-wal.js';
 import { WalBook } from './compute-wal/wal-book.js';
 import { followError } from './import/follow-errors.js';
@@ -85,7 +88,8 @@ export class PageServer implements PageSource {
   readonly #wals: WalBook;
   readonly #reclaimer: Reclaimer;
   readonly #collector: Collector;
-  readonly #keepers: Keeper[] = [];
+  /** What the catalog has of it: where other timelines begin, and checkpoints. */
+  readonly #keepers: Keeper[] = [(timeline) => this.#keptByCatalog(timeline)];
   #closing: Promise<void> | undefined;
 
   private constructor(options: PageServerOptions, lock: DirectoryLock) {
@@ -176,6 +180,12 @@ export class PageServer implements PageSource {
     return open && this.#collector.measured(open);
   }
 
+  #keptByCatalog(timeline: TimelineId): Lsn[] {
+    // As of now: whoever let go of an LSN a moment ago relies on it.
+    this.catalog.version();
+    return this.catalog.keptLsns(timeline).map(({ lsn }) => lsn);
+  }
+
   #retentionFailed(what: string, tenant: TenantId, error: unknown): void {
     const facts = { tenant: this.catalog.findTenant(tenant)?.name, tenant_id: tenant };
     this.#log(`${what} cannot be removed for now`, { ...facts, error: asOffshootError(error) });
@@ -183,7 +193,7 @@ export class PageServer implements PageSource {
 
   /** Throws `timeline_not_found`, `tenant_unavailable`. */
   async timeline(tenant: TenantId, timeline: TimelineId): Promise<OpenTimeline> {
-    return this.#openTenant(tenant).find(timeline) ?? this.#noTimeline(tenant, timeline);
+    return this.timelineOf(tenant, timeline);
   }
 
   /** Why a tenant could not be opened, or undefined. */
@@ -229,7 +239,17 @@ export class PageServer implements PageSource {
   /** The timeline that a branch names. Throws `branch_not_found`, `tenant_unavailable`. */
   timelineOfBranch(name: BranchName): OpenTimeline {
     const { tenant, timeline } = this.catalog.branchNamed(name);
-    return this.#openTenant(tenant).find(timeline) ?? this.#noTimeline(tenant, timeline);
+    return this.timelineOf(tenant, timeline);
+  }
+
+  /** A timeline that the catalog has. Throws `timeline_not_found`, `tenant_unavailable`. */
+  timelineOf(tenant: TenantId, timeline: TimelineId): OpenTimeline {
+    const open = this.#openTenant(tenant);
+    // One that was removed a moment ago is in no answer to what is read from here on.
+    if (open.find(timeline) === undefined) this.catalog.version();
+    // Between the catalog's commit and its maker's next step it is not attached yet.
+    const record = open.find(timeline) === undefined ? this.catalog.findTimeline(timeline) : undefined;
+    return (record && open.attach(record)) ?? open.find(timeline) ?? this.#noTimeline(tenant, timeline);
   }
 
   /** WAL of a compute that is about to be started on a branch; `recoverBranch` comes first. */
@@ -262,31 +282,25 @@ export class PageServer implements PageSource {
   }
 
   /**
-   * Makes a branch of `from` as it is at `lsn`, by default at its newest. Durable and readable when it resolves. Throws
-   * `name_taken`, `branch_not_found`, `branch_point_out_of_range`, `tenant_not_active`.
+   * Makes a branch of `from` as it is at `lsn`, by default at its newest; `timeline` as in `NewBranch`. Durable and readable
+   * when it resolves. Throws `name_taken`, `branch_not_found`, `branch_point_out_of_range`, `tenant_not_active`, and what
+   * `Catalog.createBranch` throws.
    */
   async createBranch(
     name: BranchName,
     from: BranchName,
     lsn?: Lsn,
-    choice: NewBranchChoice = {},
+    { timeline, ...choice }: NewBranchChoice & Pick<NewBranch, 'timeline' | 'branchesMax'> = {},
   ): Promise<BranchWithTimeline> {
     this.#expectOpen();
     const parent = this.catalog.branchNamed(from);
-    const open = this.timelineOfBranch(from);
-    const newest = open.lastRecordLsn();
-    const ancestorLsn = lsn ?? newest;
-    if (ancestorLsn > newest) {
-      throw catalogError(
-        'branch_point_out_of_range',
-        `branch ${from} has come to ${formatLsn(newest)}, not to ${formatLsn(ancestorLsn)}`,
-      );
-    }
+    const open = this.#openPoint(parent, timeline ?? parent.timeline);
+    const ancestorLsn = lsn ?? open.lastRecordLsn();
     // From here on it is kept, or refused; the branch itself holds it once it is attached.
-    const pin = heldFor(from, open, ancestorLsn);
+    const pin = pinPoint(parent, open, ancestorLsn);
     try {
-      const branch = { name, parent: parent.id, ancestorLsn, held: true, ...choice };
-      const made = await this.catalog.createBranch(branch);
+      const of = { parent: parent.id, timeline: timeline ?? parent.timeline, ancestorLsn, held: true };
+      const made = await this.catalog.createBranch({ name, ...of, ...choice });
       this.#openTenant(parent.tenant).attach(made.timeline);
       return made;
     } finally {
@@ -294,19 +308,86 @@ export class PageServer implements PageSource {
     }
   }
 
-  /** Throws `branch_not_found`, `branch_has_children`, `branch_is_root`. Whoever reads it gets errors from then on. */
-  async deleteBranch(name: BranchName): Promise<void> {
+  /**
+   * Has a branch go on from `point`: see `Catalog.moveBranch`. No compute may run on it. Whoever reads what it named gets
+   * errors from then on, unless something holds that.
+   */
+  async moveBranch(branch: BranchRecord, move: BranchMove): Promise<MovedBranch> {
+    this.#expectOpen();
+    const pin = this.pinPoint(branch, move.point);
+    let moved: MovedBranch;
+    try {
+      moved = await this.catalog.moveBranch(branch.id, { ...move, held: true });
+      // From here on its new timeline holds where it begins.
+      this.#openTenant(branch.tenant).attach(moved.timeline);
+    } finally {
+      pin[Symbol.dispose]();
+    }
+    await this.#removeTimelines(branch.name, moved.removed);
+    return moved;
+  }
+
+  /**
+   * Throws `branch_not_found`, and what `Catalog.deleteBranch` throws. Whoever reads it gets errors from then on, unless
+   * something holds its timeline.
+   */
+  async deleteBranch(name: BranchName, condition: { expiredBy?: Date | undefined } = {}): Promise<void> {
     this.#expectOpen();
     const { id } = this.catalog.branchNamed(name);
-    const { branch, timeline } = await this.catalog.deleteBranch(id);
-    const open = this.#tenants.get(branch.tenant);
-    await this.#wals.abandon([timeline.id]);
-    open?.detach(timeline);
-    // Should it stay for now, the next start removes it.
-    await open?.removeLog(timeline).catch((error: unknown) => {
-      this.#log('the WAL log of a deleted branch cannot be removed', { branch: name, error });
-    });
-    this.#reclaimer.soon(branch.tenant);
+    const { removed } = await this.catalog.deleteBranch(id, condition);
+    await this.#removeTimelines(name, removed);
+  }
+
+  /** See `Catalog.createCheckpoint`. */
+  async createCheckpoint(branch: BranchRecord, checkpoint: NewCheckpoint): Promise<CheckpointRecord> {
+    this.#expectOpen();
+    const pin = this.pinPoint(branch, checkpoint);
+    let made: Awaited<ReturnType<Catalog['createCheckpoint']>>;
+    try {
+      // Once it is in the catalog, that keeps it.
+      made = await this.catalog.createCheckpoint({ ...checkpoint, held: true });
+    } finally {
+      pin[Symbol.dispose]();
+    }
+    await this.#removeTimelines(branch.name, made.removed);
+    return made.checkpoint;
+  }
+
+  /** See `Catalog.deleteCheckpoint`. */
+  async deleteCheckpoint({ id, name: branch }: BranchRecord, name: string): Promise<CheckpointRecord> {
+    this.#expectOpen();
+    const { checkpoint, removed } = await this.catalog.deleteCheckpoint(id, name);
+    await this.#removeTimelines(branch, removed);
+    return checkpoint;
+  }
+
+  /**
+   * Keeps a point of a branch's history, or of one of its checkpoints, until it is disposed of. Throws
+   * `branch_point_out_of_range` when it cannot be read, `branch_changed`.
+   */
+  pinPoint(branch: BranchRecord, { timeline, lsn }: BranchMove['point']): Disposable {
+    return pinPoint(branch, this.#openPoint(branch, timeline), lsn);
+  }
+
+  /** Throws `branch_changed` when what was there as a point of it was chosen is not any more. */
+  #openPoint(branch: BranchRecord, timeline: TimelineId): OpenTimeline {
+    const open = this.#openTenant(branch.tenant);
+    if (this.catalog.findTimeline(timeline) === undefined) throw branchChanged(branch);
+    return open.find(timeline) ?? this.timelineOf(branch.tenant, timeline);
+  }
+
+  /** The one place where timelines end: they are in the catalog no more. */
+  async #removeTimelines(branch: BranchName, timelines: readonly TimelineRecord[]): Promise<void> {
+    await this.#wals.abandon(timelines.map(({ id }) => id));
+    for (const timeline of timelines) {
+      const open = this.#tenants.get(timeline.tenant);
+      open?.detach(timeline);
+      // Should it stay for now, the next start removes it.
+      await open?.removeLog(timeline).catch((error: unknown) => {
+        this.#log('the WAL log of a deleted branch cannot be removed', { branch, error });
+      });
+    }
+    for (const tenant of new Set(timelines.map((each) => each.tenant))) this.#reclaimer.soon(tenant);
   }
 
   /**
@@ -595,12 +676,19 @@ export class PageServer implements PageSource {
   }
 }
 
-/** Throws `branch_point_out_of_range`. */
-function heldFor(from: BranchName, timeline: OpenTimeline, lsn: Lsn): Disposable {
+/** Throws `branch_point_out_of_range` for what the timeline has not come to, and for what is not kept of it. */
+function pinPoint({ name }: Pick<BranchRecord, 'name'>, timeline: OpenTimeline, lsn: Lsn): Disposable {
+  const newest = timeline.lastRecordLsn();
+  if (lsn > newest) {
+    throw catalogError(
+      'branch_point_out_of_range',
+      `branch ${name} has come to ${formatLsn(newest)}, not to ${formatLsn(lsn)}`,
+    );
+  }
   if (timeline.covers(lsn)) return timeline.pin(lsn);
   throw catalogError(
     'branch_point_out_of_range',
-    `branch ${from} can be read from ${formatLsn(timeline.readableFrom)} to ${formatLsn(timeline.lastRecordLsn())}, ` +
+    `branch ${name} can be read from ${formatLsn(timeline.readableFrom)} to ${formatLsn(newest)}, ` +
       `not at ${formatLsn(lsn)}`,
   );
 }

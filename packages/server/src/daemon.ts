@@ -10,6 +10,7 @@ import {
 import {
   buildApi,
   ControlPlane,
+  EventLog,
   gatewayMetrics,
   gatewayObserver,
   pageServiceMetrics,
@@ -136,11 +137,17 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     limits: tuning.computeLimits,
     size: tuning.size,
     cgroup: settings.cgroup,
+    onTrouble: (message, { error, ...facts }) => log.warn({ err: error, ...facts }, message),
   });
   teardown.add(() => driver.close());
   const swept = await driver.sweep();
+  for (const { directory, error } of swept.left) {
+    log.error({ err: error, directory }, 'what a former daemon left could not be removed');
+  }
   if (swept.removedDirectories.length > 0) log.warn(swept, 'removed what a former daemon left');
 
+  const events = EventLog.open(join(dataDirectory, 'events'), tuning.events);
+  teardown.add(() => events.close());
   const startedAt = new Date();
   let gateway: Gateway | undefined;
   const control = new ControlPlane({
@@ -158,6 +165,8 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
     wake: tuning.wake,
     quota: tuning.quota,
+    expiry: tuning.expiry,
+    events,
     onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits, sizeDefaults } from '@offshoot/compute';
-import { quotaDefaults, wakeDefaults } from '@offshoot/control';
+import { eventDefaults, expiryDefaults, quotaDefaults, wakeDefaults } from '@offshoot/control';
 import { gatewayDefaults } from '@offshoot/gateway';
 import {
   computeWalDefaults,
@@ -22,6 +22,10 @@ export interface TuningSettings {
   size: Record<string, number>;
   /** See `QuotaSettings`. */
   quota: Record<string, number>;
+  /** See `ExpirySettings`. */
+  expiry: Record<string, number>;
+  /** See `EventSettings`. */
+  events: Record<string, number>;
   /** See `WakeSettings`. */
   wake: Record<string, number>;
   /** See `ComputeWalSettings`. */
@@ -45,6 +49,8 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   computeLimits: defaultLocalComputeLimits,
   size: sizeDefaults,
   quota: quotaDefaults,
+  expiry: expiryDefaults,
+  events: eventDefaults,
   wake: wakeDefaults,
   computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,
@@ -53,6 +59,25 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   follow: followDefaults,
   retention: retentionDefaults,
   store: pageServerDefaults.store,
+};
+
+/** Those with which nothing would ever be served, by group; all others may be 0. */
+const least: { readonly [Group in keyof TuningSettings]?: Readonly<Record<string, number>> } = {
+  computeLimits: { computesMax: 1, startTimeoutMs: 1, archiveBytesMax: 1, archiveEntriesMax: 1 },
+  gateway: {
+    connectionsMax: 1,
+    connectionsPerBranchMax: 1,
+    startupsPerBranchMax: 1,
+    parkedMax: 1,
+    parkTimeoutMs: 1,
+    // Of a start-up packet that names a user and a database.
+    handshakeBytesMax: 256,
+    handshakeTimeoutMs: 1,
+    connectTimeoutMs: 1,
+    startupTimeoutMs: 1,
+    authenticationTimeoutMs: 1,
+    socketBufferBytes: 1024,
+  },
 };
 
 /** Every setting with its default, by group, as `pageserver settings` prints it and the file takes it. */
@@ -105,6 +130,11 @@ function checkSetting(group: string, name: string, setting: unknown, known: obje
       'invalid_argument',
       `${group}.${name} must be a whole number, not ${JSON.stringify(setting)}`,
     );
+  } else {
+    const atLeast = least[group as keyof TuningSettings]?.[name] ?? 0;
+    if ((setting as number) < atLeast) {
+      throw baseError('invalid_argument', `${group}.${name} must be ${atLeast} or more, not ${setting}`);
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import { computeError } from '../compute-errors.js';
 import { type SocketAddress, withOwnSession } from '../own-session.js';
 import { withSuperuser } from '../superuser-session.js';
 import { ownershipBlock } from './ownership.js';
+import { rollBackRoleChanges } from './prepared-transactions.js';
 import { DATABASES_BEYOND, databasesToOwn, ROLES_TO_JOIN } from './rights.js';
 
 /**
@@ -74,6 +75,7 @@ export async function applyBranchRoles(
 ): Promise<void> {
   await withSuperuser(address, as, signal, async (client, user) => {
     await client.query(QUIET);
+    await rollBackRoleChanges(client, address, user, signal);
     const settled = await inTransaction(client, () => applyInCluster(client, roles));
     if (roles.own !== undefined && settled === 'not yet') {
       for (const database of await databasesToOwn(client)) {

@@ -5,10 +5,13 @@ import type { ComputeSize } from './compute-size.js';
 import type { ComputeBounds, ComputeUse } from './isolation.js';
 import { offerToOomKiller } from './priorities.js';
 import { childrenOf } from './process-tree.js';
+import type { TroubleListener } from './trouble.js';
 
 export interface CgroupBoundsLimits {
   /** Processes of a compute at a time, those that only say no to a connection too many included. */
   readonly processesMax: number;
+  /** What the kernel does not take of a group that is there. */
+  readonly onTrouble?: TroubleListener | undefined;
 }
 
 /** The kernel's period of counting, in microseconds: a compute past its maximum waits for the next. */
@@ -16,6 +19,9 @@ const CPU_PERIOD_US = 100_000;
 /** cpu.weight of one core; the kernel's default for a group. */
 const WEIGHT_PER_CORE = 100;
 const WEIGHT_MAX = 10_000;
+
+/** The kernel does not have it, the group has ended, or the process has. */
+const AS_EXPECTED: ReadonlySet<string> = new Set(['ENOENT', 'ENODEV', 'ESRCH']);
 
 /** cpu.weight, 1 to 10,000, of a share in cores. */
 export function weightOf(cores: number): number {
@@ -30,7 +36,7 @@ export class CgroupBounds implements ComputeBounds {
     private readonly path: string,
     postmaster: number,
     private readonly size: ComputeSize,
-    limits: CgroupBoundsLimits,
+    private readonly limits: CgroupBoundsLimits,
   ) {
     mkdirSync(path, { recursive: true });
     this.#write('memory.max', String(size.memoryBytes));
@@ -92,7 +98,15 @@ export class CgroupBounds implements ComputeBounds {
   #try(file: string, text: string): void {
     try {
       this.#write(file, text);
-    } catch {}
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== undefined && AS_EXPECTED.has(code)) return;
+      this.limits.onTrouble?.('a bound of a compute could not be set', {
+        file: join(this.path, file),
+        text,
+        error,
+      });
+    }
   }
 
   #read(file: string): string | undefined {

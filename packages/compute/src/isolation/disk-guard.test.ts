@@ -39,6 +39,31 @@ test('nothing is measured while the disk does not fill', async () => {
   guard.close();
 });
 
+test('a disk that cannot be looked at is told of once, until it can', async () => {
+  const told: string[] = [];
+  let state: 'broken' | 'whole' = 'broken';
+  const guard = new DiskGuard({
+    localBytesMax: GIB,
+    diskFreeBytesMin: GIB,
+    checkMs: 1_000_000,
+    disk: async () => {
+      if (state === 'broken') throw new Error('EIO');
+      return { freeBytes: 100 * GIB };
+    },
+    users: () => [],
+    onTrouble: (message, { error }) => told.push(`${message}: ${String(error)}`),
+  });
+  await guard.check();
+  await guard.check();
+  expect(told).toEqual([expect.stringMatching(/not guarded: Error: EIO/)]);
+  state = 'whole';
+  await guard.check();
+  state = 'broken';
+  await guard.check();
+  expect(told).toHaveLength(2);
+  guard.close();
+});
+
 test('whoever has too much is ended', async () => {
   const sizes = { a: GIB, b: 11 * GIB, c: 12 * GIB };
   const { world, guard } = guarded(sizes, { localBytesMax: 10 * GIB, diskFreeBytesMin: GIB });
@@ -49,9 +74,19 @@ test('whoever has too much is ended', async () => {
 });
 
 test('when the disk is nearly full, the largest is ended', async () => {
-  const { world, guard } = guarded({ a: 1, b: 3, c: 2 }, { localBytesMax: 10 * GIB, diskFreeBytesMin: GIB });
+  const limits = { localBytesMax: 10 * GIB, diskFreeBytesMin: GIB };
+  const { world, guard } = guarded({ a: GIB / 16, b: GIB / 4, c: GIB / 8 }, limits);
   world.freeBytes = GIB - 1;
   await guard.check();
   expect(world.ended).toEqual([expect.stringMatching(/^b: the disk had 1073741823 bytes free/)]);
+  guard.close();
+});
+
+test('nobody is ended for a disk that somebody else has filled', async () => {
+  const limits = { localBytesMax: 10 * GIB, diskFreeBytesMin: GIB };
+  const { world, guard } = guarded({ a: 4_000_000, b: 3_000_000 }, limits);
+  world.freeBytes = GIB - 1;
+  await guard.check();
+  expect(world.ended).toEqual([]);
   guard.close();
 });

@@ -1,3 +1,5 @@
+import type { TroubleListener } from './trouble.js';
+
 /** What is left of the disk that computes' files are on. */
 export interface DiskState {
   readonly freeBytes: number;
@@ -16,10 +18,14 @@ export interface DiskGuardOptions {
   readonly checkMs: number;
   disk(): Promise<DiskState>;
   users(): Iterable<DiskUser>;
+  readonly onTrouble?: TroubleListener | undefined;
 }
 
 /** Files are measured when the disk has lost so much since they were last measured: a quiet disk costs one call. */
 const LOST_BYTES = 256 * 1024 * 1024;
+
+/** A compute with fewer is not ended for the disk's sake. */
+const WORTHWHILE_BYTES = 64 * 1024 * 1024;
 
 /**
  * Ends computes that have too many local files, before the disk is full: the page server, and all other branches, write
@@ -30,6 +36,7 @@ export class DiskGuard {
   /** Free bytes when files were measured last; at first they are. */
   #measuredAtFree = Number.POSITIVE_INFINITY;
   #checking = false;
+  #isTroubled = false;
 
   constructor(private readonly options: DiskGuardOptions) {
     this.#timer = setInterval(() => void this.check(), options.checkMs).unref();
@@ -45,8 +52,14 @@ export class DiskGuard {
     this.#checking = true;
     try {
       await this.#check();
-    } catch {
-      // A disk that cannot be asked now is asked again.
+      this.#isTroubled = false;
+    } catch (error) {
+      // It is asked again; what stays so is told once.
+      if (!this.#isTroubled)
+        this.options.onTrouble?.('the disk of the computes cannot be looked at: it is not guarded', {
+          error,
+        });
+      this.#isTroubled = true;
     } finally {
       this.#checking = false;
     }
@@ -77,7 +90,13 @@ export class DiskGuard {
       user.exceed(`its local files took ${bytes} bytes, and may take ${localBytesMax} (localBytesMax)`);
     }
     const [largest] = measured;
-    if (over.length === 0 && largest !== undefined && freeBytes < diskFreeBytesMin) {
+    // The end of one that has little would help nobody: then somebody else fills the disk.
+    if (
+      over.length === 0 &&
+      largest !== undefined &&
+      largest.bytes >= WORTHWHILE_BYTES &&
+      freeBytes < diskFreeBytesMin
+    ) {
       largest.user.exceed(
         `the disk had ${freeBytes} bytes free, less than ${diskFreeBytesMin} (diskFreeBytesMin), and of all computes ` +
           `it had the most local files, ${largest.bytes} bytes`,

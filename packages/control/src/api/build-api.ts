@@ -23,12 +23,29 @@ const connectionsMax = 1000;
 type Handler = (request: FastifyRequest) => unknown;
 
 const nameParameter = z.object({ name: schemas.name });
+const checkpointParameters = z.object({ name: schemas.name, checkpoint: schemas.checkpointName });
 const idParameter = z.object({ id: z.string().max(64) });
 const connectionQuery = z.strictObject({
   database: z.string().min(1).max(63).optional(),
   user: z.string().min(1).max(63).optional(),
   via: schemas.connectVia.optional(),
 });
+
+const labelQuery = z
+  .string()
+  .regex(/^[^=]+=/, 'a label is given as NAME=VALUE')
+  .transform((text): [string, string] => [
+    text.slice(0, text.indexOf('=')),
+    text.slice(text.indexOf('=') + 1),
+  ]);
+const branchListQuery = z.strictObject({
+  label: z.preprocess((given) => (given === undefined ? [] : [given].flat()), z.array(labelQuery)),
+});
+const eventQuery = z.strictObject({
+  branch: z.string().min(1).max(63).optional(),
+  limit: z.coerce.number().int().min(1).max(10_000).default(100),
+});
+const deleteQuery = z.strictObject({ recursive: z.enum(['true', 'false']).optional() });
 
 /** The management API over a control plane; the caller listens and closes. */
 export function buildApi(control: ControlPlane, options: ApiOptions): FastifyInstance {
@@ -101,7 +118,10 @@ function addTenantRoutes(app: FastifyInstance, control: ControlPlane): void {
 
 function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
   const named = (request: FastifyRequest) => check(nameParameter, request.params, 'path').name;
-  app.get('/v1/branches', () => ({ branches: control.branches() }));
+  app.get('/v1/branches', (request) => {
+    const { label } = check(branchListQuery, request.query, 'query');
+    return { branches: control.branches({ labels: Object.fromEntries(label) }) };
+  });
   app.post('/v1/branches', (request, reply) => {
     reply.code(201);
     return control.createBranch(check(schemas.createBranchRequest, request.body, 'body'));
@@ -110,7 +130,33 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
   app.patch('/v1/branches/:name', (request) =>
     control.updateBranch(named(request), check(schemas.updateBranchRequest, request.body, 'body')),
   );
-  app.delete('/v1/branches/:name', (request) => control.deleteBranch(named(request)));
+  app.delete('/v1/branches/:name', (request) => {
+    const { recursive } = check(deleteQuery, request.query, 'query');
+    return control.deleteBranch(named(request), { recursive: recursive === 'true' });
+  });
+  app.post('/v1/branches/:name/rename', (request) =>
+    control.renameBranch(named(request), check(schemas.renameBranchRequest, request.body, 'body')),
+  );
+  app.post('/v1/branches/:name/reset', (request) =>
+    control.resetBranch(named(request), check(schemas.resetBranchRequest, request.body, 'body')),
+  );
+  app.post('/v1/branches/:name/restore', (request) =>
+    control.restoreBranch(named(request), check(schemas.restoreBranchRequest, request.body, 'body')),
+  );
+  app.get('/v1/branches/:name/checkpoints', (request) => ({
+    checkpoints: control.checkpoints(named(request)),
+  }));
+  app.post('/v1/branches/:name/checkpoints', (request, reply) => {
+    reply.code(201);
+    return control.createCheckpoint(
+      named(request),
+      check(schemas.createCheckpointRequest, request.body, 'body'),
+    );
+  });
+  app.delete('/v1/branches/:name/checkpoints/:checkpoint', (request) => {
+    const { name, checkpoint } = check(checkpointParameters, request.params, 'path');
+    return control.deleteCheckpoint(name, checkpoint);
+  });
   app.post('/v1/branches/:name/compute', (request) => control.startCompute(named(request)));
   app.delete('/v1/branches/:name/compute', (request) => control.stopCompute(named(request)));
   app.post('/v1/branches/:name/role', (request, reply) => {
@@ -129,6 +175,10 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
       ...(via === undefined ? {} : { via }),
     });
   });
+  app.get('/v1/events', async (request) => {
+    const { branch, limit } = check(eventQuery, request.query, 'query');
+    return { events: await control.events({ branch, limit }) };
+  });
   app.get('/v1/computes', () => ({ computes: control.computes() }));
 }
 
@@ -136,8 +186,13 @@ function addBranchRoutes(app: FastifyInstance, control: ControlPlane): void {
 function check<T>(schema: z.ZodType<T>, value: unknown, where: 'body' | 'path' | 'query'): T {
   const parsed = schema.safeParse(value ?? {});
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || where}: ${issue.message}`);
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || where}: ${wordsOf(issue)}`);
   throw baseError('invalid_argument', faults.join('; '));
+}
+
+/** Of a name in a record: what is wrong with it. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  return (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined) ?? issue.message;
 }
 
 function authenticate(token: string) {

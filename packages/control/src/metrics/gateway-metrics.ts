@@ -14,6 +14,11 @@ const families = {
   },
   offshoot_gateway_turned_away_total: { kind: 'counter', help: 'Closed without a word: too many at once' },
   offshoot_gateway_left_total: { kind: 'counter', help: 'Clients that left before they were served' },
+  offshoot_gateway_splices_total: {
+    kind: 'counter',
+    help: 'Connections that were handed over, by what passes their bytes',
+    labels: ['by'],
+  },
   offshoot_gateway_reopens_total: {
     kind: 'counter',
     help: 'Branches opened again, since the compute had ended or took no connection',
@@ -46,6 +51,7 @@ export function gatewayMetrics(
         offshoot_gateway_refused_total: samplesBy('sqlstate', counters.refused),
         offshoot_gateway_turned_away_total: one(counters.turnedAway),
         offshoot_gateway_left_total: one(counters.left),
+        offshoot_gateway_splices_total: samplesBy('by', counters.splices),
         offshoot_gateway_reopens_total: one(counters.reopened),
         offshoot_gateway_cancels_total: samplesBy('outcome', {
           forwarded: counters.cancelsForwarded,

@@ -7,6 +7,8 @@ export interface QuotaBranch {
   /** 0: none. */
   readonly quotaBytes: number;
   readonly writtenBytes: number;
+  /** Its tenant has no room for more. */
+  readonly tenantIsFull?: WriteRefusal | undefined;
 }
 
 /** What the watch over quotas asks for. */
@@ -22,15 +24,38 @@ export interface QuotaSettings {
   readonly writeBytesMax: number;
   /** Between two looks at how much has been written. */
   readonly checkMs: number;
+  /** Branches of a tenant, its first included; 0: any number. */
+  readonly branchesPerTenantMax: number;
+  /** Computes of a tenant that are awake at one time; 0: any number. */
+  readonly computesPerTenantMax: number;
+  /** What a tenant's pages take on disk, from which on its branches take no more writes; 0: any. */
+  readonly storedBytesPerTenantMax: number;
+  /** Between two looks at that. */
+  readonly storedCheckMs: number;
+  /** Checkpoints of a branch. */
+  readonly checkpointsPerBranchMax: number;
 }
 
 const GIB = 1024 ** 3;
 
-export const quotaDefaults: QuotaSettings = { writeBytesMax: 64 * GIB, checkMs: 250 };
+export const quotaDefaults: QuotaSettings = {
+  writeBytesMax: 64 * GIB,
+  checkMs: 250,
+  branchesPerTenantMax: 0,
+  computesPerTenantMax: 0,
+  storedBytesPerTenantMax: 0,
+  storedCheckMs: 5000,
+  checkpointsPerBranchMax: 1000,
+};
 
 /** What a session is told that wants to write, or undefined while it may. */
-export function writeRefusalOf({ name, quotaBytes, writtenBytes }: QuotaBranch): WriteRefusal | undefined {
-  if (quotaBytes === 0 || writtenBytes < quotaBytes) return undefined;
+export function writeRefusalOf({
+  name,
+  quotaBytes,
+  writtenBytes,
+  tenantIsFull,
+}: QuotaBranch): WriteRefusal | undefined {
+  if (quotaBytes === 0 || writtenBytes < quotaBytes) return tenantIsFull;
   return {
     message: `branch ${name} has written ${sizeText(writtenBytes)} and has reached its write quota of ${sizeText(quotaBytes)}`,
     hint:
@@ -38,6 +63,17 @@ export function writeRefusalOf({ name, quotaBytes, writtenBytes }: QuotaBranch):
       'What is there can be read.',
   };
 }
+
+/**
+ * What a refusal does not reach has an end too: Postgres 15 lets read-only transactions write messages and large objects.
+ * Bytes; a branch that has written as much is read and no more.
+ */
+export function hardLimitBytes({ quotaBytes }: Pick<QuotaBranch, 'quotaBytes'>): number {
+  return quotaBytes === 0 ? Number.POSITIVE_INFINITY : quotaBytes + Math.max(HARD_ROOM_BYTES, quotaBytes / 4);
+}
+
+/** Several segments: what is written between two looks is no offence. */
+const HARD_ROOM_BYTES = 64 * 1024 ** 2;
 
 /** As pageserver-ctl reads it: `10GiB`, exact to a hundredth. */
 export function sizeText(bytes: number): string {
@@ -79,9 +115,17 @@ export class WriteQuotas {
     for (const { branch, running } of this.sources.awake()) {
       seen.add(running.id);
       const of = this.sources.branch(branch);
-      if (of !== undefined) this.#tell(running, writeRefusalOf(of));
+      if (of === undefined) continue;
+      this.#tell(running, writeRefusalOf(of));
+      if (running.access === 'read_write' && of.writtenBytes >= hardLimitBytes(of)) this.#end(running, of);
     }
     for (const id of this.#told.keys()) if (!seen.has(id)) this.#told.delete(id);
+  }
+
+  #end(running: RunningCompute, { name, writtenBytes, quotaBytes }: QuotaBranch): void {
+    running.exceed(
+      `branch ${name} went on to write past its quota of ${sizeText(quotaBytes)}, ${sizeText(writtenBytes)} in all; it can be read`,
+    );
   }
 
   #tell(running: RunningCompute, refusal: WriteRefusal | undefined): void {

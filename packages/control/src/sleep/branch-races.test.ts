@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenBranch } from '@offshoot/gateway';
 import { OffshootError } from '@offshoot/types';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -595,16 +596,16 @@ describe('whatever is done in whatever order', () => {
     void Promise.all(work).then(() => {
       rest = 'none';
     });
-    for (let n = 0; n < 500 && (driver.running.size > 0 || rest === 'some'); n += 1) {
+    const atRest = ['asleep', 'crashed'];
+    // A start that nobody waits for any more goes on: what it reads is read by other threads, in their own time.
+    while (rest === 'some' || [...'abcde'].some((name) => !atRest.includes(stateOf(name)))) {
       for (const each of opened.splice(0)) each.release();
       await clock.pass(10_000);
+      await sleep(1);
     }
     await Promise.all(work);
     expect(dead).toEqual([]);
     expect(driver.running.size).toBe(0);
-    expect([...'abcde'].map(stateOf).filter((state) => state !== 'asleep' && state !== 'crashed')).toEqual(
-      [],
-    );
     expect(served).toBeGreaterThan(30);
     expect([...errors].filter((code) => !['open_abandoned', 'computes_exhausted'].includes(code))).toEqual(
       [],

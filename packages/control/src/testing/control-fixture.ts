@@ -45,8 +45,10 @@ export class FakeDriver implements ComputeDriver {
   readonly isolation = { means: 'priorities', reason: 'a test', enforced: [], notEnforced: [] } as const;
   readonly defaultSize = { cpuMin: 0.25, cpuMax: 2, memoryBytes: 2 ** 31 };
   /** What computes were resized to, and with which words they refuse writes. */
+  readonly exceeded = new Map<string, string>();
   readonly resized: string[] = [];
   readonly refused = new Map<string, string | undefined>();
+  readonly farewells: string[] = [];
   /** Rejects each start. */
   startFailure: Error | undefined;
   /** Starts under way, and the most that there were at one time. */
@@ -82,6 +84,7 @@ export class FakeDriver implements ComputeDriver {
       id,
       ...spec,
       pid: 1,
+      access: spec.access ?? 'read_write',
       walStart: spec.baseLsn,
       startedAt: new Date(0),
       socketDirectory: `/sockets/${id}`,
@@ -108,9 +111,11 @@ export class FakeDriver implements ComputeDriver {
       flushedLsn: (signal) => this.flushedLsn(signal),
       usage: () => ({ cpuShare: 1, cpuUsed: 0, memoryBytes: 0, processes: 6 }),
       resize: ({ cpuMin, cpuMax }) => this.resized.push(`${cpuMin} to ${cpuMax}`),
+      exceed: (reason) => this.exceeded.set(id, reason),
       refuseWrites: (refusal) => {
         this.refused.set(id, refusal?.message);
       },
+      sayFarewell: (message) => this.farewells.push(message),
     };
   }
 
@@ -147,7 +152,7 @@ export class FakeDriver implements ComputeDriver {
   }
 
   async sweep() {
-    return { killedPids: [], removedDirectories: [] };
+    return { killedPids: [], removedDirectories: [], left: [] };
   }
 
   async close(): Promise<void> {
@@ -168,6 +173,8 @@ export class ControlFixture implements AsyncDisposable {
     readonly control: ControlPlane,
     /** Branches whose compute has crashed. */
     readonly crashes: readonly string[],
+    /** Another control plane on the same page server, as after a restart; whoever asks closes it. */
+    readonly again: () => ControlPlane,
   ) {}
 
   /** The stores of `broken` tenants cannot be opened. */
@@ -177,13 +184,17 @@ export class ControlFixture implements AsyncDisposable {
       broken = [],
       ...options
     }: { readonly broken?: readonly string[] } & Partial<
-      Pick<ControlPlaneOptions, 'computesMax' | 'wake' | 'clock' | 'onTrouble'>
+      Pick<
+        ControlPlaneOptions,
+        'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'events' | 'onTrouble'
+      >
     > = {},
   ): Promise<ControlFixture> {
     const dataDir = mkdtempSync(join(tmpdir(), 'offshoot-control-'));
     await addTenants(dataDir, [...tenants, ...broken], broken);
     const pageServer = await PageServer.open({
       dataDir,
+      now: () => new Date(options.clock?.now() ?? Date.now()),
       settings: {
         store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 },
         importsMax: 2,
@@ -192,23 +203,25 @@ export class ControlFixture implements AsyncDisposable {
     const driver = new FakeDriver();
     const crashes: string[] = [];
     let fixture: ControlFixture | undefined;
-    const control = new ControlPlane({
-      pageServer,
-      driver,
-      operationsEndedMax: 10,
-      computesMax: 100,
-      ...options,
-      facts: {
-        version: '0',
-        pid: 1,
-        dataDirectory: dataDir,
-        startedAt: new Date(0),
-        pageService: () => ({ addresses: [], connections: 0, pages_served: 0, bytes_sent: 0 }),
-        gateway: () => fixture?.gateway,
-      },
-      onComputeCrash: (branch) => crashes.push(branch),
-    });
-    fixture = new ControlFixture(dataDir, pageServer, driver, control, crashes);
+    const begin = (driver: FakeDriver) =>
+      new ControlPlane({
+        pageServer,
+        driver,
+        operationsEndedMax: 10,
+        computesMax: 100,
+        ...options,
+        facts: {
+          version: '0',
+          pid: 1,
+          dataDirectory: dataDir,
+          startedAt: new Date(0),
+          pageService: () => ({ addresses: [], connections: 0, pages_served: 0, bytes_sent: 0 }),
+          gateway: () => fixture?.gateway,
+        },
+        onComputeCrash: (branch) => crashes.push(branch),
+      });
+    const again = () => begin(new FakeDriver());
+    fixture = new ControlFixture(dataDir, pageServer, driver, begin(driver), crashes, again);
     return fixture;
   }
 

@@ -3,18 +3,22 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes, table } from '../table.js';
 import { activityLines } from './activity.js';
+import { addLifeCommands } from './branch-life.js';
 import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
+import { addMoveCommands } from './branch-moves.js';
 import { addRoleCommands, credentialLines, roleRequest, superuserOption } from './branch-role.js';
+import { addSnapshotCommand } from './checkpoint.js';
+import { addLifeOptions, type LifeOptions, labelOption, lifeOf, parseTimeout } from './life-options.js';
 
-/** `branch create|list|show|update|delete`. */
+/** `branch create|list|show|update` and what is in the files beside this one. */
 export function addBranchCommands(program: Command, context: () => Context): void {
   const branch = program.command('branch').description('copy-on-write branches');
-  addLimitOptions(branch.command('create <name>'))
+  addLifeOptions(addLimitOptions(branch.command('create <name>')))
     .description('branch a tenant or another branch; one durable catalog entry, whatever the size')
     .option('--from <parent>', 'the branch to start from (default: the only tenant)')
     .option(
       '--at <place>',
-      "where in the parent's history: latest (default), now, an LSN, a time, or how long ago; see below",
+      "where in the parent's history: latest (default), now, an LSN, a time, how long ago, or @CHECKPOINT; see below",
     )
     .option(
       '--timeout <seconds>',
@@ -41,6 +45,7 @@ export function addBranchCommands(program: Command, context: () => Context): voi
         ...wait,
         ...idle,
         ...limitsOf(options),
+        ...lifeOf(options),
         ...ownRole(role, roleSuperuser),
       };
       show(context(), await context().client().createBranch(request), created);
@@ -48,9 +53,10 @@ export function addBranchCommands(program: Command, context: () => Context): voi
   addRoleCommands(branch, context);
   branch
     .command('list')
-    .description('all branches')
-    .action(async () => {
-      const branches = await context().client().branches();
+    .description('all branches, or those with a label')
+    .addOption(labelOption('only those that have it; may be given several times'))
+    .action(async ({ label = {} }: { label?: Record<string, string> }) => {
+      const branches = await context().client().branches({ labels: label });
       show(context(), { branches }, () => list(branches));
     });
   branch
@@ -63,28 +69,30 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     )
     .addOption(durabilityOption())
     .addOption(idleTimeoutOption())
-    .action(async (name: string, options: UpdateOptions) => {
-      const { durability, idleTimeout } = options;
+    .addOption(labelOption('add a label, or give it another value; may be given several times'))
+    .option('--remove-label <names...>', 'take labels away')
+    .action(async (name: string, options: ChangeOptions) => {
+      const { durability, idleTimeout, label, removeLabel = [] } = options;
+      const labels = { ...label, ...Object.fromEntries(removeLabel.map((each) => [each, null])) };
       const request = {
+        ...(Object.keys(labels).length === 0 ? {} : { labels }),
         ...limitsOf(options),
         ...(durability === undefined ? {} : { durability }),
         ...(idleTimeout === undefined ? {} : { idle_timeout: idleTimeout }),
       };
       show(context(), await context().client().updateBranch(name, request), describe);
     });
-  branch
-    .command('delete <name>')
-    .description(
-      'delete a branch, its compute and what was written there; refused while branches start from it',
-    )
-    .action(async (name: string) => {
-      show(context(), await context().client().deleteBranch(name), (gone) => `deleted branch ${gone.name}`);
-    });
+  addLifeCommands(branch, context);
+  addMoveCommands(branch, context);
+  addSnapshotCommand(branch, context);
 }
 
 type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number } & LimitOptions;
 
-type CreateOptions = Pick<CreateBranchRequest, 'from' | 'at'> &
+type ChangeOptions = UpdateOptions & { label?: Record<string, string>; removeLabel?: string[] };
+
+type CreateOptions = LifeOptions &
+  Pick<CreateBranchRequest, 'from' | 'at'> &
   UpdateOptions & { timeout?: number; role?: string | true; roleSuperuser?: true };
 
 function ownRole(
@@ -105,6 +113,7 @@ Where a branch starts (--at):
                                 a time by production's clock (without a zone: UTC): what Postgres' recovery to that
                                 time has; a commit at exactly that time is in
   -5m, -90s, -1h30m, -2d        so long ago
+  @before-backfill, @newest     a checkpoint of the parent's, or its newest one; see checkpoint create --help
 
 The answer says which LSN that is, the time of the last commit in it, and how old the data is.
 
@@ -114,18 +123,7 @@ Examples:
   pageserver-ctl branch create an-hour-ago --from prod --at -1h
   pageserver-ctl branch create small --from prod --cpu-max 0.5 --memory 512MiB --write-quota 1GiB
   pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json
-  pageserver-ctl branch create for-an-agent --from prod --role`;
-
-const TIMEOUT_SECONDS_MAX = 240;
-
-/** Seconds as milliseconds. */
-function parseTimeout(text: string): number {
-  const seconds = Number(/^\d+(\.\d+)?s?$/.test(text) ? text.replace('s', '') : Number.NaN);
-  if (!(seconds > 0 && seconds <= TIMEOUT_SECONDS_MAX)) {
-    throw new InvalidArgumentError(`write seconds, up to ${TIMEOUT_SECONDS_MAX}, like 60 or 2.5`);
-  }
-  return Math.ceil(seconds * 1000);
-}
+  pageserver-ctl branch create for-an-agent --from prod --role --ttl 2h --label agent=x`;
 
 function idleTimeoutOption(): Option {
   return new Option(
@@ -162,6 +160,7 @@ function created({ branch, at, timings_ms, credentials }: CreatedBranch): string
   }
   if (at.last_commit_time !== undefined) lines.push(`  last commit  ${at.last_commit_time}`);
   if (at.data_age_ms !== undefined) lines.push(`  data age     ${(at.data_age_ms / 1000).toFixed(1)} s`);
+  if (branch.expires_at !== undefined) lines.push(`  expires      ${branch.expires_at}`);
   if (credentials !== undefined) lines.push(...credentialLines(credentials));
   return lines.join('\n');
 }
@@ -186,6 +185,7 @@ function list(branches: Branch[]): string {
     b.compute,
     b.activity.connections,
     b.activity.last_connection_at ?? '-',
+    b.state === 'expired' ? 'expired' : (b.expires_at ?? (b.protected ? 'protected' : '-')),
     b.created_at,
   ]);
   return table(
@@ -198,6 +198,7 @@ function list(branches: Branch[]): string {
       'COMPUTE',
       'CONNECTIONS',
       'LAST CONNECTION',
+      'EXPIRES',
       'CREATED',
     ],
     rows,
@@ -222,8 +223,26 @@ function describe(branch: Branch): string {
       ? []
       : [`stored    ${prettyBytes(branch.own.bytes)} of its own at ${branch.own.measured_at}`]),
     ...activityLines(branch.activity),
-    `created   ${branch.created_at}`,
+    `created   ${branch.created_at}${branch.requested_at === undefined ? '' : `, asked for ${branch.requested_at}`}`,
+    `expires   ${expiryOf(branch)}`,
+    ...(branch.snapshots === undefined
+      ? []
+      : [`snapshots every ${branch.snapshots.every_seconds} s, ${branch.snapshots.keep} stay`]),
+    ...labelLines(branch),
   ].join('\n');
+}
+
+function expiryOf({ expires_at, state, protected: kept }: Branch): string {
+  if (kept) return 'never: it is protected';
+  if (expires_at === undefined) return 'never';
+  return state === 'expired'
+    ? `${expires_at}: it is over, and the branch goes with the last one that starts from it`
+    : expires_at;
+}
+
+function labelLines({ labels }: Branch): string[] {
+  const all = Object.entries(labels);
+  return all.length === 0 ? [] : [`labels    ${all.map(([label, value]) => `${label}=${value}`).join(', ')}`];
 }
 
 function roleText({ name, rights, password_set_at }: NonNullable<Branch['role']>): string {

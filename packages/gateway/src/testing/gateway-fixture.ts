@@ -48,6 +48,8 @@ export class GatewayFixture {
   compute!: FakeCompute;
   host!: FakeHost;
   gateway!: Gateway;
+  /** Of all gateways of a test; gone after it. */
+  settings: GatewayOptions['settings'];
   readonly seen = {
     handedOver: [] as ConnectTimings[],
     refused: [] as string[],
@@ -67,6 +69,7 @@ export class GatewayFixture {
       for (const peer of fixture.#peers.splice(0)) peer.socket.destroy();
       await fixture.gateway?.close();
       await fixture.compute.close();
+      fixture.settings = undefined;
       for (const list of Object.values(fixture.seen)) list.length = 0;
     });
     return fixture;
@@ -86,6 +89,7 @@ export class GatewayFixture {
       },
       onAlert: (error) => seen.alerts.push(error),
       ...options,
+      settings: { ...this.settings, ...options.settings },
     });
   }
 
