@@ -1,11 +1,12 @@
 import type { Activity, Compute, Usage } from '@offshoot/client';
 import type { Durability, RunningCompute } from '@offshoot/compute';
 import type { OpenBranch, OpenOptions } from '@offshoot/gateway';
-import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
+import type { BranchId, BranchUse } from '@offshoot/pageserver';
 import type { OffshootError } from '@offshoot/types';
 import { controlError } from './control-errors.js';
 import { OneAtATime } from './one-at-a-time.js';
-import { type Awake, BranchCompute, type BranchSurroundings, notRunning } from './sleep/branch-compute.js';
+import { type Awake, BranchCompute, notRunning } from './sleep/branch-compute.js';
+import type { BranchKey, BranchSurroundings } from './sleep/branch-surroundings.js';
 import { activityView } from './sleep/branch-view.js';
 import type { ComputeCounters } from './sleep/compute-counters.js';
 
@@ -15,9 +16,6 @@ export interface AliveCompute {
   readonly state: Compute['state'];
   readonly durability: Durability;
 }
-
-/** What the book has to know of a branch. Its id: a name may be given to another branch. */
-type BranchKey = Pick<BranchRecord, 'id' | 'name' | 'use'>;
 
 /**
  * The computes of branches, at most one each, sleeping or awake. How a compute ended stays readable until the next

@@ -1,17 +1,9 @@
 import type { Activity, Compute, Usage } from '@offshoot/client';
-import type {
-  ComputeDriver,
-  ComputeEnd,
-  ComputeSpec,
-  Durability,
-  RunningCompute,
-  StopMode,
-} from '@offshoot/compute';
+import type { ComputeEnd, ComputeSpec, Durability, RunningCompute, StopMode } from '@offshoot/compute';
 import type { OpenBranch, OpenOptions } from '@offshoot/gateway';
-import type { BranchId, BranchRecord, BranchUse } from '@offshoot/pageserver';
-import { asOffshootError, formatLsn, type Lsn, type OffshootError } from '@offshoot/types';
+import type { BranchUse } from '@offshoot/pageserver';
+import { asOffshootError, type OffshootError } from '@offshoot/types';
 import { controlError } from '../control-errors.js';
-import { askForWork } from './ask-for-work.js';
 import {
   asleep,
   type BranchEffect,
@@ -20,41 +12,14 @@ import {
   type BranchPhase,
   branchStep,
 } from './branch-lifecycle.js';
+import type { BranchKey, BranchSurroundings } from './branch-surroundings.js';
+import { BranchUsage } from './branch-usage.js';
 import { activityView, computeStates, type StopCause, sleepReason } from './branch-view.js';
 import { abandoned, BranchWaiters } from './branch-waiters.js';
-import type { Clock } from './clock.js';
-import type { ComputeCounters, WakeStage } from './compute-counters.js';
-import type { Admission, ComputeRoom, RoomUser } from './compute-room.js';
-import type { WakeObserver } from './wake-observer.js';
-import type { WakeSettings } from './wake-settings.js';
-
-/** What has to be known of a branch. Its id: a name may be given to another branch. */
-export type BranchKey = Pick<BranchRecord, 'id' | 'name' | 'use'>;
-
-/** What the computes of all branches share. */
-export interface BranchSurroundings {
-  readonly driver: ComputeDriver;
-  readonly room: ComputeRoom;
-  readonly clock: Clock;
-  readonly settings: WakeSettings;
-  readonly counters: ComputeCounters;
-  readonly observer: WakeObserver;
-  /** Asked when it is a start's turn; rejects when there can be no compute any more. */
-  specOf(branch: BranchId): Promise<ComputeSpec>;
-  /** How far the branch has come; undefined: not further than its compute, which writes it. */
-  newestLsn(branch: BranchId): Lsn | undefined;
-  /** As it is chosen now; 0: never. */
-  idleTimeoutSeconds(branch: BranchId): number;
-  /** A compute has started with these roles, or was told of them. Never rejects. */
-  recordRoles(branch: BranchId, spec: Pick<ComputeSpec, 'roles' | 'durability'>): Promise<void>;
-  /** Never rejects. */
-  recordUse(branch: BranchId, use: BranchUse): Promise<void>;
-  onCrash(branch: string, end: ComputeEnd): void;
-  /** It cannot be asked whether there is work, and so is not put to sleep. */
-  onUnanswered(branch: string, error: unknown): void;
-  /** Nothing is left to know of it. */
-  onGone(branch: BranchId): void;
-}
+import type { WakeStage } from './compute-counters.js';
+import { type ComputeFacts, computeFacts, endedFacts, usageView } from './compute-facts.js';
+import type { Admission, RoomUser } from './compute-room.js';
+import { RestWatch } from './rest-watch.js';
 
 /** A compute that is awake. */
 export interface Awake {
@@ -69,24 +34,19 @@ export class BranchCompute implements RoomUser {
   #life: BranchLife = asleep;
   #awake: Awake | undefined;
   /** The last that there was. */
-  #compute: Omit<Compute, 'activity' | 'state' | 'usage'> | undefined;
+  #compute: ComputeFacts | undefined;
   readonly #waiters = new BranchWaiters<Awake>();
   #failure: unknown;
   #queueing: AbortController | undefined;
   #starting: AbortController | undefined;
-  #question: AbortController | undefined;
-  #unwatch: (() => void) | undefined;
-  /** When it was last in use, on the clock. */
-  #usedMs: number;
-  #busyMs = Number.NEGATIVE_INFINITY;
+  readonly #rest: RestWatch;
+  readonly #usage: BranchUsage;
   #stopMode: StopMode = 'fast';
   #stopCause: StopCause = 'asked';
   #wantedMs = 0;
   /** Of whom it is being woken for. */
   #wantedDatabase: string | undefined;
   #admission: Admission | undefined;
-  #use: BranchUse;
-  #recorded: Promise<void> = Promise.resolve();
   #holds = 0;
   #changed: (() => void)[] = [];
 
@@ -94,8 +54,8 @@ export class BranchCompute implements RoomUser {
     private readonly branch: BranchKey,
     private readonly around: BranchSurroundings,
   ) {
-    this.#usedMs = around.clock.now();
-    this.#use = branch.use ?? { wakes: 0 };
+    this.#rest = new RestWatch(around);
+    this.#usage = new BranchUsage(branch, around);
   }
 
   get phase(): BranchPhase {
@@ -107,7 +67,7 @@ export class BranchCompute implements RoomUser {
   }
 
   get activity(): Activity {
-    return activityView(this.phase, this.#life.connections, this.#use);
+    return activityView(this.phase, this.#life.connections, this.use);
   }
 
   /** Nothing is known of it that the catalog does not know. */
@@ -135,20 +95,12 @@ export class BranchCompute implements RoomUser {
   }
 
   get use(): BranchUse {
-    return this.#use;
+    return this.#usage.use;
   }
 
   /** While it runs. */
   get usage(): Usage | undefined {
-    const usage = this.#awake?.running.usage();
-    return (
-      usage && {
-        cpu_share: rounded(usage.cpuShare),
-        cpu_used: rounded(usage.cpuUsed),
-        memory_bytes: usage.memoryBytes,
-        processes: usage.processes,
-      }
-    );
+    return usageView(this.#awake?.running);
   }
 
   /** Why the last one ended, unless it was asked to. */
@@ -157,15 +109,14 @@ export class BranchCompute implements RoomUser {
   }
 
   get lastUsedMs(): number {
-    return this.#usedMs;
+    return this.#usage.usedMs;
   }
 
   get standing(): RoomUser['standing'] {
     if (this.phase === 'asking' || this.phase === 'ending') return 'leaving';
     if (this.phase !== 'awake' || this.#life.connections > 0) return 'in use';
     const asleepNever = this.around.idleTimeoutSeconds(this.branch.id) === 0;
-    const busy = this.around.clock.now() - this.#busyMs < this.around.settings.busyLookMs;
-    return asleepNever || busy ? 'in use' : 'idle';
+    return asleepNever || this.#rest.isBusy ? 'in use' : 'idle';
   }
 
   giveWay(): void {
@@ -199,7 +150,7 @@ export class BranchCompute implements RoomUser {
   /** Wakes it by hand. */
   async start(): Promise<Compute> {
     if (this.phase === 'awake' || this.phase === 'asking') {
-      this.#used();
+      this.#usage.used();
       this.#dispatch('used');
     } else {
       if (this.#life.waiters === 0) this.#wantedDatabase = undefined;
@@ -213,7 +164,8 @@ export class BranchCompute implements RoomUser {
     while (this.state === 'starting') await this.#change();
     const awake = this.#awake;
     if (awake === undefined) throw notRunning(this.branch.name, this.reason);
-    const ended = this.state === 'running' ? await this.#countSessions(awake) : 0;
+    const ended =
+      this.state === 'running' ? await this.#rest.count(awake.running, () => this.#life.connections) : 0;
     if (this.#awake === awake && this.state === 'running') {
       this.#stopCause = 'asked';
       this.#stopMode = 'fast';
@@ -247,7 +199,7 @@ export class BranchCompute implements RoomUser {
     this.#stopCause = 'asked';
     this.#dispatch('condemned');
     while (this.phase !== 'gone') await this.#change();
-    await this.#recorded;
+    await this.#usage.recorded;
   }
 
   /** Another idle time was chosen. */
@@ -265,7 +217,7 @@ export class BranchCompute implements RoomUser {
   }
 
   #connect({ running }: Awake): OpenBranch {
-    this.#noteConnection();
+    this.#usage.connection();
     this.#dispatch('connected');
     let state: 'open' | 'released' = 'open';
     return {
@@ -274,7 +226,7 @@ export class BranchCompute implements RoomUser {
         // Of a compute that has ended meanwhile there is nothing to count.
         if (state === 'released' || this.#awake?.running !== running) return;
         state = 'released';
-        this.#noteConnection();
+        this.#usage.connection();
         this.#dispatch('released');
         this.around.room.stir();
       },
@@ -313,9 +265,9 @@ export class BranchCompute implements RoomUser {
     serve_waiters: () => this.#serve(),
     fail_waiters: () => this.#waiters.failAll(this.#failure),
     watch_idle: () => this.#watchIdle(),
-    unwatch_idle: () => this.#unwatch?.(),
+    unwatch_idle: () => this.#rest.unwatch(),
     ask: () => void this.#ask(),
-    drop_question: () => this.#question?.abort(new Error('it is in use again')),
+    drop_question: () => this.#rest.dropQuestion(),
     stop: () => void this.#stop(),
     leave_room: () => this.#admission?.leave(),
     forget: () => this.around.onGone(this.branch.id),
@@ -354,7 +306,7 @@ export class BranchCompute implements RoomUser {
       const running = await this.around.driver.start(wanted, starting.signal);
       this.around.counters.starts.succeeded += 1;
       this.#keep(running, spec);
-      this.#recorded = this.#recorded.then(() => this.around.recordRoles(this.branch.id, spec));
+      this.#usage.recordRoles(spec);
       this.#noteWake(turnMs, readMs, running);
       this.#admission?.startEnded();
       this.#dispatch('started');
@@ -374,34 +326,19 @@ export class BranchCompute implements RoomUser {
   }
 
   #watchIdle(): void {
-    this.#unwatch?.();
-    const seconds = this.around.idleTimeoutSeconds(this.branch.id);
-    if (seconds === 0) return;
-    const restMs = Math.max(0, this.#usedMs + seconds * 1000 - this.around.clock.now());
-    this.#unwatch = this.around.clock.after(restMs, () => {
+    this.#rest.watch(this.#usage.usedMs, this.around.idleTimeoutSeconds(this.branch.id), () => {
       this.#stopCause = 'idle';
       this.#dispatch('rest_due');
     });
   }
 
   async #ask(): Promise<void> {
-    const question = new AbortController();
-    this.#question = question;
-    const { clock, settings } = this.around;
     const { running } = this.#expectAwake();
-    let answer: 'at_rest' | 'at_work' = 'at_work';
-    try {
-      const sessions = await askForWork({ running, clock, settings, signal: question.signal });
-      if (sessions === 0) answer = 'at_rest';
-    } catch (error) {
-      if (!question.signal.aborted) this.around.onUnanswered(this.branch.name, error);
-    }
-    // An older question's answer means nothing to a newer one.
-    if (question.signal.aborted) return;
-    if (answer === 'at_work') {
-      this.#used();
-      this.#busyMs = clock.now();
-    }
+    const answer = await this.#rest.ask(running, (error) =>
+      this.around.onUnanswered(this.branch.name, error),
+    );
+    if (answer === undefined) return;
+    if (answer === 'at_work') this.#usage.used();
     this.#dispatch(answer);
     this.around.room.stir();
   }
@@ -413,23 +350,13 @@ export class BranchCompute implements RoomUser {
       await this.around.driver.stop(running.id, this.#stopMode).catch(() => undefined);
   }
 
-  #keep(running: RunningCompute, { durability = 'sync', access = 'read_write' }: ComputeSpec): void {
+  #keep(running: RunningCompute, spec: ComputeSpec): void {
+    const { durability = 'sync' } = spec;
     const awake: Awake = { running, durability, sinceMs: this.around.clock.now() };
     this.#awake = awake;
     this.#stopCause = 'asked';
-    this.#used();
-    this.#compute = {
-      id: running.id,
-      branch: this.branch.name,
-      access,
-      base_lsn: formatLsn(running.baseLsn),
-      durability,
-      started_at: running.startedAt.toISOString(),
-      timings_ms: { ...running.timings },
-      socket_directory: running.socketDirectory,
-      address: { host: running.host, port: running.port },
-      log_file: running.logFile,
-    };
+    this.#usage.used();
+    this.#compute = computeFacts(this.branch.name, running, spec);
     void running.ending.then(() => {
       if (this.#awake === awake) this.#dispatch('ending');
     });
@@ -437,35 +364,17 @@ export class BranchCompute implements RoomUser {
   }
 
   #onEnd(end: ComputeEnd): void {
-    const idleSeconds = Math.round((this.around.clock.now() - this.#usedMs) / 1000);
+    const idleSeconds = Math.round((this.around.clock.now() - this.#usage.usedMs) / 1000);
     this.#awake = undefined;
     if (this.#compute !== undefined) {
-      const { socket_directory: _gone, address: _too, ...compute } = this.#compute;
       const reason = end.state === 'crashed' ? end.reason : sleepReason(this.#stopCause, idleSeconds);
-      this.#compute = { ...compute, ...(reason === undefined ? {} : { reason }) };
+      this.#compute = endedFacts(this.#compute, reason);
     }
-    this.#record();
+    this.#usage.record();
     if (end.state === 'crashed') this.around.counters.crashes += 1;
     else if (this.#stopCause === 'room') this.around.counters.evictions += 1;
     this.#dispatch(end.state === 'crashed' ? 'crashed' : 'ended');
     if (end.state === 'crashed') this.around.onCrash(this.branch.name, end);
-  }
-
-  async #countSessions({ running }: Awake): Promise<number> {
-    const { clock, settings } = this.around;
-    const question = { running, clock, signal: new AbortController().signal };
-    // Once: whoever wants it stopped does not wait long for a number.
-    const once = { ...settings, activityAttemptsMax: 1, activityTimeoutMs: COUNT_MS_MAX };
-    return askForWork({ ...question, settings: once }).catch(() => this.#life.connections);
-  }
-
-  #used(): void {
-    this.#usedMs = this.around.clock.now();
-  }
-
-  #noteConnection(): void {
-    this.#used();
-    this.#use = { ...this.#use, lastConnectionAt: new Date(this.#usedMs).toISOString() };
   }
 
   #noteWake(turnMs: number, readMs: number, running: RunningCompute): void {
@@ -478,48 +387,14 @@ export class BranchCompute implements RoomUser {
       ...running.timings,
       total: nowMs - this.#wantedMs,
     };
-    this.#use = {
-      ...this.#use,
-      wakes: this.#use.wakes + 1,
-      wal: walFrom(this.#use.wal, running),
-      lastWake: { at: new Date(nowMs).toISOString(), phasesMs },
-    };
+    this.#usage.woken(phasesMs, running);
     this.around.observer.woken(phasesMs);
-    this.#record();
-  }
-
-  /** In the order of its calls; nobody waits for it but the end. */
-  #record(): void {
-    const use = this.#use;
-    this.#recorded = this.#recorded.then(() => this.around.recordUse(this.branch.id, use));
   }
 
   #change(): Promise<void> {
     return new Promise((resolve) => this.#changed.push(resolve));
   }
 }
-
-/** Of a compute that has just started: all that former ones wrote ends at its base LSN. */
-function walFrom(
-  before: BranchUse['wal'],
-  { baseLsn, walStart }: Pick<RunningCompute, 'baseLsn' | 'walStart'>,
-): NonNullable<BranchUse['wal']> {
-  return { bytesBefore: before === undefined ? 0 : writtenBytes(before, baseLsn), startLsn: walStart };
-}
-
-/** WAL written on a branch whose last record ends at `end`. */
-export function writtenBytes({ bytesBefore, startLsn }: NonNullable<BranchUse['wal']>, end: Lsn): number {
-  // One that has written nothing yet left the end where it was, before its start.
-  return bytesBefore + (end > startLsn ? Number(end - startLsn) : 0);
-}
-
-/** Cores, to a hundredth. */
-function rounded(cores: number): number {
-  return Math.round(100 * cores) / 100;
-}
-
-/** How long a stop waits to be told what it ends. */
-const COUNT_MS_MAX = 1000;
 
 export function notRunning(name: string, reason: string | undefined): never {
   const why = reason === undefined ? '' : ` (${reason})`;

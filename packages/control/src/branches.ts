@@ -1,0 +1,117 @@
+import type { Branch, CreateBranchRequest, CreatedBranch, UpdateBranchRequest } from '@offshoot/client';
+import { type BranchRecord, catalogError, type PageServer } from '@offshoot/pageserver';
+import { type BranchName, parseBranchName } from '@offshoot/types';
+import { branchDeleted } from './branch-errors.js';
+import { type BranchLimits, settingsOf } from './branch-limits.js';
+import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
+import { branchPointView } from './branch-point-view.js';
+import { newRole } from './branch-role/new-role.js';
+import type { BranchViews } from './branch-views.js';
+import type { ComputeBook } from './compute-book.js';
+import type { Connections } from './connections.js';
+import { controlError } from './control-errors.js';
+
+/** What the calls on branches work with. */
+export interface BranchesPlace {
+  readonly pageServer: PageServer;
+  readonly computes: ComputeBook;
+  readonly views: BranchViews;
+  readonly limits: BranchLimits;
+  readonly connections: Connections;
+  /** A write quota may have changed. */
+  checkQuotas(): void;
+}
+
+/** Making, changing and deleting branches. */
+export class Branches {
+  constructor(private readonly place: BranchesPlace) {}
+
+  get #catalog() {
+    return this.place.pageServer.catalog;
+  }
+
+  async create(request: CreateBranchRequest): Promise<CreatedBranch> {
+    const { pageServer, computes, limits, connections, views } = this.place;
+    const began = performance.now();
+    const name = parseBranchName(request.name);
+    const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
+    this.#catalog.refuseTakenName(name);
+    const made = request.role === undefined ? undefined : await newRole(name, request.role);
+    const settings = settingsOf(request);
+    limits.sizeOf(settings);
+    const asked = parseBranchAt(request.at ?? 'latest', Date.now());
+    const from = this.#catalog.branchNamed(parent);
+    // What a compute has acknowledged is there, as far as its maker can tell.
+    const at = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
+    const point = await findBranchPoint(parentOf(pageServer, computes, from, request.timeout_ms), at).catch(
+      (error: unknown) => {
+        this.#expectThere(from);
+        throw error;
+      },
+    );
+    // Another branch may have its name by now; the point is one of this one's history.
+    this.#expectThere(from);
+    const settled = performance.now();
+    const { branch } = await pageServer.createBranch(name, parent, point.lsn, {
+      ...settings,
+      ...(made === undefined ? {} : { role: made.role }),
+    });
+    const timings = { settle: settled - began, catalog: performance.now() - settled };
+    return {
+      branch: views.one(branch),
+      at: branchPointView(asked, point),
+      timings_ms: timings,
+      ...(made === undefined || branch.role === undefined
+        ? {}
+        : { credentials: connections.withPassword(branch, branch.role, made.password) }),
+    };
+  }
+
+  /** Durability and memory hold for computes that start from then on, the rest at once. */
+  async update(name: string, request: UpdateBranchRequest): Promise<Branch> {
+    const { computes, limits, views } = this.place;
+    const before = this.#catalog.branchNamed(parseBranchName(name));
+    const { id } = before;
+    const settings = settingsOf(request);
+    limits.sizeOf({ ...before, ...settings });
+    const branch = await this.#catalog.updateBranch(id, settings);
+    computes.retime(id);
+    computes.alive(id)?.running.resize(limits.sizeOf(branch));
+    this.place.checkQuotas();
+    return views.one(branch);
+  }
+
+  /** The catalog decides first: a branch that others start from keeps its compute, one that is gone ends with it. */
+  async delete(name: string): Promise<Branch> {
+    const { pageServer, computes, views } = this.place;
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    this.#catalog.refuseUndeletable(branch);
+    const view = views.one(branch);
+    await computes.retire(branch, branchDeleted(branch.name), async () => {
+      this.#expectStillThere(branch);
+      await pageServer.deleteBranch(branch.name);
+    });
+    return { ...view, compute: 'stopped', activity: { ...view.activity, state: 'asleep', connections: 0 } };
+  }
+
+  #expectThere({ id, name }: BranchRecord): void {
+    if (this.#catalog.findBranch(id) === undefined) throw branchDeleted(name);
+  }
+
+  /** Another branch may have its name by now. Throws `branch_not_found`. */
+  #expectStillThere({ id, name }: BranchRecord): void {
+    if (this.#catalog.findBranch(id) === undefined) {
+      throw catalogError('branch_not_found', `branch ${name} does not exist any more`);
+    }
+  }
+
+  #onlyTenant(): BranchName {
+    const tenants = this.#catalog.tenants().filter(({ state }) => state === 'active');
+    const [only] = tenants;
+    if (only === undefined || tenants.length > 1) {
+      const names = tenants.map(({ name }) => name).join(', ') || 'none is imported yet';
+      throw controlError('parent_needed', `say which branch to start from with "from"; tenants: ${names}`);
+    }
+    return parseBranchName(only.name);
+  }
+}

@@ -1,0 +1,63 @@
+import type { ComputeSpec, RunningCompute } from '@offshoot/compute';
+import type { BranchUse } from '@offshoot/pageserver';
+import type { BranchKey, BranchSurroundings } from './branch-surroundings.js';
+import { walFrom } from './written-bytes.js';
+
+/** How one branch is used, and that being written down. */
+export class BranchUsage {
+  #use: BranchUse;
+  #usedMs: number;
+  #recorded: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly branch: BranchKey,
+    private readonly around: Pick<BranchSurroundings, 'clock' | 'recordUse' | 'recordRoles'>,
+  ) {
+    this.#usedMs = around.clock.now();
+    this.#use = branch.use ?? { wakes: 0 };
+  }
+
+  get use(): BranchUse {
+    return this.#use;
+  }
+
+  /** When it was last in use, on the clock. */
+  get usedMs(): number {
+    return this.#usedMs;
+  }
+
+  /** Resolves when all that was to be written down is. */
+  get recorded(): Promise<void> {
+    return this.#recorded;
+  }
+
+  used(): void {
+    this.#usedMs = this.around.clock.now();
+  }
+
+  connection(): void {
+    this.used();
+    this.#use = { ...this.#use, lastConnectionAt: new Date(this.#usedMs).toISOString() };
+  }
+
+  woken(phasesMs: Readonly<Record<string, number>>, running: RunningCompute): void {
+    this.#use = {
+      ...this.#use,
+      wakes: this.#use.wakes + 1,
+      wal: walFrom(this.#use.wal, running),
+      lastWake: { at: new Date(this.around.clock.now()).toISOString(), phasesMs },
+    };
+    this.record();
+  }
+
+  /** In the order of its calls; nobody waits for it but the end. */
+  record(): void {
+    const use = this.#use;
+    this.#recorded = this.#recorded.then(() => this.around.recordUse(this.branch.id, use));
+  }
+
+  /** A compute has started with these roles. */
+  recordRoles(spec: ComputeSpec): void {
+    this.#recorded = this.#recorded.then(() => this.around.recordRoles(this.branch.id, spec));
+  }
+}

@@ -1,0 +1,119 @@
+import type { ImportTenantRequest, Operation, Tenant } from '@offshoot/client';
+import { catalogError, type PageServer, type TenantRecord } from '@offshoot/pageserver';
+import { formatLsn, parseTenantName, type TenantId } from '@offshoot/types';
+import { branchDeleted } from './branch-errors.js';
+import type { ComputeBook } from './compute-book.js';
+import type { OperationBook } from './operations.js';
+import { receiverView } from './receiver-view.js';
+
+/** Tenants as the management API shows them. */
+export class Tenants {
+  constructor(
+    private readonly pageServer: PageServer,
+    private readonly computes: Pick<ComputeBook, 'retire'>,
+    private readonly operations: OperationBook,
+  ) {}
+
+  import(request: ImportTenantRequest): Operation {
+    const name = parseTenantName(request.name);
+    this.pageServer.refuseImport({ name, url: request.source_url });
+    return this.operations.start('tenant_import', name, async ({ signal, progress }) => {
+      await this.pageServer.importTenant({
+        name,
+        url: request.source_url,
+        signal,
+        onProgress: (seen) =>
+          progress({
+            phase: seen.phase,
+            bytes_done: seen.bytesDone,
+            pages: seen.pages,
+            ...(seen.bytesTotal === undefined ? {} : { bytes_total: seen.bytesTotal }),
+            ...(seen.walLsn === undefined ? {} : { wal_lsn: formatLsn(seen.walLsn) }),
+          }),
+      });
+    });
+  }
+
+  async all(): Promise<Tenant[]> {
+    const stats = await this.pageServer.stats();
+    const counts = this.pageServer.catalog.branchCounts();
+    return this.pageServer.catalog
+      .tenants()
+      .map((record) => this.#view(record, stats.tenants.get(record.id), counts));
+  }
+
+  async one(name: string): Promise<Tenant> {
+    const { catalog } = this.pageServer;
+    const { id } = catalog.tenantNamed(parseTenantName(name));
+    const stats = await this.pageServer.statsOf(id);
+    return this.#view(catalog.tenant(id), stats, catalog.branchCounts());
+  }
+
+  /** Removes everything of a tenant: from the first moment on nothing new can be begun on it, then its computes end. */
+  async delete(name: string): Promise<Tenant> {
+    const view = await this.one(name);
+    const { id: importing } = this.operations.running('tenant_import', view.name) ?? {};
+    if (importing !== undefined) {
+      throw catalogError('tenant_not_active', `tenant ${view.name} is being imported`, {
+        details: { action: `cancel the import instead: pageserver-ctl operation cancel ${importing}` },
+      });
+    }
+    const left = await this.pageServer.deleteTenant(parseTenantName(view.name), async () => {
+      const branches = this.pageServer.catalog.branches().filter((branch) => branch.tenant === view.id);
+      await Promise.all(
+        branches.map((branch) => this.computes.retire(branch, branchDeleted(branch.name), async () => {})),
+      );
+    });
+    return { ...view, state: 'deleting', ...(left === undefined ? {} : { left_on_source: left }) };
+  }
+
+  #view(
+    record: TenantRecord,
+    stats: { readonly usedBytes: number } | undefined,
+    branchCounts: ReadonlyMap<TenantId, number>,
+  ): Tenant {
+    const root = this.pageServer.catalog.rootTimeline(record);
+    const receiver = this.pageServer.receiverOf(record.id);
+    const { needsReimport } = record;
+    const unavailable = record.state === 'active' ? this.pageServer.unavailable(record.id) : undefined;
+    return {
+      id: record.id,
+      name: record.name,
+      state: unavailable === undefined ? record.state : 'unavailable',
+      created_at: record.createdAt,
+      source_url: record.source.url,
+      system_identifier: record.source.systemIdentifier,
+      server_version: versionText(record.pgVersionNum),
+      wal_segment_bytes: record.walSegmentBytes,
+      data_checksums: record.dataChecksums === 'on',
+      unsupported_records: [...(record.importStats?.unsupported ?? [])],
+      branches: branchCounts.get(record.id) ?? 0,
+      ...(root === undefined
+        ? {}
+        : {
+            readable_from_lsn: formatLsn(root.readableFrom),
+            last_record_lsn: formatLsn(this.pageServer.lastRecordLsnOf(record) ?? root.lastRecordLsn),
+          }),
+      ...(receiver === undefined ? {} : { receiver: receiverView(receiver) }),
+      ...(needsReimport === undefined
+        ? {}
+        : {
+            needs_reimport: {
+              since: needsReimport.since,
+              code: needsReimport.code,
+              message: needsReimport.message,
+              slot: needsReimport.slot,
+            },
+          }),
+      ...(unavailable === undefined
+        ? {}
+        : { unavailable: { code: unavailable.code, message: unavailable.message } }),
+      ...(stats === undefined ? {} : { stored_bytes: stats.usedBytes }),
+    };
+  }
+}
+
+/** 150018 as 15.18. */
+function versionText(versionNum: number): string {
+  return `${Math.floor(versionNum / 10_000)}.${versionNum % 10_000}`;
+}
