@@ -42,6 +42,9 @@ export class OpenTenant {
   /** Tells the engine of a timeline. One that it knows already is no error. */
   attach(timeline: TimelineRecord): OpenTimeline {
     const { id, index, parent, lastRecordLsn, readableFrom } = timeline;
+    // Who waits for an LSN of it waits there.
+    const known = this.#timelines.get(id);
+    if (known !== undefined) return known;
     const ancestry = parent && {
       index: this.#catalog.timeline(parent.timeline).index,
       ancestorLsn: parent.ancestorLsn,

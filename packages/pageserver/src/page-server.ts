@@ -11,14 +11,17 @@ import {
   type TenantName,
   type TimelineId,
 } from '@offshoot/types';
+import type { BranchMove, MovedBranch } from './catalog/branch-move.js';
 import {
   type BranchWithTimeline,
   Catalog,
   type CatalogSurroundings,
+  type NewBranch,
   type NewBranchChoice,
+  type NewCheckpoint,
 } from './catalog/catalog.js';
 import { catalogError } from './catalog/catalog-errors.js';
-import type { BranchRecord, TenantRecord } from './catalog/records.js';
+import type { BranchRecord, CheckpointRecord, TenantRecord, TimelineRecord } from './catalog/records.js';
 import type { ComputeWalState, TimelineWal } from './compute-wal/timeline-wal.js';
 import { WalBook } from './compute-wal/wal-book.js';
 import { followError } from './import/follow-errors.js';
@@ -119,7 +122,7 @@ export class PageServer implements PageSource {
 
   /** Throws `timeline_not_found`, `tenant_unavailable`. */
   async timeline(tenant: TenantId, timeline: TimelineId): Promise<OpenTimeline> {
-    return this.#openTenant(tenant).find(timeline) ?? this.#noTimeline(tenant, timeline);
+    return this.timelineOf(tenant, timeline);
   }
 
   /** Why a tenant could not be opened, or undefined. */
@@ -165,7 +168,15 @@ export class PageServer implements PageSource {
   /** The timeline that a branch names. Throws `branch_not_found`, `tenant_unavailable`. */
   timelineOfBranch(name: BranchName): OpenTimeline {
     const { tenant, timeline } = this.catalog.branchNamed(name);
-    return this.#openTenant(tenant).find(timeline) ?? this.#noTimeline(tenant, timeline);
+    return this.timelineOf(tenant, timeline);
+  }
+
+  /** A timeline that the catalog has. Throws `timeline_not_found`, `tenant_unavailable`. */
+  timelineOf(tenant: TenantId, timeline: TimelineId): OpenTimeline {
+    const open = this.#openTenant(tenant);
+    // Between the catalog's commit and its maker's next step it is not attached yet.
+    const record = open.find(timeline) === undefined ? this.catalog.findTimeline(timeline) : undefined;
+    return (record && open.attach(record)) ?? open.find(timeline) ?? this.#noTimeline(tenant, timeline);
   }
 
   /** WAL of a compute that is about to be started on a branch; `recoverBranch` comes first. */
@@ -198,42 +209,83 @@ export class PageServer implements PageSource {
   }
 
   /**
-   * Makes a branch of `from` as it is at `lsn`, by default at its newest. Durable and readable when it resolves. Throws
-   * `name_taken`, `branch_not_found`, `branch_point_out_of_range`, `tenant_not_active`.
+   * Makes a branch of `from` as it is at `lsn`, by default at its newest; `timeline` as in `NewBranch`. Durable and readable
+   * when it resolves. Throws `name_taken`, `branch_not_found`, `branch_point_out_of_range`, `tenant_not_active`, and what
+   * `Catalog.createBranch` throws.
    */
   async createBranch(
     name: BranchName,
     from: BranchName,
     lsn?: Lsn,
-    choice: NewBranchChoice = {},
+    { timeline, ...choice }: NewBranchChoice & Pick<NewBranch, 'timeline' | 'branchesMax'> = {},
   ): Promise<BranchWithTimeline> {
     this.#expectOpen();
     const parent = this.catalog.branchNamed(from);
-    const newest = this.timelineOfBranch(from).lastRecordLsn();
-    const ancestorLsn = lsn ?? newest;
-    if (ancestorLsn > newest) {
-      throw catalogError(
-        'branch_point_out_of_range',
-        `branch ${from} has come to ${formatLsn(newest)}, not to ${formatLsn(ancestorLsn)}`,
-      );
-    }
-    const made = await this.catalog.createBranch({ name, parent: parent.id, ancestorLsn, ...choice });
+    const open = this.timelineOf(parent.tenant, timeline ?? parent.timeline);
+    const ancestorLsn = lsn ?? open.lastRecordLsn();
+    refusePast(parent, open, ancestorLsn);
+    const of = { parent: parent.id, timeline: timeline ?? parent.timeline, ancestorLsn };
+    const made = await this.catalog.createBranch({ name, ...of, ...choice });
     this.#openTenant(parent.tenant).attach(made.timeline);
     return made;
   }
 
-  /** Throws `branch_not_found`, `branch_has_children`, `branch_is_root`. Whoever reads it gets errors from then on. */
-  async deleteBranch(name: BranchName): Promise<void> {
+  /**
+   * Has a branch go on from `point`: see `Catalog.moveBranch`. No compute may run on it. Whoever reads what it named gets
+   * errors from then on, unless something holds that.
+   */
+  async moveBranch(branch: BranchRecord, move: BranchMove): Promise<MovedBranch> {
+    this.#expectOpen();
+    const { timeline, lsn } = move.point;
+    refusePast(branch, this.timelineOf(branch.tenant, timeline), lsn);
+    const moved = await this.catalog.moveBranch(branch.id, move);
+    this.#openTenant(branch.tenant).attach(moved.timeline);
+    await this.#removeTimelines(branch.name, moved.removed);
+    return moved;
+  }
+
+  /**
+   * Throws `branch_not_found`, and what `Catalog.deleteBranch` throws. Whoever reads it gets errors from then on, unless
+   * something holds its timeline.
+   */
+  async deleteBranch(name: BranchName, condition: { expiredBy?: Date | undefined } = {}): Promise<void> {
     this.#expectOpen();
     const { id } = this.catalog.branchNamed(name);
-    const { branch, timeline } = await this.catalog.deleteBranch(id);
-    const open = this.#tenants.get(branch.tenant);
-    await this.#wals.abandon([timeline.id]);
-    open?.detach(timeline);
-    // Should it stay for now, the next start removes it.
-    await open?.removeLog(timeline).catch((error: unknown) => {
-      this.#log('the WAL log of a deleted branch cannot be removed', { branch: name, error });
-    });
+    const { removed } = await this.catalog.deleteBranch(id, condition);
+    await this.#removeTimelines(name, removed);
+  }
+
+  /** See `Catalog.createCheckpoint`. */
+  async createCheckpoint(
+    { name, tenant }: BranchRecord,
+    checkpoint: NewCheckpoint,
+  ): Promise<CheckpointRecord> {
+    this.#expectOpen();
+    refusePast({ name }, this.timelineOf(tenant, checkpoint.timeline), checkpoint.lsn);
+    const made = await this.catalog.createCheckpoint(checkpoint);
+    await this.#removeTimelines(name, made.removed);
+    return made.checkpoint;
+  }
+
+  /** See `Catalog.deleteCheckpoint`. */
+  async deleteCheckpoint({ id, name: branch }: BranchRecord, name: string): Promise<CheckpointRecord> {
+    this.#expectOpen();
+    const { checkpoint, removed } = await this.catalog.deleteCheckpoint(id, name);
+    await this.#removeTimelines(branch, removed);
+    return checkpoint;
+  }
+
+  /** The one place where timelines end: they are in the catalog no more. */
+  async #removeTimelines(branch: BranchName, timelines: readonly TimelineRecord[]): Promise<void> {
+    await this.#wals.abandon(timelines.map(({ id }) => id));
+    for (const timeline of timelines) {
+      const open = this.#tenants.get(timeline.tenant);
+      open?.detach(timeline);
+      // Should it stay for now, the next start removes it.
+      await open?.removeLog(timeline).catch((error: unknown) => {
+        this.#log('the WAL log of a deleted branch cannot be removed', { branch, error });
+      });
+    }
   }
 
   /**
@@ -511,4 +563,14 @@ export class PageServer implements PageSource {
       throw pageServerError('page_server_closed', 'the page server is stopping');
     }
   }
+}
+
+/** Throws `branch_point_out_of_range` for what the timeline has not come to. */
+function refusePast({ name }: Pick<BranchRecord, 'name'>, timeline: OpenTimeline, lsn: Lsn): void {
+  const newest = timeline.lastRecordLsn();
+  if (lsn <= newest) return;
+  throw catalogError(
+    'branch_point_out_of_range',
+    `branch ${name} has come to ${formatLsn(newest)}, not to ${formatLsn(lsn)}`,
+  );
 }

@@ -35,6 +35,47 @@ export const catalogError = defineErrors({
     httpStatus: 409,
     action: 'delete its tenant if everything of it may go: pageserver-ctl tenant delete NAME',
   },
+  branch_protected: {
+    kind: 'fix',
+    sqlState: '55006',
+    httpStatus: 409,
+    action: 'if it may go after all: pageserver-ctl branch unprotect NAME; then ask again',
+  },
+  /** Its time is over, and other branches start from it. */
+  branch_expired: {
+    kind: 'fix',
+    sqlState: '55000',
+    httpStatus: 410,
+    action: 'give it more time: pageserver-ctl branch expire NAME --in 2h',
+  },
+  /** It was given more time before it could be deleted. */
+  branch_not_expired: { kind: 'retry', sqlState: '55000', httpStatus: 409 },
+  /** It was reset, restored or deleted while something else was under way on it. */
+  branch_changed: {
+    kind: 'retry',
+    sqlState: '40001',
+    httpStatus: 409,
+    action: 'look what has become of it (pageserver-ctl branch show NAME), then send the same request again',
+  },
+  checkpoint_not_found: {
+    kind: 'fix',
+    sqlState: '42704',
+    httpStatus: 404,
+    action: 'look which there are: pageserver-ctl checkpoint list BRANCH',
+  },
+  checkpoint_exists: {
+    kind: 'fix',
+    sqlState: '42710',
+    httpStatus: 409,
+    action: 'choose another name, or delete that one: pageserver-ctl checkpoint delete BRANCH NAME',
+  },
+  /** As many branches, computes, checkpoints or bytes as there may be. */
+  quota_reached: {
+    kind: 'fix',
+    sqlState: '53400',
+    httpStatus: 429,
+    action: 'delete what is not needed any more, or raise the limit that the message names',
+  },
   /** The tenant is being imported or deleted. */
   tenant_not_active: {
     kind: 'retry',

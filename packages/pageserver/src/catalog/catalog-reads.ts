@@ -1,7 +1,10 @@
 import type { BranchName, TenantId, TenantName, TimelineId } from '@offshoot/types';
+import { branchProtected } from './branch-change.js';
+import { checkpointsOf } from './branch-timelines.js';
 import { catalogError } from './catalog-errors.js';
 import type { CatalogTables } from './catalog-tables.js';
-import type { BranchId, BranchRecord, TenantRecord, TimelineRecord } from './records.js';
+import type { BranchId, BranchRecord, CheckpointRecord, TenantRecord, TimelineRecord } from './records.js';
+import { holdsOf, type KeptLsn, tenantCountKey } from './timeline-holds.js';
 
 /** Branches that a refusal names; there may be thousands. */
 const CHILDREN_NAMED_MAX = 5;
@@ -100,9 +103,131 @@ export class CatalogReads {
     return this.findTimeline(id) ?? notFound('timeline', id);
   }
 
+  /** How many branches a tenant has; looks at none of them. */
+  branchCountOf(tenant: TenantId): number {
+    return this.tables.meta.get(tenantCountKey(tenant)) ?? 0;
+  }
+
+  /**
+   * The LSNs at which a timeline has to stay readable, beside its newest: where other timelines leave it, and its
+   * checkpoints. In no order; one may be there several times.
+   */
+  keptLsns(timeline: TimelineId): KeptLsn[] {
+    return [...this.tables.holds.getRange(holdsOf(timeline))].flatMap(({ key: [, by, who], value: lsn }) =>
+      by === 'branch' ? [] : [{ lsn, by, who }],
+    );
+  }
+
+  /** The branch that names a timeline; undefined: others need its history, and nobody can write to it any more. */
+  branchOf(timeline: TimelineId): BranchRecord | undefined {
+    const range = { start: [timeline, 'branch', ''], end: [timeline, 'branch', '~'] } as const;
+    const [found] = [...this.tables.holds.getRange({ ...range, limit: 1 } as never)];
+    return found && this.tables.branches.get(found.key[2] as BranchId);
+  }
+
+  /**
+   * The branch's own history: the timeline that it names and those that it named before and went on from, the youngest
+   * first, each up to where the next one leaves it.
+   */
+  ownTimelines({ id, timeline }: BranchRecord): TimelineRecord[] {
+    const own: TimelineRecord[] = [];
+    for (let each = this.findTimeline(timeline); each !== undefined; ) {
+      own.push(each);
+      const before: TimelineRecord | undefined = each.parent && this.findTimeline(each.parent.timeline);
+      each = before?.madeFor === id ? before : undefined;
+    }
+    return own;
+  }
+
+  /** A branch's checkpoints, the oldest first. */
+  checkpoints(id: BranchId): CheckpointRecord[] {
+    const all = [...this.tables.checkpoints.getRange(checkpointsOf(id))].map(({ value }) => value);
+    return all.sort((a, b) => compare(a.createdAt, b.createdAt) || compare(a.name, b.name));
+  }
+
+  checkpointCount(id: BranchId): number {
+    return this.tables.checkpoints.getKeysCount(checkpointsOf(id));
+  }
+
+  findCheckpoint(id: BranchId, name: string): CheckpointRecord | undefined {
+    return this.tables.checkpoints.get([id, name]);
+  }
+
+  /** Throws `checkpoint_not_found`. */
+  checkpoint({ id, name: branch }: Pick<BranchRecord, 'id' | 'name'>, name: string): CheckpointRecord {
+    const found = this.findCheckpoint(id, name);
+    if (found !== undefined) return found;
+    throw catalogError('checkpoint_not_found', `branch ${branch} has no checkpoint ${name}`, {
+      details: { action: `look which there are: pageserver-ctl checkpoint list ${branch}` },
+    });
+  }
+
+  /** When the next branch expires, or the first that has; undefined: none does. */
+  nextExpiry(): string | undefined {
+    const [first] = [...this.tables.expiries.getKeys({ limit: 1 })];
+    return first?.[0];
+  }
+
+  /** Branches whose time is over. */
+  expired(now: Date): BranchRecord[] {
+    const end = [now.toISOString(), '~'] as [string, BranchId];
+    return [...this.tables.expiries.getKeys({ end })].flatMap(([, id]) => this.findBranch(id) ?? []);
+  }
+
+  /** Throws `branch_expired`. */
+  refuseExpired(branch: BranchRecord, now: Date): void {
+    if (!isExpired(branch, now)) return;
+    throw catalogError('branch_expired', `branch ${branch.name} expired at ${branch.expiresAt}`, {
+      details: { action: `give it more time: pageserver-ctl branch expire ${branch.name} --in 2h` },
+    });
+  }
+
+  /** Throws what a reset or restore is refused with: `branch_is_root`, `branch_protected`, `branch_expired`. */
+  refuseMove(branch: BranchRecord, now: Date): void {
+    if (branch.parent === undefined) {
+      throw catalogError(
+        'branch_is_root',
+        `branch ${branch.name} is production's own history, and goes its way`,
+        { details: { action: `branch it instead: pageserver-ctl branch create NAME --from ${branch.name}` } },
+      );
+    }
+    if (branch.protected) throw branchProtected(branch, 'is not reset or restored');
+    this.refuseExpired(branch, now);
+  }
+
+  /** Throws `quota_reached` when one branch more would be too many; 0 or undefined: there may be any number. */
+  refuseBranchOver(id: TenantId, max: number | undefined): void {
+    const count = this.branchCountOf(id);
+    if (max === undefined || max === 0 || count < max) return;
+    const { name } = this.tenant(id);
+    throw catalogError(
+      'quota_reached',
+      `tenant ${name} has ${count} branches, as many as it may (branchesPerTenantMax ${max})`,
+      { details: { action: 'delete branches, or raise the setting branchesPerTenantMax', count, max } },
+    );
+  }
+
+  /** Throws `quota_reached`. */
+  refuseCheckpointOver({ id, name }: BranchRecord, max: number): void {
+    const count = this.checkpointCount(id);
+    if (count < max) return;
+    throw catalogError(
+      'quota_reached',
+      `branch ${name} has ${count} checkpoints, as many as it may (checkpointsPerBranchMax ${max})`,
+      { details: { action: 'delete checkpoints, or raise the setting checkpointsPerBranchMax', count, max } },
+    );
+  }
+
   /** Names of the branches made from one, as many as asked for. */
   childNames(id: BranchId, limit = Number.POSITIVE_INFINITY): string[] {
     return [...this.tables.children.getRange({ ...childrenOf(id), limit })].map(({ value }) => value);
+  }
+
+  /** The branches made from one. */
+  childrenOf(id: BranchId): BranchRecord[] {
+    return [...this.tables.children.getKeys(childrenOf(id))].flatMap(
+      ([, child]) => this.findBranch(child) ?? [],
+    );
   }
 
   childCount(id: BranchId): number {
@@ -119,8 +244,9 @@ export class CatalogReads {
     }
   }
 
-  /** Throws `branch_has_children` and `branch_is_root`. */
+  /** Throws `branch_has_children`, `branch_is_root` and `branch_protected`. */
   refuseUndeletable(branch: BranchRecord): void {
+    if (branch.protected && branch.parent !== undefined) throw branchProtected(branch, 'is not deleted');
     const children = this.childNames(branch.id, CHILDREN_NAMED_MAX);
     if (children.length > 0) {
       const count = this.childCount(branch.id);
@@ -149,6 +275,15 @@ export class CatalogReads {
 /** Keys of a branch's children: ids are hexadecimal, so `~` sorts behind every child. */
 function childrenOf(id: BranchId): { start: [BranchId, BranchId]; end: [BranchId, BranchId] } {
   return { start: [id, '' as BranchId], end: [id, '~' as BranchId] };
+}
+
+/** Its time is over. */
+export function isExpired({ expiresAt }: Pick<BranchRecord, 'expiresAt'>, now: Date): boolean {
+  return expiresAt !== undefined && Date.parse(expiresAt) <= now.getTime();
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** Throws the `_not_found` error of its kind. */

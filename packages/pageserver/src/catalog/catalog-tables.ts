@@ -1,12 +1,13 @@
 import { mkdirSync } from 'node:fs';
-import type { TenantId, TimelineId } from '@offshoot/types';
+import type { Lsn, TenantId, TimelineId } from '@offshoot/types';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import { Packr } from 'msgpackr';
 import { catalogError } from './catalog-errors.js';
-import type { BranchId, BranchRecord, TenantRecord, TimelineRecord } from './records.js';
+import type { BranchId, BranchRecord, CheckpointRecord, TenantRecord, TimelineRecord } from './records.js';
+import { upgradeTables } from './upgrade-tables.js';
 
 /** Changes when a reader of an older catalog would misread a newer one. */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 /** Named databases in the catalog's environment. */
 const TABLES_MAX = 16;
@@ -14,7 +15,7 @@ const TABLES_MAX = 16;
 /** The catalog's tables: LMDB databases in one environment, so that one transaction may write them all. */
 export interface CatalogTables {
   readonly root: RootDatabase;
-  /** `schema_version`, `next_timeline_index`. */
+  /** `schema_version`, `next_timeline_index`, and how many branches each tenant has, by `branches_of/TENANT`. */
   readonly meta: Database<number, string>;
   readonly tenants: Database<TenantRecord, TenantId>;
   readonly timelines: Database<TimelineRecord, TimelineId>;
@@ -24,7 +25,19 @@ export interface CatalogTables {
   readonly branchNames: Database<BranchId, string>;
   /** [parent, child] → name of the child. */
   readonly children: Database<string, [BranchId, BranchId]>;
+  /** [when, branch] → its name, of branches that expire. */
+  readonly expiries: Database<string, [string, BranchId]>;
+  /** [branch, checkpoint's name] */
+  readonly checkpoints: Database<CheckpointRecord, [BranchId, string]>;
+  /** What holds a timeline: see {@link TimelineHold}. Those of one kind that need an LSN of it have that as their value. */
+  readonly holds: Database<Lsn, TimelineHold>;
 }
+
+/**
+ * [timeline, kind, who]. A `branch` that names it, a `child` timeline that begins there, a `checkpoint` (branch and name,
+ * with a `/` between). A timeline that nothing holds is removed.
+ */
+export type TimelineHold = [TimelineId, 'branch' | 'child' | 'checkpoint', string];
 
 /**
  * Opens the tables in `dir`, making them when they are not there. With `overlappingSync` off, lmdb's write thread
@@ -49,8 +62,8 @@ export function openTables(dir: string): CatalogTables {
     return root.openDB<V, K>(name, options);
   };
   const meta = table<number, string>('meta');
-  checkVersion(meta);
-  return {
+  const version = checkVersion(meta);
+  const tables: CatalogTables = {
     root,
     meta,
     tenants: table('tenants'),
@@ -59,7 +72,12 @@ export function openTables(dir: string): CatalogTables {
     tenantNames: table('tenant_names'),
     branchNames: table('branch_names'),
     children: table('children'),
+    expiries: table('expiries'),
+    checkpoints: table('checkpoints'),
+    holds: table('holds'),
   };
+  if (version < SCHEMA_VERSION) upgradeTables(tables, SCHEMA_VERSION);
+  return tables;
 }
 
 /** Plain maps, so that a value can be read without any other value: no structures are shared between records. */
@@ -67,14 +85,14 @@ function encoder(): Packr {
   return new Packr({ useRecords: false });
 }
 
-function checkVersion(meta: Database<number, string>): void {
-  const version = meta.get('schema_version');
-  if (version === undefined) {
-    meta.putSync('schema_version', SCHEMA_VERSION);
-  } else if (version > SCHEMA_VERSION) {
+/** 0: it is new. */
+function checkVersion(meta: Database<number, string>): number {
+  const version = meta.get('schema_version') ?? 0;
+  if (version > SCHEMA_VERSION) {
     throw catalogError(
       'catalog_too_new',
       `the catalog has format ${version}; this version of Offshoot reads up to ${SCHEMA_VERSION}`,
     );
   }
+  return version;
 }

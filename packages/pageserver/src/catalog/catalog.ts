@@ -1,8 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import type { BranchName, Lsn, RandomBytes, TenantId } from '@offshoot/types';
-import { formatLsn, randomTimelineId } from '@offshoot/types';
+import type { BranchName, Lsn, RandomBytes, TenantId, TimelineId } from '@offshoot/types';
+import { randomTimelineId } from '@offshoot/types';
+import { type BranchChange, changedBranch } from './branch-change.js';
+import { type BranchMove, type MovedBranch, preservedBranch } from './branch-move.js';
+import {
+  type BranchWithTimeline,
+  historyFrom,
+  pointBranchAt,
+  putBranch,
+  putNewBranch,
+  putTimeline,
+  type RemovedTimelines,
+  removeBranch,
+  renameBranch,
+} from './branch-timelines.js';
 import { catalogError } from './catalog-errors.js';
-import { CatalogReads, notFound } from './catalog-reads.js';
+import { CatalogReads, isExpired, notFound } from './catalog-reads.js';
 import { type CatalogTables, openTables } from './catalog-tables.js';
 import { inOneTransaction } from './catalog-transaction.js';
 import type {
@@ -11,11 +24,13 @@ import type {
   BranchRoleRecord,
   BranchSettings,
   BranchUse,
+  CheckpointRecord,
   ImportStats,
   RolesApplied,
   TenantRecord,
   TimelineRecord,
 } from './records.js';
+import { hold, letGo, tenantCountKey } from './timeline-holds.js';
 
 /** A tenant's record as it is before its import; the catalog adds what it assigns. */
 export type NewTenant = Omit<
@@ -23,17 +38,17 @@ export type NewTenant = Omit<
   'state' | 'rootIndex' | 'tli' | 'importStats' | 'failure' | 'createdAt' | 'needsReimport'
 >;
 
-/** A branch and the timeline that it names. */
-export interface BranchWithTimeline {
-  readonly branch: BranchRecord;
-  readonly timeline: TimelineRecord;
-}
+export type { BranchWithTimeline, RemovedTimelines } from './branch-timelines.js';
 
 export interface NewBranch extends NewBranchChoice {
   readonly name: BranchName;
   readonly parent: BranchId;
   /** Where it leaves its parent. */
   readonly ancestorLsn: Lsn;
+  /** A timeline of the parent's that is not the one that it names, such as one that a checkpoint holds. */
+  readonly timeline?: TimelineId | undefined;
+  /** Branches that the tenant may have, this one included. */
+  readonly branchesMax?: number | undefined;
 }
 
 /** What a branch is made with. */
@@ -47,6 +62,14 @@ export interface ImportedHistory {
   readonly lastRecordLsn: Lsn;
   readonly tli: number;
   readonly stats: ImportStats;
+}
+
+/** A checkpoint as its maker gives it. */
+export interface NewCheckpoint extends Omit<CheckpointRecord, 'createdAt'> {
+  /** Checkpoints of the branch, this one included. */
+  readonly checkpointsMax: number;
+  /** So many periodic ones stay, the newest. */
+  readonly keepPeriodic?: number | undefined;
 }
 
 /** Clock and chance, as a test may want to hold them. */
@@ -110,8 +133,8 @@ export class Catalog extends CatalogReads {
         throw catalogError('tenant_not_active', `tenant ${tenant.name} is not being imported`);
       }
       this.tables.tenants.put(id, { ...tenant, state: 'active', tli, importStats: stats });
-      const history = { tenant: id, index: tenant.rootIndex, readableFrom, lastRecordLsn };
-      return this.#putBranch(tenant.name as string as BranchName, history);
+      const history = { tenant: id, readableFrom, lastRecordLsn };
+      return this.#putBranch(tenant.name as string as BranchName, history, tenant.rootIndex);
     });
   }
 
@@ -156,28 +179,34 @@ export class Catalog extends CatalogReads {
 
   /** Removes a tenant's records; its files must be gone already. A tenant that is not there is no error. */
   removeTenant(id: TenantId): Promise<void> {
-    const { tenants, tenantNames, timelines } = this.tables;
+    const { tenants, tenantNames, timelines, meta } = this.tables;
     return this.#write(() => {
       const tenant = tenants.get(id);
       if (tenant === undefined) {
         return;
       }
       for (const branch of this.branches().filter((each) => each.tenant === id)) {
-        this.#removeBranch(branch);
+        removeBranch(this.tables, branch);
       }
       for (const timeline of this.timelines(id)) {
         timelines.remove(timeline.id);
       }
+      meta.remove(tenantCountKey(id));
       tenantNames.remove(tenant.name);
       tenants.remove(id);
     });
   }
 
-  /** One transaction: the branch and its timeline. The parent's tenant must be active. */
+  /**
+   * One transaction: the branch and its timeline. The parent's tenant must be active. Throws `branch_expired`,
+   * `branch_changed`, `quota_reached`, `branch_point_out_of_range`.
+   */
   createBranch({
     name,
     parent: parentId,
     ancestorLsn,
+    timeline: timelineId,
+    branchesMax,
     role,
     ...settings
   }: NewBranch): Promise<BranchWithTimeline> {
@@ -185,22 +214,10 @@ export class Catalog extends CatalogReads {
       this.refuseTakenName(name);
       const parent = this.findBranch(parentId) ?? notFound('branch', parentId);
       this.#expectActive(parent.tenant);
-      const timeline = this.timeline(parent.timeline);
-      if (ancestorLsn < timeline.readableFrom) {
-        const from = formatLsn(timeline.readableFrom);
-        throw catalogError(
-          'branch_point_out_of_range',
-          `branch ${parent.name} can be read from ${from} on, not at ${formatLsn(ancestorLsn)}`,
-        );
-      }
-      const history = {
-        tenant: parent.tenant,
-        index: this.#nextTimelineIndex(),
-        parent: { timeline: parent.timeline, ancestorLsn },
-        readableFrom: ancestorLsn,
-        lastRecordLsn: ancestorLsn,
-      };
-      return this.#putBranch(name, history, {
+      this.refuseExpired(parent, this.#now());
+      this.refuseBranchOver(parent.tenant, branchesMax);
+      const from = this.#timelineOf(parent, timelineId ?? parent.timeline);
+      return this.#putBranch(name, historyFrom(parent, from, ancestorLsn), this.#nextTimelineIndex(), {
         parent: parent.id,
         ...settings,
         durability: settings.durability ?? 'sync',
@@ -209,9 +226,112 @@ export class Catalog extends CatalogReads {
     });
   }
 
-  /** What is not given stays as it is. Throws `branch_not_found`. */
-  updateBranch(id: BranchId, settings: BranchSettings): Promise<BranchRecord> {
-    return this.#changeBranch(id, settings);
+  /**
+   * One transaction: the branch names a new timeline, and is the same in everything else. What it named stays as long as
+   * something holds it. Throws `branch_changed` when it does not name `from` any more, `branch_protected`,
+   * `branch_expired`, `branch_is_root`, `name_taken`, `quota_reached`, `branch_point_out_of_range`.
+   */
+  moveBranch(id: BranchId, { from, point, preserveAs, branchesMax }: BranchMove): Promise<MovedBranch> {
+    return this.#write(() => {
+      const before = this.findBranch(id) ?? notFound('branch', id);
+      if (before.timeline !== from) throw branchChanged(before);
+      this.refuseMove(before, this.#now());
+      this.#expectActive(before.tenant);
+      const history = historyFrom(before, this.#timelineOf(before, point.timeline), point.lsn);
+      const former = this.timeline(before.timeline);
+      // One that a catalog of an earlier version has does not say so.
+      this.tables.timelines.put(former.id, { ...former, madeFor: former.madeFor ?? id });
+      const timeline = this.#newTimeline(history, this.#nextTimelineIndex(), id);
+      putTimeline(this.tables, timeline);
+      const preserved = preserveAs && this.#preserve(before, preserveAs, branchesMax);
+      return { ...pointBranchAt(this.tables, before, timeline.id), timeline, preserved };
+    });
+  }
+
+  #preserve(before: BranchRecord, name: BranchName, branchesMax: number | undefined): BranchRecord {
+    this.refuseTakenName(name);
+    this.refuseBranchOver(before.tenant, branchesMax);
+    const createdAt = this.#now().toISOString();
+    const preserved = preservedBranch(before, { id: this.#newBranchId(), name, createdAt });
+    putNewBranch(this.tables, preserved);
+    return preserved;
+  }
+
+  /** Its id, timeline and children are the same. Throws `branch_not_found`, `name_taken`, `branch_is_root`. */
+  renameBranch(id: BranchId, name: BranchName): Promise<BranchRecord> {
+    return this.#write(() => {
+      const branch = this.findBranch(id) ?? notFound('branch', id);
+      if (branch.name === name) return branch;
+      this.refuseTakenName(name);
+      if (branch.parent === undefined) {
+        throw catalogError(
+          'branch_is_root',
+          `branch ${branch.name} has the name of its tenant, and keeps it`,
+          {
+            details: { action: 'branch it under the other name' },
+          },
+        );
+      }
+      return renameBranch(this.tables, branch, name);
+    });
+  }
+
+  /** Throws `checkpoint_exists`, `quota_reached`, `branch_changed`, `branch_point_out_of_range`. */
+  createCheckpoint({
+    checkpointsMax,
+    keepPeriodic,
+    ...checkpoint
+  }: NewCheckpoint): Promise<{ checkpoint: CheckpointRecord; removed: readonly TimelineRecord[] }> {
+    return this.#write(() => {
+      const { branch: id, name, timeline, lsn } = checkpoint;
+      const branch = this.findBranch(id) ?? notFound('branch', id);
+      this.#expectActive(branch.tenant);
+      this.refuseExpired(branch, this.#now());
+      historyFrom(branch, this.#timelineOf(branch, timeline), lsn);
+      if (this.findCheckpoint(id, name) !== undefined) {
+        throw catalogError('checkpoint_exists', `branch ${branch.name} has a checkpoint ${name} already`);
+      }
+      const removed = keepPeriodic === undefined ? [] : this.#dropPeriodic(id, keepPeriodic - 1);
+      this.refuseCheckpointOver(branch, checkpointsMax);
+      const record = { ...checkpoint, createdAt: this.#now().toISOString() };
+      this.tables.checkpoints.put([id, name], record);
+      hold(this.tables, [timeline, 'checkpoint', `${id}/${name}`], lsn);
+      return { checkpoint: record, removed };
+    });
+  }
+
+  /** Answers the timelines that nothing holds any more. Throws `checkpoint_not_found`. */
+  deleteCheckpoint(
+    id: BranchId,
+    name: string,
+  ): Promise<{ checkpoint: CheckpointRecord; removed: readonly TimelineRecord[] }> {
+    return this.#write(() => {
+      const branch = this.findBranch(id) ?? notFound('branch', id);
+      const checkpoint = this.checkpoint(branch, name);
+      return { checkpoint, removed: this.#dropCheckpoint(checkpoint) };
+    });
+  }
+
+  #dropCheckpoint({ branch, name, timeline }: CheckpointRecord): TimelineRecord[] {
+    this.tables.checkpoints.remove([branch, name]);
+    return letGo(this.tables, [timeline, 'checkpoint', `${branch}/${name}`]);
+  }
+
+  #dropPeriodic(id: BranchId, keep: number): TimelineRecord[] {
+    const periodic = this.checkpoints(id).filter(({ kind }) => kind === 'periodic');
+    return periodic
+      .slice(0, Math.max(0, periodic.length - keep))
+      .flatMap((each) => this.#dropCheckpoint(each));
+  }
+
+  /** What is not given stays as it is. Throws `branch_not_found`, `branch_protected`, `branch_is_root`. */
+  updateBranch(id: BranchId, change: BranchChange): Promise<BranchRecord> {
+    return this.#write(() => {
+      const before = this.findBranch(id) ?? notFound('branch', id);
+      const branch = changedBranch(before, change);
+      putBranch(this.tables, before, branch);
+      return branch;
+    });
   }
 
   /** Gives a branch a role of its own, in place of the one that it has. Throws `branch_not_found`. */
@@ -238,15 +358,21 @@ export class Catalog extends CatalogReads {
     return this.#changeBranch(id, { use });
   }
 
-  /** Removes a branch and its timeline. Throws `branch_has_children` and `branch_is_root`. */
-  deleteBranch(id: BranchId): Promise<BranchWithTimeline> {
+  /**
+   * Removes a branch, and its timeline unless something else holds it. `expiredBy`: only if its time was over then; else
+   * throws `branch_not_expired`. Throws `branch_has_children`, `branch_is_root`, `branch_protected`.
+   */
+  deleteBranch(
+    id: BranchId,
+    { expiredBy }: { expiredBy?: Date | undefined } = {},
+  ): Promise<RemovedTimelines> {
     return this.#write(() => {
       const branch = this.findBranch(id) ?? notFound('branch', id);
+      if (expiredBy !== undefined && !isExpired(branch, expiredBy)) {
+        throw catalogError('branch_not_expired', `branch ${branch.name} was given more time`);
+      }
       this.refuseUndeletable(branch);
-      const timeline = this.timeline(branch.timeline);
-      this.#removeBranch(branch);
-      this.tables.timelines.remove(timeline.id);
-      return { branch, timeline };
+      return { branch, removed: removeBranch(this.tables, branch) };
     });
   }
 
@@ -268,30 +394,34 @@ export class Catalog extends CatalogReads {
 
   #putBranch(
     name: BranchName,
-    history: Omit<TimelineRecord, 'id'>,
+    history: Omit<TimelineRecord, 'id' | 'index' | 'madeFor'>,
+    index: number,
     own: Pick<BranchRecord, 'parent' | 'role' | 'hadRole'> & BranchSettings = {},
   ): BranchWithTimeline {
-    const { timelines, branches, branchNames, children } = this.tables;
-    const timeline: TimelineRecord = { id: randomTimelineId(this.#random), ...history };
-    const id = Buffer.from(this.#random(16)).toString('hex') as BranchId;
+    const id = this.#newBranchId();
+    const timeline = this.#newTimeline(history, index, id);
     const createdAt = this.#now().toISOString();
     const branch = { id, tenant: history.tenant, name, timeline: timeline.id, createdAt, ...own };
-    timelines.put(timeline.id, timeline);
-    branches.put(id, branch);
-    branchNames.put(name, id);
-    if (own.parent !== undefined) {
-      children.put([own.parent, id], name);
-    }
+    putTimeline(this.tables, timeline);
+    putNewBranch(this.tables, branch);
     return { branch, timeline };
   }
 
-  #removeBranch(branch: BranchRecord): void {
-    const { branches, branchNames, children } = this.tables;
-    branches.remove(branch.id);
-    branchNames.remove(branch.name);
-    if (branch.parent !== undefined) {
-      children.remove([branch.parent, branch.id]);
-    }
+  #newTimeline(
+    history: Omit<TimelineRecord, 'id' | 'index' | 'madeFor'>,
+    index: number,
+    madeFor: BranchId,
+  ): TimelineRecord {
+    return { id: randomTimelineId(this.#random), index, ...history, madeFor };
+  }
+
+  #newBranchId(): BranchId {
+    return Buffer.from(this.#random(16)).toString('hex') as BranchId;
+  }
+
+  /** Throws `branch_changed`: what was there when a point of it was chosen is not any more. */
+  #timelineOf(branch: BranchRecord, id: TimelineId): TimelineRecord {
+    return this.findTimeline(id) ?? raise(branchChanged(branch));
   }
 
   #expectActive(id: TenantId): void {
@@ -309,4 +439,12 @@ export class Catalog extends CatalogReads {
     this.tables.meta.put('next_timeline_index', index + 1);
     return index;
   }
+}
+
+function branchChanged({ name }: BranchRecord) {
+  return catalogError('branch_changed', `branch ${name} was reset, restored or deleted meanwhile`);
+}
+
+function raise(error: Error): never {
+  throw error;
 }

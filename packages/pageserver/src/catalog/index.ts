@@ -1,3 +1,5 @@
+export type { BranchChange } from './branch-change.js';
+export type { BranchMove, MovedBranch } from './branch-move.js';
 export {
   type BranchWithTimeline,
   Catalog,
@@ -5,20 +7,25 @@ export {
   type ImportedHistory,
   type NewBranch,
   type NewBranchChoice,
+  type NewCheckpoint,
   type NewTenant,
 } from './catalog.js';
 export { catalogError } from './catalog-errors.js';
+export { isExpired } from './catalog-reads.js';
 export type {
   BranchId,
   BranchRecord,
   BranchRoleRecord,
   BranchSettings,
   BranchUse,
+  CheckpointRecord,
   Durability,
   ImportStats,
   RolesApplied,
+  SnapshotPolicy,
   TenantRecord,
   TenantSource,
   TenantState,
   TimelineRecord,
 } from './records.js';
+export type { KeptLsn } from './timeline-holds.js';

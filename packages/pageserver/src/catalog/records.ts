@@ -86,13 +86,29 @@ export interface TimelineRecord {
   readonly readableFrom: Lsn;
   /** End of the last record, as of when this record was written. */
   readonly lastRecordLsn: Lsn;
+  /** The branch that it was made for, which may name another one by now. Absent: in catalogs of earlier versions. */
+  readonly madeFor?: BranchId | undefined;
 }
 
 /** Whether commits on a branch's compute wait until the page server has them on disk. */
 export type Durability = 'sync' | 'async';
 
+/** A tenant's or branch's checkpoints that are taken again and again. */
+export interface SnapshotPolicy {
+  readonly everySeconds: number;
+  /** So many of them stay, the newest. */
+  readonly keep: number;
+}
+
 /** What can be chosen for a branch, and changed later. */
 export interface BranchSettings {
+  /** From then on nobody can use it, and it is deleted once no branch starts from it. Absent: never. */
+  readonly expiresAt?: string | undefined;
+  /** What its maker says of it, by name. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** It is not deleted, reset, restored or made to expire. */
+  readonly protected?: true | undefined;
+  readonly snapshots?: SnapshotPolicy | undefined;
   /** Of computes that start from now on. Absent, as in older catalogs: `sync`. */
   readonly durability?: Durability | undefined;
   /** Without connections and work for so long its compute is put to sleep; 0: never. Absent: the daemon's setting. */
@@ -134,6 +150,20 @@ export interface BranchUse {
   readonly lastWake?:
     | { readonly at: string; readonly phasesMs: Readonly<Record<string, number>> }
     | undefined;
+}
+
+/**
+ * A named LSN of a branch. It holds its timeline, also when the branch has gone on to another one, and what the timeline
+ * was like at that LSN.
+ */
+export interface CheckpointRecord {
+  readonly branch: BranchId;
+  readonly name: string;
+  readonly timeline: TimelineId;
+  readonly lsn: Lsn;
+  readonly createdAt: string;
+  /** `periodic`: by the branch's snapshot policy, which also deletes it. */
+  readonly kind: 'manual' | 'periodic';
 }
 
 /** The user's name for a timeline. */
