@@ -1,6 +1,14 @@
 import type { z } from 'zod';
 import { ApiError, ConnectionError } from './api-error.js';
+import {
+  type ChangedBranch,
+  changedBranch,
+  type NewBranch,
+  type NewBranchRequest,
+  newBranch,
+} from './creation.js';
 import * as schemas from './schemas.js';
+import * as tokens from './tokens.js';
 
 /** Where the management API is (`http://127.0.0.1:7070`) and the token that opens it. */
 export interface ClientOptions {
@@ -15,6 +23,8 @@ export interface ClientOptions {
   fetch?: typeof fetch;
 }
 
+/** Branches in one answer. */
+const PAGE_MAX = 1000;
 const timeoutMsDefault = 60_000;
 const longTimeoutMsDefault = 290_000;
 
@@ -70,20 +80,29 @@ export class OffshootClient {
     return this.#call('DELETE', `/v1/operations/${encodeURIComponent(id)}`, schemas.operation);
   }
 
-  createBranch(request: schemas.CreateBranchRequest): Promise<schemas.CreatedBranch> {
-    return this.#call('POST', '/v1/branches', schemas.createdBranch, request);
+  /** It gets no role of its own unless one is asked for. */
+  createBranch(request: NewBranchRequest): Promise<NewBranch> {
+    return this.#call('POST', '/v1/branches', newBranch, { role: null, ...request });
   }
 
+  /** All of them, by name. */
   async branches(): Promise<schemas.Branch[]> {
-    return (await this.#call('GET', '/v1/branches', schemas.branchList)).branches;
+    const all: schemas.Branch[] = [];
+    const query = new URLSearchParams({ limit: String(PAGE_MAX) });
+    for (;;) {
+      const page = await this.#call('GET', `/v1/branches?${query}`, schemas.branchList);
+      all.push(...page.branches);
+      if (page.next_cursor === undefined) return all;
+      query.set('cursor', page.next_cursor);
+    }
   }
 
   branch(name: string): Promise<schemas.Branch> {
     return this.#call('GET', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
   }
 
-  updateBranch(name: string, request: schemas.UpdateBranchRequest): Promise<schemas.Branch> {
-    return this.#call('PATCH', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch, request);
+  updateBranch(name: string, request: schemas.UpdateBranchRequest): Promise<ChangedBranch> {
+    return this.#call('PATCH', `/v1/branches/${encodeURIComponent(name)}`, changedBranch, request);
   }
 
   deleteBranch(name: string): Promise<schemas.Branch> {
@@ -110,6 +129,20 @@ export class OffshootClient {
 
   #rolePath(branch: string): string {
     return `/v1/branches/${encodeURIComponent(branch)}/role`;
+  }
+
+  async tokens(): Promise<tokens.Token[]> {
+    return (await this.#call('GET', '/v1/tokens', tokens.tokenList)).tokens;
+  }
+
+  /** The answer has its secret, this once. */
+  createToken(request: tokens.CreateTokenRequest): Promise<tokens.CreatedToken> {
+    return this.#call('POST', '/v1/tokens', tokens.createdToken, request);
+  }
+
+  /** By its id or name: from then on it is refused. */
+  revokeToken(token: string): Promise<tokens.Token> {
+    return this.#call('DELETE', `/v1/tokens/${encodeURIComponent(token)}`, tokens.token);
   }
 
   /** Answers when a query on the compute has succeeded; a running one is returned as it is. */

@@ -4,19 +4,9 @@
  * are bytes; durations are milliseconds.
  */
 import { z } from 'zod';
+import { bytes, id, lsn, name, time } from './schema-parts.js';
 
-const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/, 'an LSN looks like 0/16B5A50');
-const id = z.string().regex(/^[0-9a-f]{32}$/, 'an id is 32 hexadecimal digits');
-const time = z.iso.datetime();
-const bytes = z.number().int().nonnegative();
-
-/** A name of a tenant or branch: lower case, starts with a letter or digit, at most 63 characters. */
-export const name = z
-  .string()
-  .regex(
-    /^[a-z0-9][a-z0-9._-]{0,62}$/,
-    'a name is 1 to 63 of a-z, 0-9, ".", "_" and "-", and starts with a letter or digit',
-  );
+export { name } from './schema-parts.js';
 
 /** How a tenant's source is followed. */
 export const receiver = z.object({
@@ -114,6 +104,8 @@ export const problem = z.object({
   code: z.string(),
   detail: z.string(),
   retryable: z.boolean(),
+  /** Where it is known how long to wait before the same request may succeed; also as `Retry-After`, in seconds. */
+  retry_after_ms: z.number().int().nonnegative().optional(),
   agent_action: z.string(),
 });
 export type Problem = z.infer<typeof problem>;
@@ -257,6 +249,10 @@ export type RoleRequest = z.infer<typeof roleRequest>;
 export const rotatePasswordRequest = z.strictObject({ sessions: z.enum(['keep', 'end']).optional() });
 export type RotatePasswordRequest = z.infer<typeof rotatePasswordRequest>;
 
+/** Who did something: a token, by its id and its name at the time. `daemon`: the one in the data directory. */
+export const actor = z.object({ token: z.string(), name: z.string() });
+export type Actor = z.infer<typeof actor>;
+
 export const branch = z.object({
   id,
   name,
@@ -266,6 +262,8 @@ export const branch = z.object({
   /** The LSN that the branch starts from. */
   base_lsn: lsn,
   created_at: time,
+  /** Absent: an earlier version made it, or an import. */
+  created_by: actor.optional(),
   /** Of the next start of its compute. */
   durability,
   /** Its own, or the page server's setting. */
@@ -440,6 +438,10 @@ export const branchCredentials = z.object({ branch, credentials });
 export type BranchCredentials = z.infer<typeof branchCredentials>;
 
 export const tenantList = z.object({ tenants: z.array(tenant) });
-export const branchList = z.object({ branches: z.array(branch) });
+export const branchList = z.object({
+  branches: z.array(branch),
+  /** There are more: `cursor` of the call that answers them. */
+  next_cursor: z.string().optional(),
+});
 export const computeList = z.object({ computes: z.array(compute) });
 export const operationList = z.object({ operations: z.array(operation) });

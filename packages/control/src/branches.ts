@@ -1,5 +1,12 @@
 import type { Branch, CreateBranchRequest, CreatedBranch, UpdateBranchRequest } from '@offshoot/client';
-import { type BranchRecord, catalogError, type PageServer } from '@offshoot/pageserver';
+import {
+  type Actor,
+  type BranchRecord,
+  catalogError,
+  type NewBranchChoice,
+  type NewIdempotencyKey,
+  type PageServer,
+} from '@offshoot/pageserver';
 import { type BranchName, parseBranchName } from '@offshoot/types';
 import { branchDeleted } from './branch-errors.js';
 import { type BranchLimits, settingsOf } from './branch-limits.js';
@@ -22,6 +29,14 @@ export interface BranchesPlace {
   checkQuotas(): void;
 }
 
+/** Who makes a branch, and what becomes known with it. */
+export interface BranchMaking {
+  readonly by?: Actor | undefined;
+  /** Throws when whoever makes it may not branch that one. */
+  readonly expectParent?: ((parent: BranchRecord) => void) | undefined;
+  readonly key?: (Omit<NewIdempotencyKey, 'answer'> & { readonly password: string }) | undefined;
+}
+
 /** Making, changing and deleting branches. */
 export class Branches {
   constructor(private readonly place: BranchesPlace) {}
@@ -30,36 +45,41 @@ export class Branches {
     return this.place.pageServer.catalog;
   }
 
-  async create(request: CreateBranchRequest): Promise<CreatedBranch> {
+  async create(request: CreateBranchRequest, making: BranchMaking = {}): Promise<CreatedBranch> {
     const { pageServer, computes, limits, connections, views } = this.place;
     const began = performance.now();
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
     this.#catalog.refuseTakenName(name);
-    const made = request.role === undefined ? undefined : await newRole(name, request.role);
+    const made =
+      request.role === undefined ? undefined : await newRole(name, request.role, making.key?.password);
     const settings = settingsOf(request);
     limits.sizeOf(settings);
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
+    making.expectParent?.(from);
     // What a compute has acknowledged is there, as far as its maker can tell.
-    const at = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
-    const point = await findBranchPoint(parentOf(pageServer, computes, from, request.timeout_ms), at).catch(
-      (error: unknown) => {
-        this.#expectThere(from);
-        throw error;
-      },
-    );
+    const place = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
+    const point = await findBranchPoint(
+      parentOf(pageServer, computes, from, request.timeout_ms),
+      place,
+    ).catch((error: unknown) => {
+      this.#expectThere(from);
+      throw error;
+    });
     // Another branch may have its name by now; the point is one of this one's history.
-    this.#expectThere(from);
+    if (this.#catalog.findBranchNamed(parent)?.id !== from.id) throw branchDeleted(from.name);
     const settled = performance.now();
+    const at = branchPointView(asked, point);
     const { branch } = await pageServer.createBranch(name, parent, point.lsn, {
       ...settings,
       ...(made === undefined ? {} : { role: made.role }),
+      ...madeBy(request, making, { at, timings_ms: { settle: settled - began } }),
     });
     const timings = { settle: settled - began, catalog: performance.now() - settled };
     return {
       branch: views.one(branch),
-      at: branchPointView(asked, point),
+      at,
       timings_ms: timings,
       ...(made === undefined || branch.role === undefined
         ? {}
@@ -114,4 +134,25 @@ export class Branches {
     }
     return parseBranchName(only.name);
   }
+}
+
+/** What is written down of how a branch was made. */
+function madeBy(
+  { at }: CreateBranchRequest,
+  { by, key }: BranchMaking,
+  answer: Pick<CreatedBranch, 'at' | 'timings_ms'>,
+): Pick<NewBranchChoice, 'createdBy' | 'askedAt' | 'idempotencyKey'> {
+  return {
+    ...(by === undefined ? {} : { createdBy: by }),
+    ...(at === undefined ? {} : { askedAt: at }),
+    ...(key === undefined ? {} : { idempotencyKey: knownKey(key, JSON.stringify(answer)) }),
+  };
+}
+
+/** Without the password. */
+function knownKey(
+  { password: _, ...key }: NonNullable<BranchMaking['key']>,
+  answer: string,
+): NewIdempotencyKey {
+  return { ...key, answer };
 }

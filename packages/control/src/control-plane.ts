@@ -16,14 +16,17 @@ import type {
 } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd } from '@offshoot/compute';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
-import type { BranchId, BranchRecord, PageServer } from '@offshoot/pageserver';
+import type { Actor, BranchId, BranchRecord, IdempotencyRecord, PageServer } from '@offshoot/pageserver';
 import { parseBranchName } from '@offshoot/types';
+import { type AccessSettings, accessDefaults } from './access/access-settings.js';
+import { type BranchAccess, branchFor, type Caller } from './access/caller.js';
+import { TokenKeeper } from './access/token-keeper.js';
 import { asOpenError, branchNameOfClient } from './branch-errors.js';
 import { BranchLimits } from './branch-limits.js';
 import { RoleKeeper } from './branch-role/role-keeper.js';
 import { BranchRoleCalls } from './branch-roles.js';
-import { BranchViews } from './branch-views.js';
-import { Branches } from './branches.js';
+import { type BranchPage, BranchViews } from './branch-views.js';
+import { Branches, type BranchMaking } from './branches.js';
 import { ComputeBook } from './compute-book.js';
 import { ComputeSpecs } from './compute-spec.js';
 import { type ConnectionChoice, Connections } from './connections.js';
@@ -62,8 +65,11 @@ export interface ControlPlaneOptions {
   computesMax: number;
   wake?: Partial<WakeSettings> | undefined;
   quota?: Partial<QuotaSettings> | undefined;
+  access?: Partial<AccessSettings> | undefined;
   clock?: Clock | undefined;
   onComputeCrash(branch: string, end: ComputeEnd): void;
+  /** By somebody's call. */
+  onBranchDeleted?: ((branch: Branch, by: Actor | undefined) => void) | undefined;
   /** Something that nobody waits for has failed. */
   onTrouble?: ((message: string, facts: { branch: string; error: unknown }) => void) | undefined;
 }
@@ -72,6 +78,9 @@ export interface ControlPlaneOptions {
 export class ControlPlane implements BranchHost {
   /** Of all that the control plane knows; others add theirs. */
   readonly metrics = new Metrics();
+  /** Of the management API, besides the data directory's own. */
+  readonly tokens: TokenKeeper;
+  readonly access: AccessSettings;
   readonly #pageServer: PageServer;
   readonly #facts: DaemonFacts;
   readonly #driver: ComputeDriver;
@@ -86,10 +95,16 @@ export class ControlPlane implements BranchHost {
   readonly #roles: RoleKeeper;
   readonly #roleCalls: BranchRoleCalls;
   readonly #quotas: WriteQuotas;
+  readonly #onBranchDeleted: NonNullable<ControlPlaneOptions['onBranchDeleted']>;
   #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
     const { pageServer, driver, facts } = options;
+    this.#onBranchDeleted = options.onBranchDeleted ?? (() => {});
+    this.access = { ...accessDefaults, ...options.access };
+    this.tokens = new TokenKeeper(pageServer.catalog, this.access, (error) =>
+      options.onTrouble?.('when tokens were last used was not written down', { branch: '', error }),
+    );
     this.#pageServer = pageServer;
     this.#facts = facts;
     this.#driver = driver;
@@ -161,9 +176,9 @@ export class ControlPlane implements BranchHost {
     return this.#tenants.delete(name);
   }
 
-  async createBranch(request: CreateBranchRequest): Promise<CreatedBranch> {
+  async createBranch(request: CreateBranchRequest, making: BranchMaking = {}): Promise<CreatedBranch> {
     this.#expectOpen();
-    return this.#branches.create(request);
+    return this.#branches.create(request, making);
   }
 
   async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
@@ -179,9 +194,36 @@ export class ControlPlane implements BranchHost {
     return this.#views.one(this.#catalog.branchNamed(parseBranchName(name)));
   }
 
-  async deleteBranch(name: string): Promise<Branch> {
+  branchPage(page: BranchPage) {
+    return this.#views.page(page);
+  }
+
+  /** Throws what `branchFor` throws. */
+  branchFor(caller: Caller, name: string, access: BranchAccess): BranchRecord {
+    return branchFor(caller, this.#catalog, parseBranchName(name), access);
+  }
+
+  findBranch(name: string): BranchRecord | undefined {
+    return this.#catalog.findBranchNamed(parseBranchName(name));
+  }
+
+  /** What was made under an `Idempotency-Key`, and the branch while it is there. */
+  madeUnder(key: string): { record: IdempotencyRecord; branch: BranchRecord | undefined } | undefined {
+    const record = this.#catalog.idempotencyKey(key);
+    return record && { record, branch: this.#catalog.findBranch(record.branch) };
+  }
+
+  /** With a password that is known to be the one of the branch's role. */
+  credentials(branch: BranchRecord, password: string): BranchCredentials['credentials'] | undefined {
+    return branch.role && this.#connections.withPassword(branch, branch.role, password);
+  }
+
+  /** `by` is told to `onBranchDeleted`. */
+  async deleteBranch(name: string, by?: Actor): Promise<Branch> {
     this.#expectOpen();
-    return this.#branches.delete(name);
+    const deleted = await this.#branches.delete(name);
+    this.#onBranchDeleted(deleted, by);
+    return deleted;
   }
 
   async createRole(name: string, request: RoleRequest): Promise<BranchCredentials> {
@@ -246,6 +288,7 @@ export class ControlPlane implements BranchHost {
       this.#operations.cancelAll(),
       this.#computes.close(shuttingDown()),
       this.#driver.close(),
+      this.tokens.close(),
     ]).then(() => undefined);
     return this.#closing;
   }

@@ -1,3 +1,4 @@
+export { type AccessSettings, accessDefaults } from './access/access-settings.js';
 export { type ApiOptions, buildApi } from './api/build-api.js';
 export { ControlPlane, type ControlPlaneOptions, type DaemonFacts } from './control-plane.js';
 export {

@@ -5,6 +5,7 @@ import { addComputeCommands } from './commands/compute.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
+import { addTokenCommands } from './commands/token.js';
 import type { Context } from './context.js';
 import { type DaemonChoice, findDaemon, NoDaemonError } from './find-daemon.js';
 
@@ -71,6 +72,7 @@ A first session:
   addComputeCommands(program, context);
   addOperationCommands(program, context);
   addStatusCommands(program, context);
+  addTokenCommands(program, context);
   for (const command of allCommands(program)) acceptGlobalOptions(command, program);
   return program;
 }

@@ -43,8 +43,6 @@ export interface Daemon {
   close(): Promise<void>;
 }
 
-/** Longest request body of the management API, in bytes. */
-const bodyBytesMax = 64 * 1024;
 /** How long answers under way may take when the API closes. */
 const apiCloseMsMax = 5_000;
 /** Ended operations that stay readable. */
@@ -157,6 +155,9 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
     wake: tuning.wake,
     quota: tuning.quota,
+    access: tuning.access,
+    onBranchDeleted: ({ id, name, tenant }, by) =>
+      log.info({ branch: name, branch_id: id, tenant, by: by ?? null }, 'a branch was deleted'),
     onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });
@@ -164,7 +165,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   const token = await openTokenFile(join(dataDirectory, 'token'));
   const api = buildApi(control, {
     token,
-    bodyBytesMax,
+    version,
     onFailure: (err, request) => log.error({ err, ...request }, 'a request failed'),
   });
   teardown.add(() => closeApi(api));

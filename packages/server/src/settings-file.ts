@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits, sizeDefaults } from '@offshoot/compute';
-import { quotaDefaults, wakeDefaults } from '@offshoot/control';
+import { accessDefaults, quotaDefaults, wakeDefaults } from '@offshoot/control';
 import { gatewayDefaults } from '@offshoot/gateway';
 import {
   computeWalDefaults,
@@ -21,6 +21,8 @@ export interface TuningSettings {
   size: Record<string, number>;
   /** See `QuotaSettings`. */
   quota: Record<string, number>;
+  /** See `AccessSettings`. */
+  access: Record<string, number>;
   /** See `WakeSettings`. */
   wake: Record<string, number>;
   /** See `ComputeWalSettings`. */
@@ -42,6 +44,7 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   computeLimits: defaultLocalComputeLimits,
   size: sizeDefaults,
   quota: quotaDefaults,
+  access: accessDefaults,
   wake: wakeDefaults,
   computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,

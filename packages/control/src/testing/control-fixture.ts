@@ -177,7 +177,7 @@ export class ControlFixture implements AsyncDisposable {
       broken = [],
       ...options
     }: { readonly broken?: readonly string[] } & Partial<
-      Pick<ControlPlaneOptions, 'computesMax' | 'wake' | 'clock' | 'onTrouble'>
+      Pick<ControlPlaneOptions, 'computesMax' | 'wake' | 'clock' | 'onTrouble' | 'access'>
     > = {},
   ): Promise<ControlFixture> {
     const dataDir = mkdtempSync(join(tmpdir(), 'offshoot-control-'));

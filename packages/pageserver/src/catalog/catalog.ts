@@ -18,19 +18,23 @@ import { catalogError } from './catalog-errors.js';
 import { CatalogReads, isExpired, notFound } from './catalog-reads.js';
 import { type CatalogTables, openTables } from './catalog-tables.js';
 import { inOneTransaction } from './catalog-transaction.js';
+import { type NewIdempotencyKey, putIdempotencyKey } from './idempotency-keys.js';
 import type {
+  Actor,
   BranchId,
   BranchRecord,
   BranchRoleRecord,
   BranchSettings,
   BranchUse,
   CheckpointRecord,
+  IdempotencyRecord,
   ImportStats,
   RolesApplied,
   TenantRecord,
   TimelineRecord,
 } from './records.js';
 import { hold, letGo, tenantCountKey } from './timeline-holds.js';
+import { Tokens } from './tokens.js';
 
 /** A tenant's record as it is before its import; the catalog adds what it assigns. */
 export type NewTenant = Omit<
@@ -54,6 +58,10 @@ export interface NewBranch extends NewBranchChoice {
 /** What a branch is made with. */
 export interface NewBranchChoice extends BranchSettings {
   readonly role?: Omit<BranchRoleRecord, 'passwordSetAt'> | undefined;
+  readonly createdBy?: Actor | undefined;
+  readonly askedAt?: string | undefined;
+  /** Becomes known with the branch. */
+  readonly idempotencyKey?: NewIdempotencyKey | undefined;
 }
 
 /** Where a tenant's history becomes readable and where it ends, after its import. */
@@ -87,12 +95,14 @@ const TIMELINE_INDEX_MAX = 0xffff_ffff;
  * unique in the daemon, and are one set.
  */
 export class Catalog extends CatalogReads {
+  readonly tokens: Tokens;
   readonly #now: () => Date;
   readonly #random: RandomBytes;
   #closing: Promise<void> | undefined;
 
   private constructor(tables: CatalogTables, { now, random }: CatalogSurroundings) {
     super(tables);
+    this.tokens = new Tokens(tables);
     this.#now = now ?? (() => new Date());
     this.#random = random ?? randomBytes;
   }
@@ -208,6 +218,7 @@ export class Catalog extends CatalogReads {
     timeline: timelineId,
     branchesMax,
     role,
+    idempotencyKey,
     ...settings
   }: NewBranch): Promise<BranchWithTimeline> {
     return this.#write(() => {
@@ -217,13 +228,23 @@ export class Catalog extends CatalogReads {
       this.refuseExpired(parent, this.#now());
       this.refuseBranchOver(parent.tenant, branchesMax);
       const from = this.#timelineOf(parent, timelineId ?? parent.timeline);
-      return this.#putBranch(name, historyFrom(parent, from, ancestorLsn), this.#nextTimelineIndex(), {
+      const made = this.#putBranch(name, historyFrom(parent, from, ancestorLsn), this.#nextTimelineIndex(), {
         parent: parent.id,
         ...settings,
         durability: settings.durability ?? 'sync',
         ...(role === undefined ? {} : this.#roleNow(role)),
       });
+      if (idempotencyKey !== undefined) {
+        putIdempotencyKey(this.tables, idempotencyKey, made.branch, this.#now());
+      }
+      return made;
     });
+  }
+
+  /** What was made under a key; undefined when it is not known, or no longer. */
+  idempotencyKey(key: string): IdempotencyRecord | undefined {
+    const record = this.tables.idempotencyKeys.get(key);
+    return record === undefined || record.expiresAt <= this.#now().toISOString() ? undefined : record;
   }
 
   /**
@@ -396,7 +417,7 @@ export class Catalog extends CatalogReads {
     name: BranchName,
     history: Omit<TimelineRecord, 'id' | 'index' | 'madeFor'>,
     index: number,
-    own: Pick<BranchRecord, 'parent' | 'role' | 'hadRole'> & BranchSettings = {},
+    own: Pick<BranchRecord, 'parent' | 'role' | 'hadRole' | 'createdBy' | 'askedAt'> & BranchSettings = {},
   ): BranchWithTimeline {
     const id = this.#newBranchId();
     const timeline = this.#newTimeline(history, index, id);
