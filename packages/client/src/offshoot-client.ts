@@ -85,10 +85,11 @@ export class OffshootClient {
     return this.#call('POST', '/v1/branches', newBranch, { role: null, ...request });
   }
 
-  /** All of them, by name. */
-  async branches(): Promise<schemas.Branch[]> {
+  /** All of them, or those that have all of the labels; by name. */
+  async branches({ labels = {} }: { labels?: Record<string, string> } = {}): Promise<schemas.Branch[]> {
     const all: schemas.Branch[] = [];
     const query = new URLSearchParams({ limit: String(PAGE_MAX) });
+    for (const [label, value] of Object.entries(labels)) query.append('label', `${label}=${value}`);
     for (;;) {
       const page = await this.#call('GET', `/v1/branches?${query}`, schemas.branchList);
       all.push(...page.branches);
@@ -105,8 +106,41 @@ export class OffshootClient {
     return this.#call('PATCH', `/v1/branches/${encodeURIComponent(name)}`, changedBranch, request);
   }
 
-  deleteBranch(name: string): Promise<schemas.Branch> {
-    return this.#call('DELETE', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
+  /** `recursive`: with those that start from it. */
+  deleteBranch(
+    name: string,
+    { recursive = false }: { recursive?: boolean } = {},
+  ): Promise<schemas.DeletedBranch> {
+    const path = `/v1/branches/${encodeURIComponent(name)}${recursive ? '?recursive=true' : ''}`;
+    return this.#call('DELETE', path, schemas.deletedBranch);
+  }
+
+  /** Its id, its children and the connections that it has stay; new ones name it by its new name. */
+  renameBranch(name: string, to: string): Promise<schemas.Branch> {
+    return this.#call('POST', this.#pathOf(name, 'rename'), schemas.branch, { name: to });
+  }
+
+  /** Goes on from its parent as that is now, or at a point of its history, under the same id and connection string. */
+  resetBranch(name: string, request: schemas.ResetBranchRequest = {}): Promise<schemas.MovedBranch> {
+    return this.#call('POST', this.#pathOf(name, 'reset'), schemas.movedBranch, request);
+  }
+
+  /** Goes on from a point of its own history, under the same id and connection string. */
+  restoreBranch(name: string, request: schemas.RestoreBranchRequest): Promise<schemas.MovedBranch> {
+    return this.#call('POST', this.#pathOf(name, 'restore'), schemas.movedBranch, request);
+  }
+
+  async checkpoints(branch: string): Promise<schemas.Checkpoint[]> {
+    return (await this.#call('GET', this.#pathOf(branch, 'checkpoints'), schemas.checkpointList)).checkpoints;
+  }
+
+  createCheckpoint(branch: string, request: schemas.CreateCheckpointRequest): Promise<schemas.Checkpoint> {
+    return this.#call('POST', this.#pathOf(branch, 'checkpoints'), schemas.checkpoint, request);
+  }
+
+  deleteCheckpoint(branch: string, name: string): Promise<schemas.Checkpoint> {
+    const path = `${this.#pathOf(branch, 'checkpoints')}/${encodeURIComponent(name)}`;
+    return this.#call('DELETE', path, schemas.checkpoint);
   }
 
   /** Gives a branch a role of its own; the answer has the password, this once. */
@@ -128,7 +162,11 @@ export class OffshootClient {
   }
 
   #rolePath(branch: string): string {
-    return `/v1/branches/${encodeURIComponent(branch)}/role`;
+    return this.#pathOf(branch, 'role');
+  }
+
+  #pathOf(branch: string, what: string): string {
+    return `/v1/branches/${encodeURIComponent(branch)}/${what}`;
   }
 
   async tokens(): Promise<tokens.Token[]> {

@@ -4,8 +4,10 @@
  * are bytes; durations are milliseconds.
  */
 import { z } from 'zod';
+import { expiresAt, labelChanges, labels, snapshotPolicy, ttlSeconds } from './branch-life.js';
 import { bytes, id, lsn, name, time } from './schema-parts.js';
 
+export * from './branch-life.js';
 export { name } from './schema-parts.js';
 
 /** How a tenant's source is followed. */
@@ -264,6 +266,15 @@ export const branch = z.object({
   created_at: time,
   /** Absent: an earlier version made it, or an import. */
   created_by: actor.optional(),
+  /** `expired`: its time is over, nobody can use it, and it is deleted with the last branch that starts from it. */
+  state: z.enum(['active', 'expired']),
+  /** Absent: never. */
+  expires_at: time.optional(),
+  labels,
+  /** It is not deleted, reset, restored or made to expire. */
+  protected: z.boolean(),
+  /** Absent: no checkpoints are taken of it by themselves. */
+  snapshots: snapshotPolicy.optional(),
   /** Of the next start of its compute. */
   durability,
   /** Its own, or the page server's setting. */
@@ -391,6 +402,13 @@ export const createBranchRequest = z.strictObject({
    * a time (`2026-11-21T12:00:00Z`, `2026-11-21 12:00:00+01`; without a zone UTC), or how long ago (`-5m`, `-1h30m`).
    */
   at: z.string().min(1).max(64).optional(),
+  /** At most one of these two: from then on it cannot be used, and it is deleted. Default: never. */
+  ttl_seconds: ttlSeconds.optional(),
+  expires_at: expiresAt.optional(),
+  labels: labels.optional(),
+  /** Default: no. One that expires cannot be. */
+  protected: z.boolean().optional(),
+  snapshots: snapshotPolicy.optional(),
   /** A role of its own. Default: none; then whoever connects needs a password of production's. */
   role: roleRequest.optional(),
   /** How long to wait for what production has, or a parent's compute; default: the page server's setting, 30 s. */
@@ -400,17 +418,32 @@ export type CreateBranchRequest = z.infer<typeof createBranchRequest>;
 
 /** What is not given stays as it is. `durability` and `memory_bytes` hold from the next start on, the others at once. */
 export const updateBranchRequest = z
-  .strictObject({ durability: durability.optional(), idle_timeout: idleTimeout.optional(), ...limits })
+  .strictObject({
+    durability: durability.optional(),
+    idle_timeout: idleTimeout.optional(),
+    ...limits,
+    /** From now on; in place of what was chosen before. */
+    ttl_seconds: ttlSeconds.optional(),
+    /** `null`: never. */
+    expires_at: expiresAt.nullable().optional(),
+    labels: labelChanges.optional(),
+    /** `true` takes its expiry away. */
+    protected: z.boolean().optional(),
+    /** `null`: none from now on; those that are there stay. */
+    snapshots: snapshotPolicy.nullable().optional(),
+  })
   .refine(
     (request) => Object.keys(request).length > 0,
-    'say what to change: durability, idle_timeout, cpu_min, cpu_max, memory_bytes or write_quota_bytes',
+    'say what to change: durability, idle_timeout, cpu_min, cpu_max, memory_bytes, write_quota_bytes, ttl_seconds, ' +
+      'expires_at, labels, protected or snapshots',
   );
 export type UpdateBranchRequest = z.infer<typeof updateBranchRequest>;
 
 /** Where in its parent's history a branch starts. */
 export const branchPoint = z.object({
-  kind: z.enum(['latest', 'now', 'lsn', 'time']),
+  kind: z.enum(['latest', 'now', 'lsn', 'time', 'checkpoint']),
   lsn,
+  checkpoint: z.string().optional(),
   /** The time that was asked for. The branch has every commit up to the first that is later. */
   time: time.optional(),
   /** Set when a time was asked for without a zone. */
@@ -433,6 +466,24 @@ export const createdBranch = z.object({
   credentials: credentials.optional(),
 });
 export type CreatedBranch = z.infer<typeof createdBranch>;
+
+/** A branch that is gone; `deleted`: with those that started from it, in the order in which they went. */
+export const deletedBranch = z.object({ ...branch.shape, deleted: z.array(name) });
+export type DeletedBranch = z.infer<typeof deletedBranch>;
+
+/** A branch that goes on from another point: the same id, name and connection string. */
+export const movedBranch = z.object({
+  branch,
+  /** Where it goes on from, in the history of `history_of`. */
+  at: branchPoint,
+  history_of: name,
+  /** The branch that has the state before. */
+  preserved: name.optional(),
+  /** Sessions that ended. */
+  connections_ended: z.number().int().nonnegative(),
+  timings_ms: z.record(z.string(), z.number()),
+});
+export type MovedBranch = z.infer<typeof movedBranch>;
 
 export const branchCredentials = z.object({ branch, credentials });
 export type BranchCredentials = z.infer<typeof branchCredentials>;

@@ -1,4 +1,4 @@
-import { catalogError } from '@offshoot/pageserver';
+import { type BranchRecord, catalogError } from '@offshoot/pageserver';
 import { asOffshootError, type OffshootError, parseBranchName } from '@offshoot/types';
 import { controlError } from './control-errors.js';
 
@@ -12,13 +12,24 @@ export function branchNameOfClient(text: string) {
   }
 }
 
-export function branchDeleted(name: string): OffshootError {
-  return catalogError('branch_not_found', `branch ${name} has been deleted`);
+export function branchDeleted(name: string, why?: string): OffshootError {
+  return catalogError(
+    'branch_not_found',
+    `branch ${name} has been deleted${why === undefined ? '' : `: ${why}`}`,
+  );
+}
+
+export function branchExpired({ name, expiresAt }: Pick<BranchRecord, 'name' | 'expiresAt'>): OffshootError {
+  return catalogError('branch_expired', `branch ${name} expired at ${expiresAt}`, {
+    details: { action: `give it more time: pageserver-ctl branch expire ${name} --in 2h` },
+  });
 }
 
 /** What a client that waits for a branch can make something of; the rest is the reason of a wake that failed. */
 const passedOn: ReadonlySet<string> = new Set([
   'branch_not_found',
+  'branch_expired',
+  'quota_reached',
   'computes_exhausted',
   'shutting_down',
   'open_abandoned',

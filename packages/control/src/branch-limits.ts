@@ -2,6 +2,9 @@ import type { UpdateBranchRequest } from '@offshoot/client';
 import { type ComputeSize, resolveComputeSize } from '@offshoot/compute';
 import type { BranchRecord, BranchSettings } from '@offshoot/pageserver';
 
+/** What is chosen of how a branch runs. */
+export type ComputeChoice = Omit<BranchSettings, 'expiresAt' | 'labels' | 'protected' | 'snapshots'>;
+
 /** What was chosen of a branch's size, in the driver's words. */
 export function chosenSize({ cpuMin, cpuMax, memoryBytes }: BranchSettings): Partial<ComputeSize> {
   return {
@@ -11,8 +14,8 @@ export function chosenSize({ cpuMin, cpuMax, memoryBytes }: BranchSettings): Par
   };
 }
 
-/** What was chosen, and nothing else. */
-export function settingsOf(request: UpdateBranchRequest): BranchSettings {
+/** What was chosen of how it runs, and nothing else. */
+export function settingsOf(request: UpdateBranchRequest): ComputeChoice {
   const { durability, idle_timeout, cpu_min, cpu_max, memory_bytes, write_quota_bytes } = request;
   return {
     ...(durability === undefined ? {} : { durability }),

@@ -1,17 +1,24 @@
-import type { Access, Branch, Size } from '@offshoot/client';
+import type { Access, Branch, Size, SnapshotPolicy as SnapshotPolicyView } from '@offshoot/client';
 import type { ComputeSize } from '@offshoot/compute';
-import type { BranchRecord, BranchRoleRecord, Catalog } from '@offshoot/pageserver';
+import {
+  type BranchRecord,
+  type BranchRoleRecord,
+  type Catalog,
+  isExpired,
+  type SnapshotPolicy,
+} from '@offshoot/pageserver';
 import { formatLsn, type TimelineId } from '@offshoot/types';
 import type { ComputeBook } from './compute-book.js';
 
 /** What the catalog says of a branch; where its compute is changes without it. */
 interface Listed {
   readonly record: BranchRecord;
-  readonly view: Omit<Branch, 'compute' | 'activity' | 'usage' | 'written_bytes' | 'writes'>;
+  readonly view: Omit<Branch, 'compute' | 'activity' | 'usage' | 'written_bytes' | 'writes' | 'state'>;
 }
 
 /** What is known of a branch besides what the catalog and its compute say. */
 export interface BranchFacts {
+  nowMs(): number;
   idleTimeoutSeconds(branch: BranchRecord): number;
   sizeOf(branch: BranchRecord): ComputeSize;
   writeQuotaBytesOf(branch: BranchRecord): number;
@@ -23,7 +30,7 @@ export interface BranchFacts {
 export interface BranchPage {
   readonly after?: string | undefined;
   readonly limit: number;
-  readonly shows: (record: BranchRecord, view: Pick<Branch, 'tenant' | 'parent'>) => boolean;
+  readonly shows: (record: BranchRecord, view: Pick<Branch, 'tenant' | 'parent' | 'labels'>) => boolean;
 }
 
 /** A timeline has one source of WAL: production for a tenant's first branch, and computes for the others. */
@@ -116,6 +123,7 @@ export class BranchViews {
     const quota = view.write_quota_bytes;
     return {
       ...view,
+      state: isExpired(record, new Date(this.facts.nowMs())) ? 'expired' : 'active',
       compute: this.computes.state(record.id),
       activity: this.computes.activity(record),
       ...(usage === undefined ? {} : { usage }),
@@ -132,6 +140,10 @@ export class BranchViews {
       timeline: record.timeline,
       base_lsn: baseLsn ?? this.#readBaseLsn(record.timeline),
       created_at: record.createdAt,
+      ...(record.expiresAt === undefined ? {} : { expires_at: record.expiresAt }),
+      labels: { ...record.labels },
+      protected: record.protected === true,
+      ...(record.snapshots === undefined ? {} : { snapshots: snapshotView(record.snapshots) }),
       durability: record.durability ?? 'sync',
       access: accessOf(record),
       idle_timeout: this.facts.idleTimeoutSeconds(record),
@@ -147,6 +159,10 @@ export class BranchViews {
     const { parent, readableFrom } = this.catalog().timeline(id);
     return formatLsn(parent?.ancestorLsn ?? readableFrom);
   }
+}
+
+function snapshotView({ everySeconds, keep }: SnapshotPolicy): SnapshotPolicyView {
+  return { every_seconds: everySeconds, keep };
 }
 
 function sizeView({ cpuMin, cpuMax, memoryBytes }: ComputeSize): Size {

@@ -1,11 +1,16 @@
-import type { Branch, CreateBranchRequest, CreatedBranch, UpdateBranchRequest } from '@offshoot/client';
-import {
-  type Actor,
-  type BranchRecord,
-  catalogError,
-  type NewBranchChoice,
-  type NewIdempotencyKey,
-  type PageServer,
+import type {
+  Branch,
+  CreateBranchRequest,
+  CreatedBranch,
+  DeletedBranch,
+  UpdateBranchRequest,
+} from '@offshoot/client';
+import type {
+  Actor,
+  BranchRecord,
+  NewBranchChoice,
+  NewIdempotencyKey,
+  PageServer,
 } from '@offshoot/pageserver';
 import { type BranchName, parseBranchName } from '@offshoot/types';
 import { branchDeleted } from './branch-errors.js';
@@ -17,6 +22,9 @@ import type { BranchViews } from './branch-views.js';
 import type { ComputeBook } from './compute-book.js';
 import type { Connections } from './connections.js';
 import { controlError } from './control-errors.js';
+import type { BranchDeletion } from './lifecycle/branch-deletion.js';
+import { branchChange, newBranchSettings } from './lifecycle/life-choice.js';
+import type { Clock } from './sleep/clock.js';
 
 /** What the calls on branches work with. */
 export interface BranchesPlace {
@@ -25,8 +33,12 @@ export interface BranchesPlace {
   readonly views: BranchViews;
   readonly limits: BranchLimits;
   readonly connections: Connections;
+  readonly deletion: BranchDeletion;
+  readonly clock: Pick<Clock, 'now'>;
   /** A write quota may have changed. */
   checkQuotas(): void;
+  /** When it expires may have changed. */
+  checkExpiry(): void;
 }
 
 /** Who makes a branch, and what becomes known with it. */
@@ -53,11 +65,12 @@ export class Branches {
     this.#catalog.refuseTakenName(name);
     const made =
       request.role === undefined ? undefined : await newRole(name, request.role, making.key?.password);
-    const settings = settingsOf(request);
+    const settings = newBranchSettings(request, this.place.clock.now());
     limits.sizeOf(settings);
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
     making.expectParent?.(from);
+    this.#catalog.refuseExpired(from, new Date(this.place.clock.now()));
     // What a compute has acknowledged is there, as far as its maker can tell.
     const place = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
     const point = await findBranchPoint(
@@ -76,6 +89,7 @@ export class Branches {
       ...(made === undefined ? {} : { role: made.role }),
       ...madeBy(request, making, { at, timings_ms: { settle: settled - began } }),
     });
+    this.place.checkExpiry();
     const timings = { settle: settled - began, catalog: performance.now() - settled };
     return {
       branch: views.one(branch),
@@ -92,37 +106,30 @@ export class Branches {
     const { computes, limits, views } = this.place;
     const before = this.#catalog.branchNamed(parseBranchName(name));
     const { id } = before;
-    const settings = settingsOf(request);
-    limits.sizeOf({ ...before, ...settings });
-    const branch = await this.#catalog.updateBranch(id, settings);
+    const change = branchChange(request, this.place.clock.now());
+    limits.sizeOf({ ...before, ...settingsOf(request) });
+    const branch = await this.#catalog.updateBranch(id, change);
+    this.place.checkExpiry();
     computes.retime(id);
     computes.alive(id)?.running.resize(limits.sizeOf(branch));
     this.place.checkQuotas();
     return views.one(branch);
   }
 
-  /** The catalog decides first: a branch that others start from keeps its compute, one that is gone ends with it. */
-  async delete(name: string): Promise<Branch> {
-    const { pageServer, computes, views } = this.place;
-    const branch = this.#catalog.branchNamed(parseBranchName(name));
-    this.#catalog.refuseUndeletable(branch);
-    const view = views.one(branch);
-    await computes.retire(branch, branchDeleted(branch.name), async () => {
-      this.#expectStillThere(branch);
-      await pageServer.deleteBranch(branch.name);
-    });
-    return { ...view, compute: 'stopped', activity: { ...view.activity, state: 'asleep', connections: 0 } };
+  delete(name: string, options: { recursive?: boolean } = {}): Promise<DeletedBranch> {
+    return this.place.deletion.delete(this.#catalog.branchNamed(parseBranchName(name)), options);
+  }
+
+  /** Its connections stay, and its branches know it by its id. */
+  async rename(name: string, to: string): Promise<Branch> {
+    const { id } = this.#catalog.branchNamed(parseBranchName(name));
+    const branch = await this.#catalog.renameBranch(id, parseBranchName(to));
+    this.place.computes.rename(branch);
+    return this.place.views.one(branch);
   }
 
   #expectThere({ id, name }: BranchRecord): void {
     if (this.#catalog.findBranch(id) === undefined) throw branchDeleted(name);
-  }
-
-  /** Another branch may have its name by now. Throws `branch_not_found`. */
-  #expectStillThere({ id, name }: BranchRecord): void {
-    if (this.#catalog.findBranch(id) === undefined) {
-      throw catalogError('branch_not_found', `branch ${name} does not exist any more`);
-    }
   }
 
   #onlyTenant(): BranchName {

@@ -65,6 +65,16 @@ export class ComputeBook {
     });
   }
 
+  /** There may be a compute of it, or somebody who waits for one. */
+  knows(branch: BranchId): boolean {
+    return this.#computes.has(branch);
+  }
+
+  /** It is called otherwise from now on. */
+  rename({ id, name }: Pick<BranchKey, 'id' | 'name'>): void {
+    this.#computes.get(id)?.rename(name);
+  }
+
   /** What happened since the start of the daemon. */
   get counters(): ComputeCounters {
     return this.around.counters;

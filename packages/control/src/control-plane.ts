@@ -5,8 +5,10 @@ import type {
   ConnectionString,
   CreateBranchRequest,
   CreatedBranch,
+  DeletedBranch,
   ImportTenantRequest,
   Operation,
+  RenameBranchRequest,
   RoleRequest,
   RotatePasswordRequest,
   Status,
@@ -17,7 +19,7 @@ import type {
 import type { ComputeDriver, ComputeEnd } from '@offshoot/compute';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
 import type { Actor, BranchId, BranchRecord, IdempotencyRecord, PageServer } from '@offshoot/pageserver';
-import { parseBranchName } from '@offshoot/types';
+import { asOffshootError, parseBranchName } from '@offshoot/types';
 import { type AccessSettings, accessDefaults } from './access/access-settings.js';
 import { type BranchAccess, branchFor, type Caller } from './access/caller.js';
 import { TokenKeeper } from './access/token-keeper.js';
@@ -32,6 +34,9 @@ import { ComputeSpecs } from './compute-spec.js';
 import { type ConnectionChoice, Connections } from './connections.js';
 import { controlError } from './control-errors.js';
 import type { DaemonFacts } from './daemon-facts.js';
+import { type ExpirySettings, expiryDefaults } from './expiry/expiry-settings.js';
+import { Reaper } from './expiry/reaper.js';
+import { BranchDeletion } from './lifecycle/branch-deletion.js';
 import {
   computeMetrics,
   limitMetrics,
@@ -66,10 +71,11 @@ export interface ControlPlaneOptions {
   wake?: Partial<WakeSettings> | undefined;
   quota?: Partial<QuotaSettings> | undefined;
   access?: Partial<AccessSettings> | undefined;
+  expiry?: Partial<ExpirySettings> | undefined;
   clock?: Clock | undefined;
   onComputeCrash(branch: string, end: ComputeEnd): void;
   /** By somebody's call. */
-  onBranchDeleted?: ((branch: Branch, by: Actor | undefined) => void) | undefined;
+  onBranchDeleted?: ((branch: DeletedBranch, by: Actor | undefined) => void) | undefined;
   /** Something that nobody waits for has failed. */
   onTrouble?: ((message: string, facts: { branch: string; error: unknown }) => void) | undefined;
 }
@@ -96,6 +102,8 @@ export class ControlPlane implements BranchHost {
   readonly #roleCalls: BranchRoleCalls;
   readonly #quotas: WriteQuotas;
   readonly #onBranchDeleted: NonNullable<ControlPlaneOptions['onBranchDeleted']>;
+  readonly #reaper: Reaper;
+  readonly #clock: Clock;
   #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
@@ -112,11 +120,13 @@ export class ControlPlane implements BranchHost {
     const quota = { ...quotaDefaults, ...options.quota };
     const limits = new BranchLimits(driver.defaultSize, quota.writeBytesMax);
     const clock = options.clock ?? systemClock;
+    this.#clock = clock;
     this.#room = new ComputeRoom({ ...this.#wake, computesMax: options.computesMax }, clock);
     const accounts = new WriteAccounts(pageServer, () => this.#computes, limits);
     const specs = new ComputeSpecs(pageServer, () => this.#roles, accounts);
     this.#computes = new ComputeBook(this.#surroundings(options, clock, specs));
     this.#views = new BranchViews(() => this.#catalog, this.#computes, {
+      nowMs: () => clock.now(),
       idleTimeoutSeconds: (branch) => this.#idleTimeoutSeconds(branch),
       sizeOf: (branch) => limits.sizeOf(branch),
       writeQuotaBytesOf: (branch) => limits.writeQuotaBytesOf(branch),
@@ -131,7 +141,19 @@ export class ControlPlane implements BranchHost {
     this.#tenants = new Tenants(pageServer, this.#computes, this.#operations);
     this.#connections = new Connections(this.#catalog, this.#computes, facts);
     this.#roleCalls = new BranchRoleCalls(this.#catalog, this.#roles, this.#views, this.#connections);
+    const deletion = new BranchDeletion(pageServer, this.#computes, this.#views, () => this.#reaper.stir());
+    this.#reaper = new Reaper({
+      catalog: this.#catalog,
+      clock,
+      checkMs: { ...expiryDefaults, ...options.expiry }.checkMs,
+      delete: (branch, now) => deletion.expire(branch, now),
+      shut: (branch) => deletion.shut(branch),
+      onTrouble: (branch, error) => reportUndeleted(options, branch?.name ?? '', error),
+    });
     this.#branches = new Branches({
+      deletion,
+      clock,
+      checkExpiry: () => this.#reaper.stir(),
       pageServer,
       computes: this.#computes,
       views: this.#views,
@@ -140,6 +162,7 @@ export class ControlPlane implements BranchHost {
       checkQuotas: () => this.#quotas.check(),
     });
     this.#addMetrics();
+    this.#reaper.stir();
   }
 
   get #catalog() {
@@ -186,8 +209,13 @@ export class ControlPlane implements BranchHost {
     return this.#branches.update(name, request);
   }
 
-  branches(): Branch[] {
-    return this.#views.all();
+  /** Those that have all of the labels. */
+  branches({ labels = {} }: { labels?: Readonly<Record<string, string>> } = {}): Branch[] {
+    const wanted = Object.entries(labels);
+    const all = this.#views.all();
+    return wanted.length === 0
+      ? all
+      : all.filter((branch) => wanted.every(([label, value]) => branch.labels[label] === value));
   }
 
   branch(name: string): Branch {
@@ -219,11 +247,19 @@ export class ControlPlane implements BranchHost {
   }
 
   /** `by` is told to `onBranchDeleted`. */
-  async deleteBranch(name: string, by?: Actor): Promise<Branch> {
+  async deleteBranch(
+    name: string,
+    { by, ...options }: { recursive?: boolean; by?: Actor } = {},
+  ): Promise<DeletedBranch> {
     this.#expectOpen();
-    const deleted = await this.#branches.delete(name);
+    const deleted = await this.#branches.delete(name, options);
     this.#onBranchDeleted(deleted, by);
     return deleted;
+  }
+
+  async renameBranch(name: string, { name: to }: RenameBranchRequest): Promise<Branch> {
+    this.#expectOpen();
+    return this.#branches.rename(name, to);
   }
 
   async createRole(name: string, request: RoleRequest): Promise<BranchCredentials> {
@@ -243,7 +279,9 @@ export class ControlPlane implements BranchHost {
 
   async startCompute(name: string): Promise<Compute> {
     this.#expectOpen();
-    return this.#computes.start(this.#catalog.branchNamed(parseBranchName(name)));
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    this.#refuseExpired(branch);
+    return this.#computes.start(branch);
   }
 
   /** At once: sessions end, and are counted. */
@@ -257,6 +295,7 @@ export class ControlPlane implements BranchHost {
     try {
       this.#expectOpen();
       const branch = this.#catalog.branchNamed(branchNameOfClient(name));
+      this.#refuseExpired(branch);
       return await this.#computes.open(branch, options);
     } catch (error) {
       throw asOpenError(name, error);
@@ -285,6 +324,7 @@ export class ControlPlane implements BranchHost {
   close(): Promise<void> {
     this.#quotas.close();
     this.#closing ??= Promise.all([
+      this.#reaper.close(),
       this.#operations.cancelAll(),
       this.#computes.close(shuttingDown()),
       this.#driver.close(),
@@ -311,6 +351,8 @@ export class ControlPlane implements BranchHost {
       observer: wakeObserver(this.metrics),
       specOf: async (id) => {
         this.#expectOpen();
+        const branch = this.#catalog.findBranch(id);
+        if (branch !== undefined) this.#refuseExpired(branch);
         return specs.of(id);
       },
       newestLsn: (id) => specs.newestLsn(id),
@@ -344,9 +386,21 @@ export class ControlPlane implements BranchHost {
     return branch?.idleTimeoutSeconds ?? this.#wake.idleTimeoutSeconds;
   }
 
+  #refuseExpired(branch: BranchRecord): void {
+    this.#catalog.refuseExpired(branch, new Date(this.#clock.now()));
+  }
+
   #expectOpen(): void {
     if (this.#closing !== undefined) throw shuttingDown();
   }
+}
+
+function reportUndeleted({ onTrouble }: ControlPlaneOptions, branch: string, error: unknown): void {
+  // What was given more time, or has branches by now, is as it should be.
+  const { code } = asOffshootError(error);
+  if (['branch_not_expired', 'branch_has_children', 'branch_not_found', 'branch_protected'].includes(code))
+    return;
+  onTrouble?.('a branch that has expired was not deleted, and is tried again', { branch, error });
 }
 
 function shuttingDown() {

@@ -58,6 +58,7 @@ export class Tenants {
         details: { action: `cancel the import instead: pageserver-ctl operation cancel ${importing}` },
       });
     }
+    this.#refuseKept(view);
     const left = await this.pageServer.deleteTenant(parseTenantName(view.name), async () => {
       const branches = this.pageServer.catalog.branches().filter((branch) => branch.tenant === view.id);
       await Promise.all(
@@ -65,6 +66,17 @@ export class Tenants {
       );
     });
     return { ...view, state: 'deleting', ...(left === undefined ? {} : { left_on_source: left }) };
+  }
+
+  /** Throws `branch_protected`. */
+  #refuseKept({ id, name }: Pick<Tenant, 'id' | 'name'>): void {
+    const kept = this.pageServer.catalog
+      .branches()
+      .find((branch) => branch.tenant === id && branch.protected);
+    if (kept === undefined) return;
+    throw catalogError('branch_protected', `branch ${kept.name} of tenant ${name} is protected`, {
+      details: { action: `if it may go too: pageserver-ctl branch unprotect ${kept.name}; then ask again` },
+    });
   }
 
   #view(

@@ -155,9 +155,10 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
     wake: tuning.wake,
     quota: tuning.quota,
+    expiry: tuning.expiry,
     access: tuning.access,
-    onBranchDeleted: ({ id, name, tenant }, by) =>
-      log.info({ branch: name, branch_id: id, tenant, by: by ?? null }, 'a branch was deleted'),
+    onBranchDeleted: ({ id, name, tenant, deleted }, by) =>
+      log.info({ branch: name, branch_id: id, tenant, deleted, by: by ?? null }, 'a branch was deleted'),
     onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });

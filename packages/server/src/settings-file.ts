@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits, sizeDefaults } from '@offshoot/compute';
-import { accessDefaults, quotaDefaults, wakeDefaults } from '@offshoot/control';
+import { accessDefaults, expiryDefaults, quotaDefaults, wakeDefaults } from '@offshoot/control';
 import { gatewayDefaults } from '@offshoot/gateway';
 import {
   computeWalDefaults,
@@ -23,6 +23,8 @@ export interface TuningSettings {
   quota: Record<string, number>;
   /** See `AccessSettings`. */
   access: Record<string, number>;
+  /** See `ExpirySettings`. */
+  expiry: Record<string, number>;
   /** See `WakeSettings`. */
   wake: Record<string, number>;
   /** See `ComputeWalSettings`. */
@@ -45,6 +47,7 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   size: sizeDefaults,
   quota: quotaDefaults,
   access: accessDefaults,
+  expiry: expiryDefaults,
   wake: wakeDefaults,
   computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,

@@ -79,8 +79,19 @@ describe('what a creation answers', () => {
 
 describe('PUT', () => {
   test('makes once, then gets', async () => {
-    expect(await put('pr-42', { idle_timeout: 7 })).toMatchObject({ status: 201, made: { created: true } });
-    const again = await put('pr-42', { idle_timeout: 8, durability: 'sync', role: { rights: 'superuser' } });
+    const labels = { pr: '42' };
+    const first = await put('pr-42', { idle_timeout: 7, labels, ttl_seconds: 60 });
+    expect(first).toMatchObject({
+      status: 201,
+      made: { created: true, expires_at: first.made.branch.expires_at },
+    });
+    const again = await put('pr-42', {
+      idle_timeout: 8,
+      durability: 'sync',
+      role: { rights: 'superuser' },
+      labels,
+      wait: 'none',
+    });
     expect(again).toMatchObject({
       status: 200,
       made: { created: false, branch: { idle_timeout: 7 }, not_applied: ['idle_timeout', 'role'] },

@@ -203,6 +203,7 @@ export class BranchMaker {
       ...(branch.parent === undefined ? {} : { parent: branch.parent }),
       base_lsn: branch.base_lsn,
       ...(data_age_ms === undefined ? {} : { data_age_ms }),
+      ...(branch.expires_at === undefined ? {} : { expires_at: branch.expires_at }),
       ...(dsn === undefined ? {} : { dsn }),
       ready: branch.compute === 'running' ? 'warm' : 'on_connect',
       ...(problem === undefined ? {} : { compute_problem: problem }),

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Branch, NewBranchRequest } from '@offshoot/client';
 import { controlError } from '../control-errors.js';
 
@@ -20,14 +21,20 @@ export function refuseContradiction(
   }
 }
 
-/** Settings that were asked for and are otherwise on the branch that is there, which keeps its own. */
+/**
+ * Settings that were asked for and are otherwise on the branch that is there, which keeps its own. So long as from now
+ * (`ttl_seconds`) never is what it has.
+ */
 export function settingsThatDiffer(branch: Branch, request: NewBranchRequest): string[] {
-  const { durability, idle_timeout, write_quota_bytes, size, role } = branch;
-  const own: Readonly<Record<string, unknown>> = { durability, idle_timeout, write_quota_bytes, ...size };
-  const differ = Object.entries(request).filter(([field, asked]) => field in own && own[field] !== asked);
-  const wanted = request.role;
-  const otherRole =
-    wanted != null &&
-    ((wanted.name ?? role?.name) !== role?.name || (wanted.rights ?? role?.rights) !== role?.rights);
-  return [...differ.map(([field]) => field), ...(otherRole ? ['role'] : [])];
+  const { size, ...own } = branch;
+  const { name: _, from: __, at: ___, role, wait: ____, timeout_ms: _____, ...settings } = request;
+  const has: Readonly<Record<string, unknown>> = { ...own, ...size };
+  const differ = Object.entries(settings).filter(([field, asked]) => !isDeepStrictEqual(has[field], asked));
+  return [...differ.map(([field]) => field), ...(isOtherRole(branch, role) ? ['role'] : [])];
+}
+
+function isOtherRole({ role: own }: Branch, asked: NewBranchRequest['role']): boolean {
+  if (asked === undefined) return false;
+  if (asked === null || own === undefined) return asked !== null || own !== undefined;
+  return (asked.name ?? own.name) !== own.name || (asked.rights ?? own.rights) !== own.rights;
 }

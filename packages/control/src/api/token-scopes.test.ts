@@ -95,6 +95,16 @@ describe('a token of scope branch', () => {
     );
   });
 
+  test('takes no protection away', async () => {
+    await api.create({ name: 'kept', protected: true }, { token: agent });
+    const open = { protected: false };
+    expect(await api.refusal('PATCH', '/v1/branches/kept', open, { token: agent })).toBe('403 forbidden');
+    expect(await api.refusal('DELETE', '/v1/branches/kept', undefined, { token: agent })).toBe(
+      '409 branch_protected',
+    );
+    expect(await api.refusal('PATCH', '/v1/branches/kept', open)).toBe('200');
+  });
+
   test('makes no superuser', async () => {
     const role = { rights: 'superuser' };
     expect(await api.refusal('POST', '/v1/branches', { role }, { token: agent })).toBe('403 forbidden');

@@ -51,7 +51,7 @@ export class BranchCompute implements RoomUser {
   #changed: (() => void)[] = [];
 
   constructor(
-    private readonly branch: BranchKey,
+    private branch: BranchKey,
     private readonly around: BranchSurroundings,
   ) {
     this.#rest = new RestWatch(around);
@@ -200,6 +200,12 @@ export class BranchCompute implements RoomUser {
     this.#dispatch('condemned');
     while (this.phase !== 'gone') await this.#change();
     await this.#usage.recorded;
+  }
+
+  /** What is said of it from now on. */
+  rename(name: BranchKey['name']): void {
+    this.branch = { ...this.branch, name };
+    if (this.#compute !== undefined) this.#compute = { ...this.#compute, branch: name };
   }
 
   /** Another idle time was chosen. */

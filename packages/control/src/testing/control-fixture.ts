@@ -168,6 +168,8 @@ export class ControlFixture implements AsyncDisposable {
     readonly control: ControlPlane,
     /** Branches whose compute has crashed. */
     readonly crashes: readonly string[],
+    /** Another control plane on the same page server, as after a restart; whoever asks closes it. */
+    readonly again: () => ControlPlane,
   ) {}
 
   /** The stores of `broken` tenants cannot be opened. */
@@ -177,13 +179,17 @@ export class ControlFixture implements AsyncDisposable {
       broken = [],
       ...options
     }: { readonly broken?: readonly string[] } & Partial<
-      Pick<ControlPlaneOptions, 'computesMax' | 'wake' | 'clock' | 'onTrouble' | 'access'>
+      Pick<
+        ControlPlaneOptions,
+        'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'onTrouble' | 'access'
+      >
     > = {},
   ): Promise<ControlFixture> {
     const dataDir = mkdtempSync(join(tmpdir(), 'offshoot-control-'));
     await addTenants(dataDir, [...tenants, ...broken], broken);
     const pageServer = await PageServer.open({
       dataDir,
+      now: () => new Date(options.clock?.now() ?? Date.now()),
       settings: {
         store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 },
         importsMax: 2,
@@ -192,23 +198,25 @@ export class ControlFixture implements AsyncDisposable {
     const driver = new FakeDriver();
     const crashes: string[] = [];
     let fixture: ControlFixture | undefined;
-    const control = new ControlPlane({
-      pageServer,
-      driver,
-      operationsEndedMax: 10,
-      computesMax: 100,
-      ...options,
-      facts: {
-        version: '0',
-        pid: 1,
-        dataDirectory: dataDir,
-        startedAt: new Date(0),
-        pageService: () => ({ addresses: [], connections: 0, pages_served: 0, bytes_sent: 0 }),
-        gateway: () => fixture?.gateway,
-      },
-      onComputeCrash: (branch) => crashes.push(branch),
-    });
-    fixture = new ControlFixture(dataDir, pageServer, driver, control, crashes);
+    const begin = (driver: FakeDriver) =>
+      new ControlPlane({
+        pageServer,
+        driver,
+        operationsEndedMax: 10,
+        computesMax: 100,
+        ...options,
+        facts: {
+          version: '0',
+          pid: 1,
+          dataDirectory: dataDir,
+          startedAt: new Date(0),
+          pageService: () => ({ addresses: [], connections: 0, pages_served: 0, bytes_sent: 0 }),
+          gateway: () => fixture?.gateway,
+        },
+        onComputeCrash: (branch) => crashes.push(branch),
+      });
+    const again = () => begin(new FakeDriver());
+    fixture = new ControlFixture(dataDir, pageServer, driver, begin(driver), crashes, again);
     return fixture;
   }
 

@@ -25,6 +25,11 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  /** As when somebody sets it: no timer hears of that. */
+  set(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
+
   /** Lets time pass, timer by timer; what each sets off comes to rest before the next. */
   async pass(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;

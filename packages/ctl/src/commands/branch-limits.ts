@@ -41,8 +41,10 @@ export function addLimitOptions(command: Command): Command {
     );
 }
 
+type Limits = Pick<UpdateBranchRequest, 'cpu_min' | 'cpu_max' | 'memory_bytes' | 'write_quota_bytes'>;
+
 /** The same as the API has them. */
-export function limitsOf({ cpuMin, cpuMax, memory, writeQuota }: LimitOptions): UpdateBranchRequest {
+export function limitsOf({ cpuMin, cpuMax, memory, writeQuota }: LimitOptions): Limits {
   return {
     ...(cpuMin === undefined ? {} : { cpu_min: cpuMin }),
     ...(cpuMax === undefined ? {} : { cpu_max: cpuMax }),

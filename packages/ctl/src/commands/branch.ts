@@ -3,13 +3,15 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Context, show } from '../context.js';
 import { table } from '../table.js';
 import { activityLines } from './activity.js';
+import { addLifeCommands } from './branch-life.js';
 import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
 import { addRoleCommands, credentialLines, roleRequest, superuserOption } from './branch-role.js';
+import { addLifeOptions, type LifeOptions, labelOption, lifeOf } from './life-options.js';
 
-/** `branch create|list|show|update|delete`. */
+/** `branch create|list|show|update` and what is in the files beside this one. */
 export function addBranchCommands(program: Command, context: () => Context): void {
   const branch = program.command('branch').description('copy-on-write branches');
-  addLimitOptions(branch.command('create <name>'))
+  addLifeOptions(addLimitOptions(branch.command('create <name>')))
     .description('branch a tenant or another branch; one durable catalog entry, whatever the size')
     .option('--from <parent>', 'the branch to start from (default: the only tenant)')
     .option(
@@ -41,6 +43,7 @@ export function addBranchCommands(program: Command, context: () => Context): voi
         ...wait,
         ...idle,
         ...limitsOf(options),
+        ...lifeOf(options),
         ...ownRole(role, roleSuperuser),
       };
       show(context(), await context().client().createBranch(request), created);
@@ -48,9 +51,10 @@ export function addBranchCommands(program: Command, context: () => Context): voi
   addRoleCommands(branch, context);
   branch
     .command('list')
-    .description('all branches')
-    .action(async () => {
-      const branches = await context().client().branches();
+    .description('all branches, or those with a label')
+    .addOption(labelOption('only those that have it; may be given several times'))
+    .action(async ({ label = {} }: { label?: Record<string, string> }) => {
+      const branches = await context().client().branches({ labels: label });
       show(context(), { branches }, () => list(branches));
     });
   branch
@@ -63,28 +67,28 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     )
     .addOption(durabilityOption())
     .addOption(idleTimeoutOption())
-    .action(async (name: string, options: UpdateOptions) => {
-      const { durability, idleTimeout } = options;
+    .addOption(labelOption('add a label, or give it another value; may be given several times'))
+    .option('--remove-label <names...>', 'take labels away')
+    .action(async (name: string, options: ChangeOptions) => {
+      const { durability, idleTimeout, label, removeLabel = [] } = options;
+      const labels = { ...label, ...Object.fromEntries(removeLabel.map((each) => [each, null])) };
       const request = {
+        ...(Object.keys(labels).length === 0 ? {} : { labels }),
         ...limitsOf(options),
         ...(durability === undefined ? {} : { durability }),
         ...(idleTimeout === undefined ? {} : { idle_timeout: idleTimeout }),
       };
       show(context(), await context().client().updateBranch(name, request), describe);
     });
-  branch
-    .command('delete <name>')
-    .description(
-      'delete a branch, its compute and what was written there; refused while branches start from it',
-    )
-    .action(async (name: string) => {
-      show(context(), await context().client().deleteBranch(name), (gone) => `deleted branch ${gone.name}`);
-    });
+  addLifeCommands(branch, context);
 }
 
 type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number } & LimitOptions;
 
-type CreateOptions = Pick<CreateBranchRequest, 'from' | 'at'> &
+type ChangeOptions = UpdateOptions & { label?: Record<string, string>; removeLabel?: string[] };
+
+type CreateOptions = LifeOptions &
+  Pick<CreateBranchRequest, 'from' | 'at'> &
   UpdateOptions & { timeout?: number; role?: string | true; roleSuperuser?: true };
 
 function ownRole(
@@ -114,7 +118,7 @@ Examples:
   pageserver-ctl branch create an-hour-ago --from prod --at -1h
   pageserver-ctl branch create small --from prod --cpu-max 0.5 --memory 512MiB --write-quota 1GiB
   pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json
-  pageserver-ctl branch create for-an-agent --from prod --role`;
+  pageserver-ctl branch create for-an-agent --from prod --role --ttl 2h --label agent=x`;
 
 const TIMEOUT_SECONDS_MAX = 240;
 
@@ -162,6 +166,7 @@ function created({ branch, at, timings_ms, credentials }: CreatedBranch): string
   }
   if (at.last_commit_time !== undefined) lines.push(`  last commit  ${at.last_commit_time}`);
   if (at.data_age_ms !== undefined) lines.push(`  data age     ${(at.data_age_ms / 1000).toFixed(1)} s`);
+  if (branch.expires_at !== undefined) lines.push(`  expires      ${branch.expires_at}`);
   if (credentials !== undefined) lines.push(...credentialLines(credentials));
   return lines.join('\n');
 }
@@ -186,6 +191,7 @@ function list(branches: Branch[]): string {
     b.compute,
     b.activity.connections,
     b.activity.last_connection_at ?? '-',
+    b.state === 'expired' ? 'expired' : (b.expires_at ?? (b.protected ? 'protected' : '-')),
     b.created_at,
   ]);
   return table(
@@ -198,6 +204,7 @@ function list(branches: Branch[]): string {
       'COMPUTE',
       'CONNECTIONS',
       'LAST CONNECTION',
+      'EXPIRES',
       'CREATED',
     ],
     rows,
@@ -220,7 +227,22 @@ function describe(branch: Branch): string {
     ...limitLines(branch),
     ...activityLines(branch.activity),
     `created   ${branch.created_at}`,
+    `expires   ${expiryOf(branch)}`,
+    ...labelLines(branch),
   ].join('\n');
+}
+
+function expiryOf({ expires_at, state, protected: kept }: Branch): string {
+  if (kept) return 'never: it is protected';
+  if (expires_at === undefined) return 'never';
+  return state === 'expired'
+    ? `${expires_at}: it is over, and the branch goes with the last one that starts from it`
+    : expires_at;
+}
+
+function labelLines({ labels }: Branch): string[] {
+  const all = Object.entries(labels);
+  return all.length === 0 ? [] : [`labels    ${all.map(([label, value]) => `${label}=${value}`).join(', ')}`];
 }
 
 function roleText({ name, rights, password_set_at }: NonNullable<Branch['role']>): string {

@@ -246,7 +246,22 @@ export class CatalogReads {
 
   /** Throws `branch_has_children`, `branch_is_root` and `branch_protected`. */
   refuseUndeletable(branch: BranchRecord): void {
-    if (branch.protected && branch.parent !== undefined) throw branchProtected(branch, 'is not deleted');
+    this.#refuseParent(branch);
+    this.refuseKept(branch);
+  }
+
+  /** Throws `branch_is_root` and `branch_protected`. */
+  refuseKept(branch: BranchRecord): void {
+    if (branch.parent === undefined) {
+      throw catalogError(
+        'branch_is_root',
+        `branch ${branch.name} is what tenant ${branch.name} was imported as: delete the tenant instead`,
+      );
+    }
+    if (branch.protected) throw branchProtected(branch, 'is not deleted');
+  }
+
+  #refuseParent(branch: BranchRecord): void {
     const children = this.childNames(branch.id, CHILDREN_NAMED_MAX);
     if (children.length > 0) {
       const count = this.childCount(branch.id);
@@ -255,12 +270,6 @@ export class CatalogReads {
         'branch_has_children',
         `branch ${branch.name} has branches of its own, delete them first: ${children.join(', ')}${more}`,
         { details: { children: children.join(','), children_count: count } },
-      );
-    }
-    if (branch.parent === undefined) {
-      throw catalogError(
-        'branch_is_root',
-        `branch ${branch.name} is what tenant ${branch.name} was imported as: delete the tenant instead`,
       );
     }
   }

@@ -4,14 +4,18 @@ import {
   changedBranch,
   connectionString,
   connectVia,
+  deletedBranch,
+  LABELS_MAX,
   name,
   newBranch,
   newBranchRequest,
+  renameBranchRequest,
   updateBranchRequest,
   wait,
 } from '@offshoot/client';
 import { baseError } from '@offshoot/types';
 import { z } from 'zod';
+import { controlError } from '../../control-errors.js';
 import type { Made } from '../branch-maker.js';
 import { changing, ofBranch, ofCompute, ofPlace, ofTenant, withBody } from '../error-groups.js';
 import { sentKey } from '../idempotency-key.js';
@@ -22,7 +26,22 @@ import { branchPath } from './parameters.js';
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
 
+const label = z
+  .string()
+  .max(330)
+  .regex(/^[^=]+=/, 'a label is given as NAME=VALUE');
+
+/** The part before the first `=`, and what comes after it. */
+function splitLabel(text: string): [string, string] {
+  const at = text.indexOf('=');
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
 const listQuery = z.strictObject({
+  label: z
+    .union([label, z.array(label).max(LABELS_MAX)])
+    .optional()
+    .describe('Only branches with this label, `NAME=VALUE`; given several times: with all of them.'),
   tenant: name.optional().describe('Only branches of this tenant.'),
   parent: name.optional().describe('Only branches that were made of this one.'),
   limit: z.coerce
@@ -33,6 +52,10 @@ const listQuery = z.strictObject({
     .optional()
     .describe(`As many in one answer; default ${LIMIT_DEFAULT}.`),
   cursor: z.string().min(1).max(128).optional().describe('`next_cursor` of the answer before.'),
+});
+
+const deleteQuery = z.strictObject({
+  recursive: z.enum(['true', 'false']).optional().describe('With the branches that start from it.'),
 });
 
 const waitQuery = z.strictObject({ wait: wait.optional().describe('In place of `wait` in the body.') });
@@ -57,6 +80,9 @@ const creationErrors = [
   'parent_needed',
   'name_taken',
   'compute_setting_invalid',
+  'branch_expired',
+  'branch_changed',
+  'quota_reached',
 ] as const;
 
 const created = { description: 'The branch is there, and its DSN works.', schema: newBranch };
@@ -75,12 +101,14 @@ export const branchRoutes: readonly Route[] = [
     errors: [],
     work: ({ place, caller, query }) => {
       const { tenant, parent, cursor, limit = LIMIT_DEFAULT } = query;
+      const labels = [query.label ?? []].flat().map(splitLabel);
       const { branches, more } = place.control.branchPage({
         limit,
         after: cursor === undefined ? undefined : readCursor(cursor),
         shows: (record, view) =>
           (tenant === undefined || view.tenant === tenant) &&
           (parent === undefined || view.parent === parent) &&
+          labels.every(([name, value]) => view.labels[name] === value) &&
           caller.reach?.sees(record) !== false,
       });
       const last = branches.at(-1);
@@ -162,8 +190,22 @@ export const branchRoutes: readonly Route[] = [
     bodySchema: updateBranchRequest,
     unknownFields: 'reported',
     responses: { 200: { description: 'The branch as it is now.', schema: changedBranch } },
-    errors: [...withBody, ...changing, ...ofBranch, 'compute_setting_invalid'],
-    work: ({ place, path, body }) => place.control.updateBranch(path.name, body),
+    errors: [
+      ...withBody,
+      ...changing,
+      ...ofBranch,
+      'compute_setting_invalid',
+      'branch_protected',
+      'branch_is_root',
+      'branch_expired',
+      'quota_reached',
+    ],
+    work: ({ place, caller, path, body }) => {
+      if (caller.scope === 'branch' && body.protected === false) {
+        throw controlError('forbidden', 'a token of scope branch takes no protection away');
+      }
+      return place.control.updateBranch(path.name, body);
+    },
   }),
   route({
     method: 'DELETE',
@@ -171,11 +213,38 @@ export const branchRoutes: readonly Route[] = [
     id: 'deleteBranch',
     tag: 'Branches',
     summary: 'Delete a branch, its compute and what was written there',
+    description: 'Refused while branches start from it, unless they may go too: `recursive=true`.',
     scopes: ['branch'],
     pathSchema: branchPath,
-    responses: { 200: { description: 'The branch as it was.', schema: branch } },
-    errors: [...changing, ...ofBranch, 'branch_has_children', 'branch_is_root'],
-    work: ({ place, path, caller }) => place.control.deleteBranch(path.name, caller.actor),
+    querySchema: deleteQuery,
+    responses: {
+      200: { description: 'The branch as it was, and what went with it.', schema: deletedBranch },
+    },
+    errors: [
+      ...changing,
+      ...ofBranch,
+      'branch_has_children',
+      'branch_is_root',
+      'branch_protected',
+      'branch_changed',
+    ],
+    work: ({ place, path, query, caller }) =>
+      place.control.deleteBranch(path.name, { recursive: query.recursive === 'true', by: caller.actor }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/branches/{name}/rename',
+    id: 'renameBranch',
+    tag: 'Branches',
+    summary: 'Call a branch by another name',
+    description:
+      'Its id, its children and the connections that it has stay; new ones name it by its new name.',
+    scopes: ['branch'],
+    pathSchema: branchPath,
+    bodySchema: renameBranchRequest,
+    responses: { 200: { description: 'The branch as it is now.', schema: branch } },
+    errors: [...withBody, ...changing, ...ofBranch, 'name_taken', 'branch_is_root'],
+    work: ({ place, path, body }) => place.control.renameBranch(path.name, body),
   }),
   route({
     method: 'GET',
