@@ -365,6 +365,8 @@ export const status = z.object({
     .object({
       host: z.string(),
       port: z.number().int(),
+      /** What connection strings name as its host; absent: `host`. */
+      public_host: z.string().optional(),
       tls: z.enum(['off', 'allow', 'require']),
       connections: z.number().int(),
       connections_total: z.number().int(),

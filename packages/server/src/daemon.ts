@@ -7,16 +7,9 @@ import {
   resolveOsUser,
   resolvePostgres,
 } from '@offshoot/compute';
-import {
-  buildApi,
-  ControlPlane,
-  gatewayMetrics,
-  gatewayObserver,
-  pageServiceMetrics,
-} from '@offshoot/control';
+import { ControlPlane, gatewayMetrics, gatewayObserver, pageServiceMetrics } from '@offshoot/control';
 import type { Gateway } from '@offshoot/gateway';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
-import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
 import { openDataDirectory } from './data-directory.js';
 import type { Log } from './log.js';
@@ -27,6 +20,7 @@ import {
 } from './page-socket-directory.js';
 import { type Address, formatAddress, type Settings } from './settings.js';
 import { readSettingsFile, type TuningSettings } from './settings-file.js';
+import { makeApi } from './start-api.js';
 import { gatewayFacts, startGateway } from './start-gateway.js';
 import { readSecret, readTlsFiles } from './tls-files.js';
 import { openTokenFile } from './token-file.js';
@@ -35,6 +29,8 @@ import { version } from './version.js';
 /** A running page server with everything around it. */
 export interface Daemon {
   apiUrl: string;
+  /** Absent when it is not served with TLS. */
+  apiTlsUrl: string | undefined;
   /** Absent when there is none. */
   gateway: Address | undefined;
   token: string;
@@ -43,8 +39,6 @@ export interface Daemon {
   close(): Promise<void>;
 }
 
-/** How long answers under way may take when the API closes. */
-const apiCloseMsMax = 5_000;
 /** Ended operations that stay readable. */
 const operationsEndedMax = 100;
 
@@ -164,12 +158,11 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   });
   control.metrics.add(pageServiceMetrics(pageService));
   const token = await openTokenFile(join(dataDirectory, 'token'));
-  const api = buildApi(control, {
+  const api = await makeApi(control, settings, {
     token,
-    version,
     onFailure: (err, request) => log.error({ err, ...request }, 'a request failed'),
   });
-  teardown.add(() => closeApi(api));
+  teardown.add(() => api.close());
   // Whose computes are gone by then.
   teardown.add(() => gateway?.close());
   // First of these: who waits for a compute or an import then gets an answer, while the API still sends it.
@@ -183,10 +176,11 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     control.metrics.add(gatewayMetrics(gateway));
     teardown.add(() => gateway?.retire());
   }
-  const apiUrl = await listen(api, settings.apiListen);
+  const { url: apiUrl, tlsUrl: apiTlsUrl } = await api.listen();
   await writeDaemonFile(daemonFile, {
     pid: process.pid,
     api_url: apiUrl,
+    ...(apiTlsUrl === undefined ? {} : { api_tls_url: apiTlsUrl }),
     page_service: [...pageService.addresses],
     ...(gateway === undefined ? {} : { gateway: formatAddress(gateway.address) }),
     socket_directory: socketDirectory,
@@ -195,6 +189,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   log.info(
     {
       apiUrl,
+      apiTlsUrl,
       gateway: gateway?.address,
       pageService: pageService.addresses,
       postgres: installation,
@@ -205,6 +200,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   );
   return {
     apiUrl,
+    apiTlsUrl,
     gateway: gateway?.address,
     token,
     dataDirectory,
@@ -246,23 +242,6 @@ async function readTls({ tlsCertificateFile: cert, tlsKeyFile: key }: Settings) 
   };
 }
 
-async function listen(api: ReturnType<typeof buildApi>, { host, port }: Address): Promise<string> {
-  try {
-    return await api.listen({ host, port });
-  } catch (cause) {
-    throw baseError('invalid_argument', `the API cannot listen on ${host}:${port}: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
-}
-
-/** Lets answers under way out, for a while. */
-async function closeApi(api: ReturnType<typeof buildApi>): Promise<void> {
-  const timer = setTimeout(() => api.server.closeAllConnections(), apiCloseMsMax);
-  await api.close();
-  clearTimeout(timer);
-}
-
 function factsOf({ addresses, counters }: PageService) {
   return {
     addresses: [...addresses],
@@ -270,8 +249,4 @@ function factsOf({ addresses, counters }: PageService) {
     pages_served: counters.requests.get_page,
     bytes_sent: counters.bytesSent,
   };
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
