@@ -1,4 +1,4 @@
-import { type BranchRecord, catalogError } from '@offshoot/pageserver';
+import { type BranchRecord, type Catalog, catalogError } from '@offshoot/pageserver';
 import { asOffshootError, type OffshootError, parseBranchName } from '@offshoot/types';
 import { controlError } from './control-errors.js';
 
@@ -17,6 +17,18 @@ export function branchDeleted(name: string, why?: string): OffshootError {
     'branch_not_found',
     `branch ${name} has been deleted${why === undefined ? '' : `: ${why}`}`,
   );
+}
+
+/** Throws `branch_not_found`, `branch_changed`: what was asked of it was asked of what it is no more. */
+export function expectUnchanged(
+  catalog: Pick<Catalog, 'findBranch'>,
+  { id, name, timeline }: BranchRecord,
+): void {
+  const now = catalog.findBranch(id);
+  if (now === undefined) throw branchDeleted(name);
+  if (now.timeline !== timeline) {
+    throw catalogError('branch_changed', `branch ${name} was reset or restored meanwhile`);
+  }
 }
 
 export function branchExpired({ name, expiresAt }: Pick<BranchRecord, 'name' | 'expiresAt'>): OffshootError {

@@ -13,7 +13,7 @@ import type {
   PageServer,
 } from '@offshoot/pageserver';
 import { type BranchName, parseBranchName } from '@offshoot/types';
-import { branchDeleted } from './branch-errors.js';
+import { branchDeleted, expectUnchanged } from './branch-errors.js';
 import { type BranchLimits, settingsOf } from './branch-limits.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
@@ -35,6 +35,10 @@ export interface BranchesPlace {
   readonly connections: Connections;
   readonly deletion: BranchDeletion;
   readonly clock: Pick<Clock, 'now'>;
+  /** Branches that a tenant may have; 0: any number. */
+  readonly branchesMax: number;
+  /** It has another policy by now, or none. */
+  onSnapshots(branch: BranchRecord): void;
   /** A write quota may have changed. */
   checkQuotas(): void;
   /** When it expires may have changed. */
@@ -73,23 +77,24 @@ export class Branches {
     this.#catalog.refuseExpired(from, new Date(this.place.clock.now()));
     // What a compute has acknowledged is there, as far as its maker can tell.
     const place = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
-    const point = await findBranchPoint(
-      parentOf(pageServer, computes, from, request.timeout_ms),
-      place,
-    ).catch((error: unknown) => {
-      this.#expectThere(from);
+    const history = parentOf(pageServer, computes, from, request.timeout_ms);
+    const point = await findBranchPoint(history, place).catch((error: unknown) => {
+      expectUnchanged(this.#catalog, from);
       throw error;
     });
     // Another branch may have its name by now; the point is one of this one's history.
     if (this.#catalog.findBranchNamed(parent)?.id !== from.id) throw branchDeleted(from.name);
     const settled = performance.now();
     const at = branchPointView(asked, point);
-    const { branch } = await pageServer.createBranch(name, parent, point.lsn, {
+    const { branch } = await pageServer.createBranch(name, from.name, point.lsn, {
+      timeline: history.timelineOf(point),
+      branchesMax: this.place.branchesMax,
       ...settings,
       ...(made === undefined ? {} : { role: made.role }),
       ...madeBy(request, making, { at, timings_ms: { settle: settled - began } }),
     });
     this.place.checkExpiry();
+    if (branch.snapshots !== undefined) this.place.onSnapshots(branch);
     const timings = { settle: settled - began, catalog: performance.now() - settled };
     return {
       branch: views.one(branch),
@@ -110,6 +115,7 @@ export class Branches {
     limits.sizeOf({ ...before, ...settingsOf(request) });
     const branch = await this.#catalog.updateBranch(id, change);
     this.place.checkExpiry();
+    if (request.snapshots !== undefined) this.place.onSnapshots(branch);
     computes.retime(id);
     computes.alive(id)?.running.resize(limits.sizeOf(branch));
     this.place.checkQuotas();
@@ -126,10 +132,6 @@ export class Branches {
     const branch = await this.#catalog.renameBranch(id, parseBranchName(to));
     this.place.computes.rename(branch);
     return this.place.views.one(branch);
-  }
-
-  #expectThere({ id, name }: BranchRecord): void {
-    if (this.#catalog.findBranch(id) === undefined) throw branchDeleted(name);
   }
 
   #onlyTenant(): BranchName {

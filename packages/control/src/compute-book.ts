@@ -65,6 +65,28 @@ export class ComputeBook {
     });
   }
 
+  /**
+   * Ends the branch's compute, a starting one too, and runs `work` when it is its turn, told how many connections of the
+   * gateway ended. Nothing is started in between; whoever waits for the branch, or comes meanwhile, gets what comes after.
+   */
+  interrupt<T extends { readonly use?: BranchUse | undefined }>(
+    branch: BranchKey,
+    work: (connectionsEnded: number) => Promise<T>,
+  ): Promise<T> {
+    const compute = this.#of(branch);
+    compute.hold();
+    return this.#decisions.run(branch.id, async () => {
+      try {
+        const result = await work(await compute.rest());
+        compute.useIs(result.use ?? { wakes: 0 });
+        return result;
+      } finally {
+        compute.unhold();
+        this.#forgetBlank(branch.id, compute);
+      }
+    });
+  }
+
   /** There may be a compute of it, or somebody who waits for one. */
   knows(branch: BranchId): boolean {
     return this.#computes.has(branch);

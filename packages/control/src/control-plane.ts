@@ -1,14 +1,19 @@
 import type {
   Branch,
   BranchCredentials,
+  Checkpoint,
   Compute,
   ConnectionString,
   CreateBranchRequest,
+  CreateCheckpointRequest,
   CreatedBranch,
   DeletedBranch,
   ImportTenantRequest,
+  MovedBranch,
   Operation,
   RenameBranchRequest,
+  ResetBranchRequest,
+  RestoreBranchRequest,
   RoleRequest,
   RotatePasswordRequest,
   Status,
@@ -37,6 +42,8 @@ import type { DaemonFacts } from './daemon-facts.js';
 import { type ExpirySettings, expiryDefaults } from './expiry/expiry-settings.js';
 import { Reaper } from './expiry/reaper.js';
 import { BranchDeletion } from './lifecycle/branch-deletion.js';
+import { BranchMoves } from './lifecycle/branch-moves.js';
+import { Checkpoints } from './lifecycle/checkpoints.js';
 import {
   computeMetrics,
   limitMetrics,
@@ -55,6 +62,7 @@ import { type Clock, systemClock } from './sleep/clock.js';
 import { ComputeCounters } from './sleep/compute-counters.js';
 import { ComputeRoom } from './sleep/compute-room.js';
 import { resolveWakeSettings, type WakeSettings } from './sleep/wake-settings.js';
+import { SnapshotTaker } from './snapshots/snapshot-taker.js';
 import { statusView } from './status-view.js';
 import { Tenants } from './tenants.js';
 
@@ -103,6 +111,9 @@ export class ControlPlane implements BranchHost {
   readonly #quotas: WriteQuotas;
   readonly #onBranchDeleted: NonNullable<ControlPlaneOptions['onBranchDeleted']>;
   readonly #reaper: Reaper;
+  readonly #moves: BranchMoves;
+  readonly #checkpoints: Checkpoints;
+  readonly #snapshots: SnapshotTaker;
   readonly #clock: Clock;
   #closing: Promise<void> | undefined;
 
@@ -150,7 +161,26 @@ export class ControlPlane implements BranchHost {
       shut: (branch) => deletion.shut(branch),
       onTrouble: (branch, error) => reportUndeleted(options, branch?.name ?? '', error),
     });
+    this.#checkpoints = new Checkpoints(pageServer, this.#computes, quota.checkpointsPerBranchMax);
+    this.#snapshots = new SnapshotTaker({
+      catalog: this.#catalog,
+      clock,
+      checkMs: { ...expiryDefaults, ...options.expiry }.checkMs,
+      take: (branch, periodic) => this.#checkpoints.take(branch, periodic),
+      onTrouble: (branch, error) =>
+        options.onTrouble?.('a periodic checkpoint was not taken', { branch: branch?.name ?? '', error }),
+    });
+    const { branchesPerTenantMax: branchesMax } = quota;
+    this.#moves = new BranchMoves({
+      pageServer,
+      computes: this.#computes,
+      views: this.#views,
+      clock,
+      branchesMax,
+    });
     this.#branches = new Branches({
+      branchesMax,
+      onSnapshots: (branch) => this.#snapshots.changed(branch),
       deletion,
       clock,
       checkExpiry: () => this.#reaper.stir(),
@@ -163,6 +193,7 @@ export class ControlPlane implements BranchHost {
     });
     this.#addMetrics();
     this.#reaper.stir();
+    this.#snapshots.stir();
   }
 
   get #catalog() {
@@ -262,6 +293,30 @@ export class ControlPlane implements BranchHost {
     return this.#branches.rename(name, to);
   }
 
+  async resetBranch(name: string, request: ResetBranchRequest): Promise<MovedBranch> {
+    this.#expectOpen();
+    return this.#moves.reset(name, request);
+  }
+
+  async restoreBranch(name: string, request: RestoreBranchRequest): Promise<MovedBranch> {
+    this.#expectOpen();
+    return this.#moves.restore(name, request);
+  }
+
+  checkpoints(branch: string): Checkpoint[] {
+    return this.#checkpoints.list(branch);
+  }
+
+  async createCheckpoint(branch: string, request: CreateCheckpointRequest): Promise<Checkpoint> {
+    this.#expectOpen();
+    return this.#checkpoints.create(branch, request);
+  }
+
+  async deleteCheckpoint(branch: string, name: string): Promise<Checkpoint> {
+    this.#expectOpen();
+    return this.#checkpoints.delete(branch, name);
+  }
+
   async createRole(name: string, request: RoleRequest): Promise<BranchCredentials> {
     this.#expectOpen();
     return this.#roleCalls.create(name, request);
@@ -325,6 +380,7 @@ export class ControlPlane implements BranchHost {
     this.#quotas.close();
     this.#closing ??= Promise.all([
       this.#reaper.close(),
+      this.#snapshots.close(),
       this.#operations.cancelAll(),
       this.#computes.close(shuttingDown()),
       this.#driver.close(),

@@ -1,6 +1,7 @@
 import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
+import { addCheckpointCommands } from './commands/checkpoint.js';
 import { addComputeCommands } from './commands/compute.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
@@ -69,6 +70,7 @@ A first session:
   const context = (): Context => contextOf(program.opts(), interrupted);
   addTenantCommands(program, context);
   addBranchCommands(program, context);
+  addCheckpointCommands(program, context);
   addComputeCommands(program, context);
   addOperationCommands(program, context);
   addStatusCommands(program, context);

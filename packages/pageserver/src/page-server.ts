@@ -20,7 +20,7 @@ import {
   type NewBranchChoice,
   type NewCheckpoint,
 } from './catalog/catalog.js';
-import { catalogError } from './catalog/catalog-errors.js';
+import { branchChanged, catalogError } from './catalog/catalog-errors.js';
 import type { BranchRecord, CheckpointRecord, TenantRecord, TimelineRecord } from './catalog/records.js';
 import type { ComputeWalState, TimelineWal } from './compute-wal/timeline-wal.js';
 import { WalBook } from './compute-wal/wal-book.js';
@@ -221,7 +221,7 @@ export class PageServer implements PageSource {
   ): Promise<BranchWithTimeline> {
     this.#expectOpen();
     const parent = this.catalog.branchNamed(from);
-    const open = this.timelineOf(parent.tenant, timeline ?? parent.timeline);
+    const open = this.#openPoint(parent, timeline ?? parent.timeline);
     const ancestorLsn = lsn ?? open.lastRecordLsn();
     refusePast(parent, open, ancestorLsn);
     const of = { parent: parent.id, timeline: timeline ?? parent.timeline, ancestorLsn };
@@ -237,7 +237,7 @@ export class PageServer implements PageSource {
   async moveBranch(branch: BranchRecord, move: BranchMove): Promise<MovedBranch> {
     this.#expectOpen();
     const { timeline, lsn } = move.point;
-    refusePast(branch, this.timelineOf(branch.tenant, timeline), lsn);
+    refusePast(branch, this.#openPoint(branch, timeline), lsn);
     const moved = await this.catalog.moveBranch(branch.id, move);
     this.#openTenant(branch.tenant).attach(moved.timeline);
     await this.#removeTimelines(branch.name, moved.removed);
@@ -256,14 +256,11 @@ export class PageServer implements PageSource {
   }
 
   /** See `Catalog.createCheckpoint`. */
-  async createCheckpoint(
-    { name, tenant }: BranchRecord,
-    checkpoint: NewCheckpoint,
-  ): Promise<CheckpointRecord> {
+  async createCheckpoint(branch: BranchRecord, checkpoint: NewCheckpoint): Promise<CheckpointRecord> {
     this.#expectOpen();
-    refusePast({ name }, this.timelineOf(tenant, checkpoint.timeline), checkpoint.lsn);
+    refusePast(branch, this.#openPoint(branch, checkpoint.timeline), checkpoint.lsn);
     const made = await this.catalog.createCheckpoint(checkpoint);
-    await this.#removeTimelines(name, made.removed);
+    await this.#removeTimelines(branch.name, made.removed);
     return made.checkpoint;
   }
 
@@ -273,6 +270,13 @@ export class PageServer implements PageSource {
     const { checkpoint, removed } = await this.catalog.deleteCheckpoint(id, name);
     await this.#removeTimelines(branch, removed);
     return checkpoint;
+  }
+
+  /** Throws `branch_changed` when what was there as a point of it was chosen is not any more. */
+  #openPoint(branch: BranchRecord, timeline: TimelineId): OpenTimeline {
+    const open = this.#openTenant(branch.tenant);
+    if (this.catalog.findTimeline(timeline) === undefined) throw branchChanged(branch);
+    return open.find(timeline) ?? this.timelineOf(branch.tenant, timeline);
   }
 
   /** The one place where timelines end: they are in the catalog no more. */

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { homedir } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import type { CgroupChoice } from '@offshoot/compute';
@@ -170,7 +171,7 @@ function requireLoopbackOrTls(listen: Address | undefined): void {
 
 function checkGateway(settings: Settings): void {
   const { gatewayPublicHost } = settings;
-  if (gatewayPublicHost !== undefined && !/^[A-Za-z0-9.:_-]{1,253}$/.test(gatewayPublicHost)) {
+  if (gatewayPublicHost !== undefined && !isHost(gatewayPublicHost)) {
     throw baseError(
       'invalid_argument',
       `--gateway-public-host ${gatewayPublicHost} is no host: write a name or an address, without a port`,
@@ -186,6 +187,11 @@ function checkGateway(settings: Settings): void {
   if (gatewayTls === 'off' && gatewayTlsKeyFile !== undefined) {
     throw baseError('invalid_argument', '--gateway-tls-cert and --gateway-tls off contradict each other');
   }
+}
+
+/** A name, or an address. */
+function isHost(text: string): boolean {
+  return isIPv6(text) || /^[A-Za-z0-9._-]{1,253}$/.test(text);
 }
 
 function checkTogether(settings: Settings): void {

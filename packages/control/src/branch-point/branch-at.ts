@@ -8,11 +8,16 @@ export type BranchAt =
   /** What the parent's source has by the time of the call. */
   | { readonly kind: 'now' }
   | { readonly kind: 'lsn'; readonly lsn: Lsn }
-  | { readonly kind: 'time'; readonly moment: Moment };
+  | { readonly kind: 'time'; readonly moment: Moment }
+  /** Of the branch that it is a point of. */
+  | { readonly kind: 'checkpoint'; readonly name: string };
+
+/** `@newest`: no checkpoint has this name. */
+export const NEWEST_CHECKPOINT = 'newest';
 
 const ACCEPTED =
   'write latest, now, an LSN like 0/16B5A50, a time like 2026-11-21T12:00:00Z or "2026-11-21 12:00:00+01", ' +
-  'or how long ago, like -5m, -90s, -2h or -1d';
+  'how long ago, like -5m, -90s, -2h or -1d, or a checkpoint, like @before-backfill or @newest';
 
 /** Reads `at`; `nowMs` is what -5m counts from. Throws `invalid_argument` with what is accepted. */
 export function parseBranchAt(text: string, nowMs: number): BranchAt {
@@ -23,6 +28,10 @@ export function parseBranchAt(text: string, nowMs: number): BranchAt {
   }
   if (/^[0-9a-f]{1,8}\/[0-9a-f]{1,8}$/.test(word)) {
     return { kind: 'lsn', lsn: parseLsn(word) };
+  }
+  const checkpoint = /^@([a-z0-9][a-z0-9._:-]{0,62})$/.exec(trimmed)?.[1];
+  if (checkpoint !== undefined) {
+    return { kind: 'checkpoint', name: checkpoint };
   }
   const moment = parseMoment(trimmed, nowMs);
   if (moment === undefined) {

@@ -1,5 +1,5 @@
 import { catalogError, type OpenTimeline } from '@offshoot/pageserver';
-import { asOffshootError, formatLsn, type Lsn, OffshootError } from '@offshoot/types';
+import { asOffshootError, formatLsn, type Lsn, OffshootError, type TimelineId } from '@offshoot/types';
 import type { BranchAt } from './branch-at.js';
 import { formatMicros, type Moment } from './moment.js';
 
@@ -15,6 +15,17 @@ export interface Parent {
   /** What can be read was all there was then, in milliseconds since 1970; undefined: nobody knows. */
   asOfMs(): number | undefined;
   nowMs(): number;
+  /** Throws `checkpoint_not_found`. */
+  checkpoint(name: string): Promise<PointOfCheckpoint>;
+}
+
+/** A checkpoint's LSN, on its timeline. */
+export interface PointOfCheckpoint {
+  readonly name: string;
+  readonly timeline: TimelineId;
+  readonly lsn: Lsn;
+  /** As `BranchPoint` has it. */
+  readonly lastCommitTime: bigint | undefined;
 }
 
 /** Where a branch starts. */
@@ -24,6 +35,8 @@ export interface BranchPoint {
   readonly lastCommitTime: bigint | undefined;
   /** The parent's source was in this state until then, in milliseconds since 1970. */
   readonly asOfMs: number | undefined;
+  /** The one that was asked for; it may be on a timeline that is not in the branch's history any more. */
+  readonly checkpoint?: PointOfCheckpoint | undefined;
 }
 
 /**
@@ -40,6 +53,8 @@ export async function findBranchPoint(parent: Parent, at: BranchAt): Promise<Bra
       return await atLsn(parent, at.lsn);
     case 'time':
       return await atTime(parent, at.moment);
+    case 'checkpoint':
+      return atCheckpoint(await parent.checkpoint(at.name));
   }
 }
 
@@ -47,6 +62,11 @@ async function newest(parent: Parent, asOfMs: number | undefined): Promise<Branc
   const lsn = parent.timeline.lastRecordLsn();
   const { last } = await parent.timeline.commitsAround(lsn);
   return { lsn, lastCommitTime: last, asOfMs: asOfMs ?? milliseconds(last) };
+}
+
+function atCheckpoint(checkpoint: PointOfCheckpoint): BranchPoint {
+  const { lsn, lastCommitTime } = checkpoint;
+  return { lsn, lastCommitTime, asOfMs: milliseconds(lastCommitTime), checkpoint };
 }
 
 async function atLsn(parent: Parent, lsn: Lsn): Promise<BranchPoint> {

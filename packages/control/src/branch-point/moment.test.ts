@@ -54,18 +54,17 @@ describe('where a branch is to start', () => {
     ['latest', { kind: 'latest' }],
     ['NOW', { kind: 'now' }],
     ['0/16b5A50', { kind: 'lsn', lsn: 0x16b5a50n }],
+    ['@before-1', { kind: 'checkpoint', name: 'before-1' }],
     ['1F/0', { kind: 'lsn', lsn: 0x1f_0000_0000n }],
     [' -5m ', { kind: 'time', moment: { micros: BigInt(NOW - 300_000) * 1000n, zone: 'given' } }],
   ])('%j', (text, expected) => expect(parseBranchAt(text, NOW)).toEqual(expected));
 
-  test.each(['', 'newest', '0/', '16B5A50', '0/123456789', '@checkpoint', '2026-11-21'])(
+  test.each(['', 'newest', '0/', '16B5A50', '0/123456789', '@', '@Checkpoint', '@-x', '2026-11-21'])(
     'is not %j',
     (text) => {
       const refusal = expect.objectContaining({
         code: 'invalid_argument',
-        message: expect.stringMatching(
-          /latest, now, an LSN like .*, a time like .*, or how long ago, like -5m/,
-        ),
+        message: expect.stringMatching(/latest, now, an LSN like .*, a time like .*, how long ago, like -5m/),
       });
       expect(() => parseBranchAt(text, NOW)).toThrow(refusal);
     },

@@ -1,7 +1,21 @@
-import type { BranchRecord, PageServer } from '@offshoot/pageserver';
+import {
+  type BranchRecord,
+  type CheckpointRecord,
+  catalogError,
+  type PageServer,
+} from '@offshoot/pageserver';
+import type { Lsn, TimelineId } from '@offshoot/types';
 import type { ComputeBook } from '../compute-book.js';
 import { settleParent } from '../settle-parent.js';
-import type { Parent } from './find-branch-point.js';
+import { NEWEST_CHECKPOINT } from './branch-at.js';
+import type { BranchPoint, Parent } from './find-branch-point.js';
+import { OwnHistory } from './own-history.js';
+
+/** Of which a point may be a checkpoint on a timeline that is not in the branch's history any more. */
+export interface ParentBranch extends Parent {
+  /** The timeline that a point is one of. */
+  timelineOf(point: BranchPoint): TimelineId;
+}
 
 /** The branch that another is to start from: production's own history, or one that a compute may write to. */
 export function parentOf(
@@ -9,11 +23,22 @@ export function parentOf(
   computes: ComputeBook,
   branch: BranchRecord,
   timeoutMs: number | undefined,
-): Parent {
+): ParentBranch {
+  const { catalog } = pageServer;
+  const timeline = OwnHistory.of(pageServer, branch);
   const common = {
     name: branch.name,
-    timeline: pageServer.timelineOfBranch(branch.name),
+    timeline,
     nowMs: () => Date.now(),
+    timelineOf: ({ lsn, checkpoint }: BranchPoint) => checkpoint?.timeline ?? timeline.timelineAt(lsn),
+    checkpoint: async (name: string) => {
+      const found =
+        name === NEWEST_CHECKPOINT
+          ? newestOf(branch, catalog.checkpoints(branch.id))
+          : catalog.checkpoint(branch, name);
+      const { last } = await pageServer.timelineOf(branch.tenant, found.timeline).commitsAround(found.lsn);
+      return { name: found.name, timeline: found.timeline, lsn: found.lsn as Lsn, lastCommitTime: last };
+    },
   };
   if (branch.parent === undefined) {
     return {
@@ -35,4 +60,12 @@ export function parentOf(
     // Without a compute there is nothing newer; with one, its WAL comes within moments.
     asOfMs: () => Date.now(),
   };
+}
+
+function newestOf({ name }: BranchRecord, checkpoints: readonly CheckpointRecord[]): CheckpointRecord {
+  const newest = checkpoints.at(-1);
+  if (newest !== undefined) return newest;
+  throw catalogError('checkpoint_not_found', `branch ${name} has no checkpoints`, {
+    details: { action: `make one: pageserver-ctl checkpoint create ${name} NAME` },
+  });
 }

@@ -65,14 +65,15 @@ export class RoleKeeper {
   /** A compute has seen to it, or was told. Rejects when that cannot be written down. */
   async noteApplied(
     id: BranchId,
-    { roles, durability }: Pick<ComputeSpec, 'roles' | 'durability'>,
+    { roles, durability, timelineId: timeline }: Pick<ComputeSpec, 'roles' | 'durability' | 'timelineId'>,
   ): Promise<void> {
     const branch = this.catalog().findBranch(id);
     // What did not wait for the page server may be lost with the compute.
     if (branch === undefined || roles === undefined || durability === 'async') return;
     const { verifier } = roles.own ?? {};
     const own = verifier === undefined ? {} : { verifier };
-    await this.catalog().recordRolesApplied(id, { timeline: branch.timeline, ...own });
+    // Of that timeline's data: the branch may name another by now.
+    await this.catalog().recordRolesApplied(id, { timeline, ...own });
   }
 
   /** What a compute of the branch has to see to; undefined: nothing, or that is done already. */
@@ -116,7 +117,7 @@ export class RoleKeeper {
       const { running, durability } = awake;
       try {
         await running.applyRoles(roles, sessions, AbortSignal.timeout(this.applyTimeoutMs));
-        return await this.noteApplied(branch.id, { roles, durability });
+        return await this.noteApplied(branch.id, { roles, durability, timelineId: running.timelineId });
       } catch (error) {
         if (!(await endsNow(running))) throw notApplied(branch, error);
       }

@@ -113,6 +113,7 @@ describe('a branch whose time is over', () => {
           .sort(),
       )
       .toEqual(['b', 'shop']);
+    await expect.poll(() => clock.pending).toBe(1);
     // It is looked again and again, so that a clock which jumps is seen soon.
     clock.set(clock.now() + 2 * HOUR_MS);
     await clock.pass(10_000);

@@ -25,6 +25,7 @@ export interface ReaperPlace {
 export class Reaper {
   #callOff: (() => void) | undefined;
   #looking: Promise<void> | undefined;
+  #lookedAt = new Date(0);
   #again = false;
   #closed = false;
 
@@ -43,6 +44,7 @@ export class Reaper {
       .then((waitMs) => {
         this.#looking = undefined;
         if (this.#again) this.stir();
+        else if (waitMs === 0) this.stir();
         else if (waitMs !== undefined && !this.#closed) {
           this.#callOff = this.place.clock.after(waitMs, () => this.stir());
         }
@@ -68,6 +70,7 @@ export class Reaper {
     const { catalog, clock } = this.place;
     const now = new Date(clock.now());
     let gone = 0;
+    this.#lookedAt = now;
     const due = catalog.expired(now);
     for (let from = 0; from < due.length && !this.#closed; from += AT_ONCE) {
       const some = due.slice(from, from + AT_ONCE);
@@ -95,10 +98,10 @@ export class Reaper {
   /** Undefined: no branch expires. */
   #nextLookMs(): number | undefined {
     const { catalog, clock, checkMs } = this.place;
-    const next = catalog.nextExpiry();
-    if (next === undefined) return undefined;
-    const dueMs = Date.parse(next) - clock.now();
-    // What is due already stands in the way of itself: it is tried again at the next look.
-    return dueMs > 0 ? Math.min(dueMs, checkMs) : checkMs;
+    if (catalog.nextExpiry() === undefined) return undefined;
+    // What was due and is there still stands in its own way: it is tried again at the next look.
+    const next = catalog.nextExpiry(this.#lookedAt);
+    const dueMs = next === undefined ? checkMs : Date.parse(next) - clock.now();
+    return Math.min(checkMs, Math.max(0, dueMs));
   }
 }

@@ -1,7 +1,7 @@
 import type { RunningCompute, WriteRefusal } from '@offshoot/compute';
 import type { BranchId } from '@offshoot/pageserver';
 import { expect, test } from 'vitest';
-import { WriteQuotas, writeRefusalOf } from './write-quotas.js';
+import { quotaDefaults, WriteQuotas, writeRefusalOf } from './write-quotas.js';
 
 const MIB = 1024 ** 2;
 
@@ -29,7 +29,7 @@ test('each compute is told once when its branch reaches its quota, and once when
         },
       } as RunningCompute,
     }));
-  const settings = { writeBytesMax: 0, checkMs: 1_000_000 };
+  const settings = { ...quotaDefaults, writeBytesMax: 0, checkMs: 1_000_000 };
   const quotas = new WriteQuotas({ awake, branch: () => branch }, settings);
   const saidNow = () => {
     quotas.check();

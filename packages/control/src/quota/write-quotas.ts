@@ -22,11 +22,20 @@ export interface QuotaSettings {
   readonly writeBytesMax: number;
   /** Between two looks at how much has been written. */
   readonly checkMs: number;
+  /** Branches of a tenant, its first included; 0: any number. */
+  readonly branchesPerTenantMax: number;
+  /** Checkpoints of a branch. */
+  readonly checkpointsPerBranchMax: number;
 }
 
 const GIB = 1024 ** 3;
 
-export const quotaDefaults: QuotaSettings = { writeBytesMax: 64 * GIB, checkMs: 250 };
+export const quotaDefaults: QuotaSettings = {
+  writeBytesMax: 64 * GIB,
+  checkMs: 250,
+  branchesPerTenantMax: 0,
+  checkpointsPerBranchMax: 1000,
+};
 
 /** What a session is told that wants to write, or undefined while it may. */
 export function writeRefusalOf({ name, quotaBytes, writtenBytes }: QuotaBranch): WriteRefusal | undefined {

@@ -192,6 +192,31 @@ export class BranchCompute implements RoomUser {
     if (this.#holds === 0) this.#dispatch('unheld');
   }
 
+  /**
+   * While it is held: resolves when there is no compute and all that it said of its use is written down. Answers how many
+   * connections it ended.
+   */
+  async rest(): Promise<number> {
+    let ended = 0;
+    while (!['asleep', 'crashed', 'gone'].includes(this.phase)) {
+      const moved = this.#change();
+      if (this.state === 'running') {
+        ended += this.#life.connections;
+        this.#stopCause = 'asked';
+        this.#stopMode = 'fast';
+        this.#dispatch('stop');
+      }
+      await moved;
+    }
+    await this.#usage.recorded;
+    return ended;
+  }
+
+  /** The catalog says so: the branch goes on from another point. */
+  useIs(use: BranchUse): void {
+    this.#usage.set(use);
+  }
+
   /** Ends it for good; whoever waits or comes later gets the reason. Resolves when nothing of it is left. */
   async condemn(reason: OffshootError, mode: StopMode): Promise<void> {
     this.#failure = reason;

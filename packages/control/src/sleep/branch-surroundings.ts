@@ -25,7 +25,10 @@ export interface BranchSurroundings {
   /** As it is chosen now; 0: never. */
   idleTimeoutSeconds(branch: BranchId): number;
   /** A compute has started with these roles, or was told of them. Never rejects. */
-  recordRoles(branch: BranchId, spec: Pick<ComputeSpec, 'roles' | 'durability'>): Promise<void>;
+  recordRoles(
+    branch: BranchId,
+    spec: Pick<ComputeSpec, 'roles' | 'durability' | 'timelineId'>,
+  ): Promise<void>;
   /** Never rejects. */
   recordUse(branch: BranchId, use: BranchUse): Promise<void>;
   onCrash(branch: string, end: ComputeEnd): void;

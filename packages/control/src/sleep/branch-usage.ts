@@ -21,6 +21,10 @@ export class BranchUsage {
     return this.#use;
   }
 
+  set(use: BranchUse): void {
+    this.#use = use;
+  }
+
   /** When it was last in use, on the clock. */
   get usedMs(): number {
     return this.#usedMs;

@@ -5,8 +5,10 @@ import { table } from '../table.js';
 import { activityLines } from './activity.js';
 import { addLifeCommands } from './branch-life.js';
 import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
+import { addMoveCommands } from './branch-moves.js';
 import { addRoleCommands, credentialLines, roleRequest, superuserOption } from './branch-role.js';
-import { addLifeOptions, type LifeOptions, labelOption, lifeOf } from './life-options.js';
+import { addSnapshotCommand } from './checkpoint.js';
+import { addLifeOptions, type LifeOptions, labelOption, lifeOf, parseTimeout } from './life-options.js';
 
 /** `branch create|list|show|update` and what is in the files beside this one. */
 export function addBranchCommands(program: Command, context: () => Context): void {
@@ -16,7 +18,7 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     .option('--from <parent>', 'the branch to start from (default: the only tenant)')
     .option(
       '--at <place>',
-      "where in the parent's history: latest (default), now, an LSN, a time, or how long ago; see below",
+      "where in the parent's history: latest (default), now, an LSN, a time, how long ago, or @CHECKPOINT; see below",
     )
     .option(
       '--timeout <seconds>',
@@ -81,6 +83,8 @@ export function addBranchCommands(program: Command, context: () => Context): voi
       show(context(), await context().client().updateBranch(name, request), describe);
     });
   addLifeCommands(branch, context);
+  addMoveCommands(branch, context);
+  addSnapshotCommand(branch, context);
 }
 
 type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number } & LimitOptions;
@@ -109,6 +113,7 @@ Where a branch starts (--at):
                                 a time by production's clock (without a zone: UTC): what Postgres' recovery to that
                                 time has; a commit at exactly that time is in
   -5m, -90s, -1h30m, -2d        so long ago
+  @before-backfill, @newest     a checkpoint of the parent's, or its newest one; see checkpoint create --help
 
 The answer says which LSN that is, the time of the last commit in it, and how old the data is.
 
@@ -119,17 +124,6 @@ Examples:
   pageserver-ctl branch create small --from prod --cpu-max 0.5 --memory 512MiB --write-quota 1GiB
   pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json
   pageserver-ctl branch create for-an-agent --from prod --role --ttl 2h --label agent=x`;
-
-const TIMEOUT_SECONDS_MAX = 240;
-
-/** Seconds as milliseconds. */
-function parseTimeout(text: string): number {
-  const seconds = Number(/^\d+(\.\d+)?s?$/.test(text) ? text.replace('s', '') : Number.NaN);
-  if (!(seconds > 0 && seconds <= TIMEOUT_SECONDS_MAX)) {
-    throw new InvalidArgumentError(`write seconds, up to ${TIMEOUT_SECONDS_MAX}, like 60 or 2.5`);
-  }
-  return Math.ceil(seconds * 1000);
-}
 
 function idleTimeoutOption(): Option {
   return new Option(
@@ -228,6 +222,9 @@ function describe(branch: Branch): string {
     ...activityLines(branch.activity),
     `created   ${branch.created_at}`,
     `expires   ${expiryOf(branch)}`,
+    ...(branch.snapshots === undefined
+      ? []
+      : [`snapshots every ${branch.snapshots.every_seconds} s, ${branch.snapshots.keep} stay`]),
     ...labelLines(branch),
   ].join('\n');
 }

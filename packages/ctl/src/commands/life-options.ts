@@ -40,11 +40,9 @@ export interface LifeOptions {
   expiresAt?: string;
   label?: Record<string, string>;
   protect?: true;
-  snapshotEvery?: number;
-  snapshotKeep?: number;
 }
 
-/** `--ttl`, `--expires-at`, `--label`, `--protect`, `--snapshot-every`, `--snapshot-keep`. */
+/** `--ttl`, `--expires-at`, `--label`, `--protect`. */
 export function addLifeOptions(command: Command): Command {
   return command
     .addOption(
@@ -66,22 +64,7 @@ export function addLifeOptions(command: Command): Command {
     );
 }
 
-/** `--snapshot-every` and `--snapshot-keep`. */
-export function addSnapshotOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--snapshot-every <time>', 'take a checkpoint of it again and again: 15m, 1h').argParser(
-        parseDuration,
-      ),
-    )
-    .addOption(
-      new Option('--snapshot-keep <count>', 'so many of these stay, the newest (default: 24)').argParser(
-        parseCount,
-      ),
-    );
-}
-
-function parseCount(text: string): number {
+export function parseCount(text: string): number {
   const count = Number(/^\d{1,4}$/.test(text) ? text : Number.NaN);
   if (!(count >= 1 && count <= 1000)) throw new InvalidArgumentError('write a count from 1 to 1000');
   return count;
@@ -95,4 +78,15 @@ export function lifeOf({ ttl, expiresAt, label, protect }: LifeOptions) {
     ...(label === undefined ? {} : { labels: label }),
     ...(protect === undefined ? {} : { protected: true }),
   };
+}
+
+const TIMEOUT_SECONDS_MAX = 240;
+
+/** Seconds as milliseconds. */
+export function parseTimeout(text: string): number {
+  const seconds = Number(/^\d+(\.\d+)?s?$/.test(text) ? text.replace('s', '') : Number.NaN);
+  if (!(seconds > 0 && seconds <= TIMEOUT_SECONDS_MAX)) {
+    throw new InvalidArgumentError(`write seconds, up to ${TIMEOUT_SECONDS_MAX}, like 60 or 2.5`);
+  }
+  return Math.ceil(seconds * 1000);
 }

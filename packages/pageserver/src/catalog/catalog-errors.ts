@@ -115,3 +115,7 @@ export const catalogError = defineErrors({
   /** The catalog could not be written; what was acknowledged before is intact. */
   catalog_write_failed: { kind: 'alert', sqlState: '58030', httpStatus: 500 },
 });
+
+export function branchChanged({ name }: { readonly name: string }) {
+  return catalogError('branch_changed', `branch ${name} was reset, restored or deleted meanwhile`);
+}

@@ -162,9 +162,10 @@ export class CatalogReads {
     });
   }
 
-  /** When the next branch expires, or the first that has; undefined: none does. */
-  nextExpiry(): string | undefined {
-    const [first] = [...this.tables.expiries.getKeys({ limit: 1 })];
+  /** When the next branch expires later than a moment, or the first of all; undefined: none does. */
+  nextExpiry(after?: Date): string | undefined {
+    const start = [after?.toISOString() ?? '', '~'] as [string, BranchId];
+    const [first] = [...this.tables.expiries.getKeys({ start, limit: 1 })];
     return first?.[0];
   }
 

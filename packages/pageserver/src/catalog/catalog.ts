@@ -14,7 +14,7 @@ import {
   removeBranch,
   renameBranch,
 } from './branch-timelines.js';
-import { catalogError } from './catalog-errors.js';
+import { branchChanged, catalogError } from './catalog-errors.js';
 import { CatalogReads, isExpired, notFound } from './catalog-reads.js';
 import { type CatalogTables, openTables } from './catalog-tables.js';
 import { inOneTransaction } from './catalog-transaction.js';
@@ -460,10 +460,6 @@ export class Catalog extends CatalogReads {
     this.tables.meta.put('next_timeline_index', index + 1);
     return index;
   }
-}
-
-function branchChanged({ name }: BranchRecord) {
-  return catalogError('branch_changed', `branch ${name} was reset, restored or deleted meanwhile`);
 }
 
 function raise(error: Error): never {

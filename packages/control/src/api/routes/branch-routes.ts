@@ -4,12 +4,10 @@ import {
   changedBranch,
   connectionString,
   connectVia,
-  deletedBranch,
   LABELS_MAX,
   name,
   newBranch,
   newBranchRequest,
-  renameBranchRequest,
   updateBranchRequest,
   wait,
 } from '@offshoot/client';
@@ -54,10 +52,6 @@ const listQuery = z.strictObject({
   cursor: z.string().min(1).max(128).optional().describe('`next_cursor` of the answer before.'),
 });
 
-const deleteQuery = z.strictObject({
-  recursive: z.enum(['true', 'false']).optional().describe('With the branches that start from it.'),
-});
-
 const waitQuery = z.strictObject({ wait: wait.optional().describe('In place of `wait` in the body.') });
 
 const connectionQuery = z.strictObject({
@@ -82,6 +76,7 @@ const creationErrors = [
   'compute_setting_invalid',
   'branch_expired',
   'branch_changed',
+  'checkpoint_not_found',
   'quota_reached',
 ] as const;
 
@@ -206,45 +201,6 @@ export const branchRoutes: readonly Route[] = [
       }
       return place.control.updateBranch(path.name, body);
     },
-  }),
-  route({
-    method: 'DELETE',
-    path: '/v1/branches/{name}',
-    id: 'deleteBranch',
-    tag: 'Branches',
-    summary: 'Delete a branch, its compute and what was written there',
-    description: 'Refused while branches start from it, unless they may go too: `recursive=true`.',
-    scopes: ['branch'],
-    pathSchema: branchPath,
-    querySchema: deleteQuery,
-    responses: {
-      200: { description: 'The branch as it was, and what went with it.', schema: deletedBranch },
-    },
-    errors: [
-      ...changing,
-      ...ofBranch,
-      'branch_has_children',
-      'branch_is_root',
-      'branch_protected',
-      'branch_changed',
-    ],
-    work: ({ place, path, query, caller }) =>
-      place.control.deleteBranch(path.name, { recursive: query.recursive === 'true', by: caller.actor }),
-  }),
-  route({
-    method: 'POST',
-    path: '/v1/branches/{name}/rename',
-    id: 'renameBranch',
-    tag: 'Branches',
-    summary: 'Call a branch by another name',
-    description:
-      'Its id, its children and the connections that it has stay; new ones name it by its new name.',
-    scopes: ['branch'],
-    pathSchema: branchPath,
-    bodySchema: renameBranchRequest,
-    responses: { 200: { description: 'The branch as it is now.', schema: branch } },
-    errors: [...withBody, ...changing, ...ofBranch, 'name_taken', 'branch_is_root'],
-    work: ({ place, path, body }) => place.control.renameBranch(path.name, body),
   }),
   route({
     method: 'GET',

@@ -1,0 +1,124 @@
+import type { MovedBranch, ResetBranchRequest, RestoreBranchRequest } from '@offshoot/client';
+import { type BranchRecord, catalogError, type PageServer } from '@offshoot/pageserver';
+import { type BranchName, baseError, parseBranchName } from '@offshoot/types';
+import { branchDeleted, expectUnchanged } from '../branch-errors.js';
+import { type BranchAt, findBranchPoint, parentOf, parseBranchAt } from '../branch-point/index.js';
+import { branchPointView } from '../branch-point-view.js';
+import type { BranchViews } from '../branch-views.js';
+import type { ComputeBook } from '../compute-book.js';
+import type { Clock } from '../sleep/clock.js';
+import { preservedName } from './preserved-name.js';
+
+/** What resets and restores work with. */
+export interface MovesPlace {
+  readonly pageServer: PageServer;
+  readonly computes: ComputeBook;
+  readonly views: BranchViews;
+  readonly clock: Pick<Clock, 'now'>;
+  /** Branches that a tenant may have; 0: any number. */
+  readonly branchesMax: number;
+}
+
+/** Where a branch goes on from: a point in the history of one. */
+interface Destination {
+  readonly of: BranchRecord;
+  readonly at: BranchAt;
+  readonly preserveAs: BranchName | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+/**
+ * Has branches go on from another point of their parent's or their own history, under the same id and name. Their computes
+ * end for that; whoever connects meanwhile waits, and gets the new state.
+ */
+export class BranchMoves {
+  constructor(private readonly place: MovesPlace) {}
+
+  /** To where its parent is now, or was. Throws what `Catalog.moveBranch` throws, and what finding the point throws. */
+  async reset(name: string, request: ResetBranchRequest): Promise<MovedBranch> {
+    const branch = this.#movable(name);
+    const parent = branch.parent && this.#catalog.findBranch(branch.parent);
+    if (parent === undefined) throw branchDeleted(branch.name);
+    const asked = parseBranchAt(request.at ?? 'latest', Date.now());
+    const { preserve_as, timeout_ms: timeoutMs } = request;
+    const preserveAs = preserve_as === undefined ? undefined : parseBranchName(preserve_as);
+    return this.#move(branch, { of: parent, at: asked, preserveAs, timeoutMs });
+  }
+
+  /** To where it was itself; the state before stays as a branch unless that is not wanted. Throws as `reset` does. */
+  async restore(name: string, request: RestoreBranchRequest): Promise<MovedBranch> {
+    const branch = this.#movable(name);
+    const at = parseBranchAt(request.at, Date.now());
+    const { preserve_as, preserve = true, timeout_ms: timeoutMs } = request;
+    if (!preserve && preserve_as !== undefined) {
+      throw baseError('invalid_argument', 'preserve_as names what preserve false does without');
+    }
+    const chosen = preserve_as === undefined ? this.#newName(branch) : parseBranchName(preserve_as);
+    return this.#move(branch, { of: branch, at, preserveAs: preserve ? chosen : undefined, timeoutMs });
+  }
+
+  get #catalog() {
+    return this.place.pageServer.catalog;
+  }
+
+  #movable(name: string): BranchRecord {
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    this.#catalog.refuseMove(branch, new Date(this.place.clock.now()));
+    return branch;
+  }
+
+  async #move(
+    branch: BranchRecord,
+    { of, at: asked, preserveAs, timeoutMs }: Destination,
+  ): Promise<MovedBranch> {
+    const { pageServer, computes, views, branchesMax } = this.place;
+    const began = performance.now();
+    // Before anybody's session ends for nothing; the transaction looks again.
+    if (preserveAs !== undefined) {
+      this.#catalog.refuseTakenName(preserveAs);
+      this.#catalog.refuseBranchOver(branch.tenant, branchesMax);
+    }
+    // What a compute has acknowledged is there, as far as its user can tell.
+    const at = asked.kind === 'latest' && of.parent !== undefined ? ({ kind: 'now' } as const) : asked;
+    const history = parentOf(pageServer, computes, of, timeoutMs);
+    const point = await findBranchPoint(history, at).catch((error: unknown) => {
+      expectUnchanged(this.#catalog, of);
+      throw error;
+    });
+    const to = { timeline: history.timelineOf(point), lsn: point.lsn };
+    const settled = performance.now();
+    const { moved, connectionsEnded, stopped } = await computes.interrupt(
+      branch,
+      async (connectionsEnded) => {
+        const stopped = performance.now();
+        const now = this.#catalog.findBranch(branch.id);
+        if (now === undefined) throw branchDeleted(branch.name);
+        const move = { from: now.timeline, point: to, preserveAs, branchesMax };
+        const moved = await pageServer.moveBranch(now, move);
+        return { moved, connectionsEnded, stopped, use: moved.branch.use };
+      },
+    );
+    const ended = performance.now();
+    return {
+      branch: views.one(moved.branch),
+      at: branchPointView(asked, point),
+      history_of: of.name,
+      ...(moved.preserved === undefined ? {} : { preserved: moved.preserved.name }),
+      connections_ended: connectionsEnded,
+      timings_ms: { settle: settled - began, stop: stopped - settled, catalog: ended - stopped },
+    };
+  }
+
+  #newName(branch: BranchRecord): BranchName {
+    const isTaken = (name: BranchName) => this.#catalog.findBranchNamed(name) !== undefined;
+    const name = preservedName(branch.name, new Date(this.place.clock.now()), isTaken);
+    if (name !== undefined) return name;
+    throw catalogError(
+      'name_taken',
+      `there are too many branches with the state of ${branch.name} before a restore`,
+      {
+        details: { action: 'delete some, or choose a name: --preserve-as NAME' },
+      },
+    );
+  }
+}
