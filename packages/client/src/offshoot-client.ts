@@ -21,6 +21,8 @@ export interface ClientOptions {
   /** Aborting it ends every call under way. */
   signal?: AbortSignal;
   fetch?: typeof fetch;
+  /** What a refusal is thrown as; default: {@link ApiError}. */
+  errorOf?: (problem: schemas.Problem) => ApiError;
 }
 
 /** Branches in one answer. */
@@ -36,6 +38,7 @@ export class OffshootClient {
   readonly #longTimeoutMs: number;
   readonly #signal: AbortSignal | undefined;
   readonly #fetch: typeof fetch;
+  readonly #errorOf: (problem: schemas.Problem) => ApiError;
 
   constructor(options: ClientOptions) {
     this.#url = options.url.replace(/\/+$/, '');
@@ -43,7 +46,8 @@ export class OffshootClient {
     this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
     this.#longTimeoutMs = options.longTimeoutMs ?? longTimeoutMsDefault;
     this.#signal = options.signal;
-    this.#fetch = options.fetch ?? fetch;
+    this.#fetch = options.fetch ?? ((...call) => fetch(...call));
+    this.#errorOf = options.errorOf ?? ((problem) => new ApiError(problem));
   }
 
   status(): Promise<schemas.Status> {
@@ -80,15 +84,28 @@ export class OffshootClient {
     return this.#call('DELETE', `/v1/operations/${encodeURIComponent(id)}`, schemas.operation);
   }
 
-  /** It gets no role of its own unless one is asked for. */
-  createBranch(request: NewBranchRequest): Promise<NewBranch> {
-    return this.#call('POST', '/v1/branches', newBranch, { role: null, ...request });
+  /** It gets no role of its own unless one is asked for. The same call with the same key makes one branch. */
+  createBranch(request: NewBranchRequest, idempotencyKey?: string): Promise<NewBranch> {
+    return this.#call('POST', '/v1/branches', newBranch, { role: null, ...request }, idempotencyKey);
+  }
+
+  /** The branch of that name, which is made when there is none. */
+  createOrGetBranch(name: string, request: NewBranchRequest = {}): Promise<NewBranch> {
+    const path = `/v1/branches/${encodeURIComponent(name)}`;
+    return this.#call('PUT', path, newBranch, { role: null, ...request });
   }
 
   /** All of them, or those that have all of the labels; by name. */
-  async branches({ labels = {} }: { labels?: Record<string, string> } = {}): Promise<schemas.Branch[]> {
+  async branches({
+    labels = {},
+    ...filter
+  }: {
+    labels?: Record<string, string>;
+    parent?: string;
+    tenant?: string;
+  } = {}): Promise<schemas.Branch[]> {
     const all: schemas.Branch[] = [];
-    const query = new URLSearchParams({ limit: String(PAGE_MAX) });
+    const query = new URLSearchParams({ ...filter, limit: String(PAGE_MAX) });
     for (const [label, value] of Object.entries(labels)) query.append('label', `${label}=${value}`);
     for (;;) {
       const page = await this.#call('GET', `/v1/branches?${query}`, schemas.branchList);
@@ -121,21 +138,36 @@ export class OffshootClient {
   }
 
   /** Goes on from its parent as that is now, or at a point of its history, under the same id and connection string. */
-  resetBranch(name: string, request: schemas.ResetBranchRequest = {}): Promise<schemas.MovedBranch> {
-    return this.#call('POST', this.#pathOf(name, 'reset'), schemas.movedBranch, request);
+  resetBranch(
+    name: string,
+    request: schemas.ResetBranchRequest = {},
+    idempotencyKey?: string,
+  ): Promise<schemas.MovedBranch> {
+    const path = this.#pathOf(name, 'reset');
+    return this.#call('POST', path, schemas.movedBranch, request, idempotencyKey);
   }
 
   /** Goes on from a point of its own history, under the same id and connection string. */
-  restoreBranch(name: string, request: schemas.RestoreBranchRequest): Promise<schemas.MovedBranch> {
-    return this.#call('POST', this.#pathOf(name, 'restore'), schemas.movedBranch, request);
+  restoreBranch(
+    name: string,
+    request: schemas.RestoreBranchRequest,
+    idempotencyKey?: string,
+  ): Promise<schemas.MovedBranch> {
+    const path = this.#pathOf(name, 'restore');
+    return this.#call('POST', path, schemas.movedBranch, request, idempotencyKey);
   }
 
   async checkpoints(branch: string): Promise<schemas.Checkpoint[]> {
     return (await this.#call('GET', this.#pathOf(branch, 'checkpoints'), schemas.checkpointList)).checkpoints;
   }
 
-  createCheckpoint(branch: string, request: schemas.CreateCheckpointRequest): Promise<schemas.Checkpoint> {
-    return this.#call('POST', this.#pathOf(branch, 'checkpoints'), schemas.checkpoint, request);
+  createCheckpoint(
+    branch: string,
+    request: schemas.CreateCheckpointRequest,
+    idempotencyKey?: string,
+  ): Promise<schemas.Checkpoint> {
+    const path = this.#pathOf(branch, 'checkpoints');
+    return this.#call('POST', path, schemas.checkpoint, request, idempotencyKey);
   }
 
   deleteCheckpoint(branch: string, name: string): Promise<schemas.Checkpoint> {
@@ -206,8 +238,14 @@ export class OffshootClient {
     return this.#call('GET', path, schemas.connectionString);
   }
 
-  async #call<T>(method: string, path: string, schema: z.ZodType<T>, body?: unknown): Promise<T> {
-    const response = await this.#send(method, path, body);
+  async #call<T>(
+    method: string,
+    path: string,
+    schema: z.ZodType<T>,
+    body?: unknown,
+    idempotencyKey?: string,
+  ): Promise<T> {
+    const response = await this.#send(method, path, body, idempotencyKey);
     const payload: unknown = await this.#payload(response);
     if (!response.ok) throw this.#refusal(response.status, payload);
     const parsed = schema.safeParse(payload);
@@ -221,9 +259,15 @@ export class OffshootClient {
     return parsed.data;
   }
 
-  async #send(method: string, path: string, body: unknown): Promise<Response> {
+  async #send(
+    method: string,
+    path: string,
+    body: unknown,
+    idempotencyKey: string | undefined,
+  ): Promise<Response> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
     if (body !== undefined) headers['content-type'] = 'application/json';
+    if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
     const timeoutMs = method === 'GET' ? this.#timeoutMs : this.#longTimeoutMs;
     const deadline = AbortSignal.timeout(timeoutMs);
     try {
@@ -270,7 +314,7 @@ export class OffshootClient {
 
   #refusal(statusCode: number, payload: unknown): Error {
     const parsed = schemas.problem.safeParse(payload);
-    if (parsed.success) return new ApiError(parsed.data);
+    if (parsed.success) return this.#errorOf(parsed.data);
     return new ConnectionError(`${this.#url} answered HTTP ${statusCode} and no reason; is it Offshoot's?`);
   }
 }

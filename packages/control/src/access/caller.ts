@@ -18,9 +18,14 @@ export type BranchAccess = 'use' | 'see';
  * What is none of the caller's business is not there: throws `branch_not_found`. What it sees and may not use is said:
  * throws `forbidden`.
  */
-export function expectAccess({ reach }: Caller, branch: BranchRecord, access: BranchAccess): void {
+export function expectAccess(
+  { reach }: Caller,
+  branch: BranchRecord,
+  access: BranchAccess,
+  asked: string = branch.name,
+): void {
   if (reach === undefined || reach.uses(branch)) return;
-  if (!reach.sees(branch)) throw catalogError('branch_not_found', `branch ${branch.name} does not exist`);
+  if (!reach.sees(branch)) throw catalogError('branch_not_found', `branch ${asked} does not exist`);
   if (access === 'see') return;
   throw controlError('forbidden', `this token may branch ${branch.name}, and do nothing else with it`, {
     details: {
@@ -37,6 +42,6 @@ export function branchFor(
   access: BranchAccess,
 ): BranchRecord {
   const branch = catalog.branchNamed(name);
-  expectAccess(caller, branch, access);
+  expectAccess(caller, branch, access, name);
   return branch;
 }

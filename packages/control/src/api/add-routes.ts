@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type Caller, expectAccess } from '../access/caller.js';
+import type { Caller } from '../access/caller.js';
 import { controlError } from '../control-errors.js';
 import type { ApiPlace } from './api-place.js';
 import { checkInput, checkKnownFields } from './check-input.js';
-import { readIdempotencyKey } from './idempotency-key.js';
+import { readIdempotencyKey, sentKey } from './idempotency-key.js';
 import { Answer, type Route } from './route.js';
 
 declare module 'fastify' {
@@ -52,7 +52,15 @@ async function answerOf(
   const { body, ignored } = bodyOf(route, request, strict);
   const idempotencyKey =
     route.idempotency === undefined ? undefined : readIdempotencyKey(request.headers['idempotency-key']);
-  const done = await route.work({ place, caller, path, query, body, idempotencyKey });
+  const work = () => route.work({ place, caller, path, query, body, idempotencyKey });
+  const done =
+    route.idempotency === 'process' && idempotencyKey !== undefined
+      ? await place.answers.once(
+          `${caller.actor.token}\n${idempotencyKey}`,
+          sentKey(idempotencyKey, { id: route.id, path, body }).requestHash,
+          work,
+        )
+      : await work();
   const answer = done instanceof Answer ? done : new Answer(firstStatus(route), done);
   return { answer, ignored, strict };
 }
@@ -77,7 +85,7 @@ function expectScope({ scopes, method, path }: Route, { scope }: Caller): void {
 /** A caller who may do with every branch what they like is told by the work itself whether there is one. */
 function expectBranch({ branchAccess = 'use' }: Route, name: string, place: ApiPlace, caller: Caller): void {
   if (caller.reach === undefined || branchAccess === 'later') return;
-  expectAccess(caller, place.control.branchFor(caller, name, branchAccess), branchAccess);
+  place.control.branchFor(caller, name, branchAccess);
 }
 
 function firstStatus({ responses }: Route): number {

@@ -173,6 +173,14 @@ describe('an Idempotency-Key', () => {
   });
 });
 
+test('a branch is known by its id too, and no other can be called that', async () => {
+  const { id } = await api.create({ name: 'known' });
+  expect((await api.send('GET', `/v1/branches/${id}`)).json()).toMatchObject({ name: 'known' });
+  expect(await api.refusal('POST', '/v1/branches', { name: id })).toBe('409 name_taken');
+  expect(await api.refusal('PUT', `/v1/branches/${id}`)).toBe('409 name_taken');
+  expect((await api.send('DELETE', `/v1/branches/${id}`)).statusCode).toBe(200);
+});
+
 describe('lists', () => {
   test('come in pages, by name, of what is asked for', async () => {
     await using many = await ApiFixture.open(['shop', 'bank']);

@@ -53,8 +53,11 @@ interface RouteFacts {
    * `ignored_fields`. `refused`, the default: the call is refused.
    */
   readonly unknownFields?: 'reported' | 'refused' | undefined;
-  /** It takes an `Idempotency-Key`. */
-  readonly idempotency?: 'key' | undefined;
+  /**
+   * It takes an `Idempotency-Key`. `durable`: the work sees to it. `process`: the same call again gets the same answer,
+   * until the page server ends.
+   */
+  readonly idempotency?: 'durable' | 'process' | undefined;
   /** By status; the first is what a work that answers no {@link Answer} is answered with. */
   readonly responses: Readonly<Record<number, RouteResponse>>;
   /** Codes that it may be refused with besides those of every route. */

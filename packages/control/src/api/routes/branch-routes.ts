@@ -124,7 +124,7 @@ export const branchRoutes: readonly Route[] = [
     querySchema: waitQuery,
     bodySchema: newBranchRequest,
     unknownFields: 'reported',
-    idempotency: 'key',
+    idempotency: 'durable',
     responses: { 201: created },
     errors: [...creationErrors, 'idempotency_key_reused', 'idempotency_key_spent'],
     work: async ({ place, caller, body, query, idempotencyKey }) => {

@@ -34,6 +34,7 @@ const moveErrors = [
   'checkpoint_not_found',
   'name_taken',
   'quota_reached',
+  'idempotency_key_reused',
 ] as const;
 
 /** What becomes of a branch: other points, other names, its end. */
@@ -73,8 +74,17 @@ export const lifeRoutes: readonly Route[] = [
     scopes: ['branch'],
     pathSchema: branchPath,
     bodySchema: renameBranchRequest,
+    idempotency: 'process',
     responses: { 200: { description: 'The branch as it is now.', schema: branch } },
-    errors: [...withBody, ...changing, ...ofBranch, 'name_taken', 'branch_is_root', 'branch_expired'],
+    errors: [
+      ...withBody,
+      ...changing,
+      ...ofBranch,
+      'name_taken',
+      'branch_is_root',
+      'branch_expired',
+      'idempotency_key_reused',
+    ],
     work: ({ place, path, body }) => place.control.renameBranch(path.name, body),
   }),
   route({
@@ -89,6 +99,7 @@ export const lifeRoutes: readonly Route[] = [
     scopes: ['branch'],
     pathSchema: branchPath,
     bodySchema: resetBranchRequest,
+    idempotency: 'process',
     responses: { 200: { description: 'The branch goes on from there.', schema: movedBranch } },
     errors: moveErrors,
     work: ({ place, path, body }) => place.control.resetBranch(path.name, body),
@@ -104,6 +115,7 @@ export const lifeRoutes: readonly Route[] = [
     scopes: ['branch'],
     pathSchema: branchPath,
     bodySchema: restoreBranchRequest,
+    idempotency: 'process',
     responses: { 200: { description: 'The branch goes on from there.', schema: movedBranch } },
     errors: moveErrors,
     work: ({ place, path, body }) => place.control.restoreBranch(path.name, body),
@@ -130,6 +142,7 @@ export const lifeRoutes: readonly Route[] = [
     scopes: ['branch'],
     pathSchema: branchPath,
     bodySchema: createCheckpointRequest,
+    idempotency: 'process',
     responses: { 201: { description: 'The checkpoint is there.', schema: checkpoint } },
     errors: [
       ...withBody,
@@ -142,6 +155,7 @@ export const lifeRoutes: readonly Route[] = [
       'checkpoint_exists',
       'checkpoint_not_found',
       'quota_reached',
+      'idempotency_key_reused',
     ],
     work: ({ place, path, body }) => place.control.createCheckpoint(path.name, body),
   }),
