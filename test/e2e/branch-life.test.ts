@@ -53,7 +53,10 @@ describe('a branch whose migration went wrong', () => {
       '--at',
       '@before-backfill',
     );
-    expect((await broken).code).toBe('57P01');
+    expect(await broken).toMatchObject({
+      code: '57P01',
+      message: 'branch fix is being restored to a point of its history: connect again to get the new state',
+    });
     expect(moved.connections_ended).toBe(1);
     expect(await value(url, total)).toBe(50_500);
     expect((await world.client.branch('fix')).id).toBe(id);

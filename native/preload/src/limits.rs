@@ -1,5 +1,5 @@
 //! What the daemon has this compute refuse, in a file that all its processes map: whether anything more may be
-//! written, and with which words that is refused.
+//! written, and with which words that is refused; and what sessions are told when the compute is shut down.
 //!
 //! | bytes | field |
 //! | --- | --- |
@@ -8,7 +8,8 @@
 //! | 12..64 | zero |
 //! | 64..1088 | message, UTF-8, ends with a NUL |
 //! | 1088..2112 | hint, the same |
-//! | 2112..4096 | zero |
+//! | 2112..3136 | what is told at the end, the same; empty: Postgres' own words |
+//! | 3136..4096 | zero |
 //!
 //! The daemon alone writes it, the words before the word. Numbers are in the machine's byte order: the file never
 //! leaves the machine.
@@ -25,6 +26,7 @@ pub const FILE_BYTES: usize = 4096;
 const MESSAGE: usize = 64;
 const HINT: usize = 1088;
 const TEXT_END: usize = 2112;
+const FAREWELL: usize = TEXT_END;
 
 /// A mapped limits file; it stays mapped as long as the process lives.
 struct LimitsFile {
@@ -96,7 +98,7 @@ impl Text {
     fn read(base: *const u8, from: usize) -> Text {
         let mut bytes = [0; HINT - MESSAGE];
         for (at, byte) in bytes.iter_mut().take(HINT - MESSAGE - 1).enumerate() {
-            // SAFETY: from + at stays below TEXT_END, within the mapping.
+            // SAFETY: from + at stays below the end of the last text, within the mapping.
             *byte = unsafe { base.add(from + at).read_volatile() };
         }
         Text(bytes)
@@ -118,6 +120,13 @@ pub fn words() -> Option<Words> {
         message: Text::read(base, MESSAGE),
         hint: Text::read(base, HINT),
     })
+}
+
+/// What sessions are told that end because the compute does; undefined while it is not known why.
+pub fn farewell() -> Option<Text> {
+    let base = LIMITS.get()?.base;
+    const { assert!(FAREWELL + (HINT - MESSAGE) <= FILE_BYTES) };
+    Some(Text::read(base, FAREWELL)).filter(|text| !text.is_empty())
 }
 
 /// The errno with which a write is refused that would make a relation file longer. Postgres knows what to do then: the

@@ -1,4 +1,5 @@
-//! Has Postgres refuse statements that write, with the daemon's words, while the limits file says so.
+//! Has Postgres refuse statements that write, with the daemon's words, while the limits file says so, and tell sessions
+//! why the compute is shut down.
 //!
 //! Postgres knows read-only transactions, and its executor and its utility commands are called through pointers that
 //! extensions may take. We take them: while writes are refused, each statement's transaction is a read-only one, and
@@ -56,6 +57,7 @@ const fn sqlstate(text: &[u8; 5]) -> c_int {
 
 const READ_ONLY_SQL_TRANSACTION: c_int = sqlstate(b"25006");
 const DISK_FULL: c_int = sqlstate(b"53100");
+const ADMIN_SHUTDOWN: c_int = sqlstate(b"57P01");
 
 fn find(name: &'static CStr) -> Result<*mut c_void, String> {
     // SAFETY: dlsym reads the name only.
@@ -149,13 +151,20 @@ unsafe extern "C" fn on_process_utility(
     }
 }
 
-/// Puts the daemon's words into errors that say that nothing can be written.
+/// Puts the daemon's words into errors that say that nothing can be written, or that a shutdown ends the session.
 unsafe extern "C" fn on_emit_log(_error: *mut c_void) {
     let Some(postgres) = POSTGRES.get() else {
         return;
     };
     // SAFETY: an error is being reported; it is the one that these functions are about.
     let code = unsafe { (postgres.error_code)() };
+    if code == ADMIN_SHUTDOWN {
+        if let Some(text) = limits::farewell() {
+            // SAFETY: as above; the text is a C string that Postgres copies.
+            unsafe { (postgres.set_message)(c"%s".as_ptr(), text.as_ptr()) };
+        }
+        return;
+    }
     let ours = code == READ_ONLY_SQL_TRANSACTION || code == DISK_FULL;
     if !ours || !limits::writes_refused() {
         return;
@@ -181,5 +190,6 @@ mod tests {
         assert_eq!(DISK_FULL, 5 | (3 << 6) | (1 << 12));
         assert_eq!(READ_ONLY_SQL_TRANSACTION, 2 | (5 << 6) | (6 << 24));
         assert_eq!(sqlstate(b"XX000"), 40 | (40 << 6));
+        assert_eq!(ADMIN_SHUTDOWN, 5 | (7 << 6) | (32 << 12) | (1 << 24));
     }
 }

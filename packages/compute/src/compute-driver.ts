@@ -105,6 +105,8 @@ export interface RunningCompute {
   resize(cpu: Pick<ComputeSize, 'cpuMin' | 'cpuMax'>): void;
   /** From now on statements that write fail with these words; undefined: no more. */
   refuseWrites(refusal: WriteRefusal | undefined): void;
+  /** What sessions are told, with 57P01, that an orderly stop ends from now on. */
+  sayFarewell(message: string): void;
 }
 
 /** What goes on in a compute, besides what we do there ourselves. */

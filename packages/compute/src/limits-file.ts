@@ -14,6 +14,7 @@ const WRITES_AT = 8;
 const MESSAGE_AT = 64;
 const HINT_AT = 1088;
 const TEXT_BYTES = 1024;
+const FAREWELL_AT = 2112;
 
 export function limitsFilePath(dataDirectory: string): string {
   return join(dataDirectory, 'offshoot/limits');
@@ -38,8 +39,18 @@ export function changeLimits(path: string, refusal: WriteRefusal | undefined): v
   const file = openSync(path, 'r+');
   try {
     // The words first: they are read when the word says so.
-    writeSync(file, content, MESSAGE_AT, FILE_BYTES - MESSAGE_AT, MESSAGE_AT);
+    writeSync(file, content, MESSAGE_AT, FAREWELL_AT - MESSAGE_AT, MESSAGE_AT);
     writeSync(file, content, WRITES_AT, 4, WRITES_AT);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What sessions are told that end because the compute is shut down. Throws when the file is gone. */
+export function writeFarewell(path: string, message: string): void {
+  const file = openSync(path, 'r+');
+  try {
+    writeSync(file, textBytes(message), 0, TEXT_BYTES, FAREWELL_AT);
   } finally {
     closeSync(file);
   }

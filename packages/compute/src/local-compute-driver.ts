@@ -168,6 +168,7 @@ export class LocalComputeDriver implements ComputeDriver {
       usage: () => compute.usage(),
       resize: (cpu) => compute.resize(cpu),
       refuseWrites: (refusal) => compute.refuseWrites(refusal),
+      sayFarewell: (message) => compute.sayFarewell(message),
       ...start,
       get connectedAs() {
         return access.current;

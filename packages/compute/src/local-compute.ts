@@ -10,7 +10,7 @@ import { isPortTaken } from './free-ports.js';
 import type { ComputeSize } from './isolation/compute-size.js';
 import type { ComputeUsage } from './isolation/governor.js';
 import type { ComputeBounds } from './isolation/isolation.js';
-import { changeLimits, limitsFilePath, type WriteRefusal } from './limits-file.js';
+import { changeLimits, limitsFilePath, type WriteRefusal, writeFarewell } from './limits-file.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { logTail } from './log-file.js';
 import type { SocketAddress } from './own-session.js';
@@ -130,6 +130,10 @@ export class LocalCompute {
 
   usage(): ComputeUsage | undefined {
     return this.host.governor.usage(this.id);
+  }
+
+  sayFarewell(message: string): void {
+    if (this.#state === 'running') writeFarewell(limitsFilePath(this.paths.dataDirectory), message);
   }
 
   refuseWrites(refusal: WriteRefusal | undefined): void {

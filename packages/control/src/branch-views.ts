@@ -19,6 +19,8 @@ interface Listed {
 /** What is known of a branch besides what the catalog and its compute say. */
 export interface BranchFacts {
   nowMs(): number;
+  /** Its branches take no more writes. */
+  isTenantFull(tenant: BranchRecord['tenant']): boolean;
   idleTimeoutSeconds(branch: BranchRecord): number;
   sizeOf(branch: BranchRecord): ComputeSize;
   writeQuotaBytesOf(branch: BranchRecord): number;
@@ -128,8 +130,13 @@ export class BranchViews {
       activity: this.computes.activity(record),
       ...(usage === undefined ? {} : { usage }),
       ...(written === undefined ? {} : { written_bytes: written }),
-      writes: quota > 0 && written !== undefined && written >= quota ? 'refused' : 'taken',
+      writes: this.#isFull(record, quota, written) ? 'refused' : 'taken',
     };
+  }
+
+  #isFull({ tenant, parent }: BranchRecord, quota: number, written: number | undefined): boolean {
+    if (parent === undefined) return false;
+    return (quota > 0 && written !== undefined && written >= quota) || this.facts.isTenantFull(tenant);
   }
 
   #view(record: BranchRecord, tenant: string, parent: string | undefined, baseLsn?: string): Listed['view'] {

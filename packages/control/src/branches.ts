@@ -37,6 +37,8 @@ export interface BranchesPlace {
   readonly clock: Pick<Clock, 'now'>;
   /** Branches that a tenant may have; 0: any number. */
   readonly branchesMax: number;
+  /** Throws `quota_reached` when the tenant has no room for more. */
+  refuseMore(tenant: BranchRecord['tenant']): Promise<void>;
   /** It has another policy by now, or none. */
   onSnapshots(branch: BranchRecord): void;
   /** A write quota may have changed. */
@@ -75,6 +77,9 @@ export class Branches {
     const from = this.#catalog.branchNamed(parent);
     making.expectParent?.(from);
     this.#catalog.refuseExpired(from, new Date(this.place.clock.now()));
+    // Before anything is waited for; the transaction looks again.
+    this.#catalog.refuseBranchOver(from.tenant, this.place.branchesMax);
+    await this.place.refuseMore(from.tenant);
     // What a compute has acknowledged is there, as far as its maker can tell.
     const place = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
     const history = parentOf(pageServer, computes, from, request.timeout_ms);

@@ -67,17 +67,18 @@ export class ComputeBook {
 
   /**
    * Ends the branch's compute, a starting one too, and runs `work` when it is its turn, told how many connections of the
-   * gateway ended. Nothing is started in between; whoever waits for the branch, or comes meanwhile, gets what comes after.
+   * gateway ended; its sessions hear the farewell. Nothing is started in between; whoever waits for the branch, or comes meanwhile, gets what comes after.
    */
   interrupt<T extends { readonly use?: BranchUse | undefined }>(
     branch: BranchKey,
+    farewell: string,
     work: (connectionsEnded: number) => Promise<T>,
   ): Promise<T> {
     const compute = this.#of(branch);
     compute.hold();
     return this.#decisions.run(branch.id, async () => {
       try {
-        const result = await work(await compute.rest());
+        const result = await work(await compute.rest(farewell));
         compute.useIs(result.use ?? { wakes: 0 });
         return result;
       } finally {

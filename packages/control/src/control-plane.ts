@@ -23,7 +23,15 @@ import type {
 } from '@offshoot/client';
 import type { ComputeDriver, ComputeEnd } from '@offshoot/compute';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
-import type { Actor, BranchId, BranchRecord, IdempotencyRecord, PageServer } from '@offshoot/pageserver';
+import {
+  type Actor,
+  type BranchId,
+  type BranchRecord,
+  catalogError,
+  type IdempotencyRecord,
+  type PageServer,
+  type TenantRecord,
+} from '@offshoot/pageserver';
 import { asOffshootError, parseBranchName } from '@offshoot/types';
 import { type AccessSettings, accessDefaults } from './access/access-settings.js';
 import { type BranchAccess, branchFor, type Caller } from './access/caller.js';
@@ -55,6 +63,7 @@ import {
 } from './metrics/index.js';
 import { OperationBook } from './operations.js';
 import { toProblem } from './problem.js';
+import { TenantBytes } from './quota/tenant-bytes.js';
 import { WriteAccounts } from './quota/write-accounts.js';
 import { type QuotaSettings, quotaDefaults, WriteQuotas } from './quota/write-quotas.js';
 import type { BranchSurroundings } from './sleep/branch-surroundings.js';
@@ -110,6 +119,7 @@ export class ControlPlane implements BranchHost {
   readonly #roleCalls: BranchRoleCalls;
   readonly #quotas: WriteQuotas;
   readonly #onBranchDeleted: NonNullable<ControlPlaneOptions['onBranchDeleted']>;
+  readonly #bytes: TenantBytes;
   readonly #reaper: Reaper;
   readonly #moves: BranchMoves;
   readonly #checkpoints: Checkpoints;
@@ -132,12 +142,18 @@ export class ControlPlane implements BranchHost {
     const limits = new BranchLimits(driver.defaultSize, quota.writeBytesMax);
     const clock = options.clock ?? systemClock;
     this.#clock = clock;
-    this.#room = new ComputeRoom({ ...this.#wake, computesMax: options.computesMax }, clock);
-    const accounts = new WriteAccounts(pageServer, () => this.#computes, limits);
+    const { computesMax } = options;
+    const { computesPerTenantMax } = quota;
+    this.#room = new ComputeRoom({ ...this.#wake, computesMax, computesPerTenantMax }, clock, (tenant) =>
+      tenantComputesFull(this.#catalog.tenant(tenant), computesPerTenantMax),
+    );
+    this.#bytes = new TenantBytes(pageServer, quota.storedBytesPerTenantMax, quota.storedCheckMs);
+    const accounts = new WriteAccounts(pageServer, () => this.#computes, limits, this.#bytes);
     const specs = new ComputeSpecs(pageServer, () => this.#roles, accounts);
     this.#computes = new ComputeBook(this.#surroundings(options, clock, specs));
     this.#views = new BranchViews(() => this.#catalog, this.#computes, {
       nowMs: () => clock.now(),
+      isTenantFull: (tenant) => this.#bytes.isFull(tenant),
       idleTimeoutSeconds: (branch) => this.#idleTimeoutSeconds(branch),
       sizeOf: (branch) => limits.sizeOf(branch),
       writeQuotaBytesOf: (branch) => limits.writeQuotaBytesOf(branch),
@@ -180,6 +196,7 @@ export class ControlPlane implements BranchHost {
     });
     this.#branches = new Branches({
       branchesMax,
+      refuseMore: (tenant) => this.#bytes.refuseMore(tenant),
       onSnapshots: (branch) => this.#snapshots.changed(branch),
       deletion,
       clock,
@@ -378,6 +395,7 @@ export class ControlPlane implements BranchHost {
   /** Begins nothing new, cancels what is under way and ends all computes. A second call waits for the same end. */
   close(): Promise<void> {
     this.#quotas.close();
+    this.#bytes.close();
     this.#closing ??= Promise.all([
       this.#reaper.close(),
       this.#snapshots.close(),
@@ -457,6 +475,19 @@ function reportUndeleted({ onTrouble }: ControlPlaneOptions, branch: string, err
   if (['branch_not_expired', 'branch_has_children', 'branch_not_found', 'branch_protected'].includes(code))
     return;
   onTrouble?.('a branch that has expired was not deleted, and is tried again', { branch, error });
+}
+
+function tenantComputesFull({ name }: TenantRecord, max: number) {
+  return catalogError(
+    'quota_reached',
+    `tenant ${name} has ${max} computes awake, as many as it may (computesPerTenantMax ${max}), and all are in use`,
+    {
+      details: {
+        action:
+          'close connections, stop a compute (pageserver-ctl compute list), or raise the setting computesPerTenantMax',
+      },
+    },
+  );
 }
 
 function shuttingDown() {

@@ -5,6 +5,7 @@ import {
   type PageServer,
 } from '@offshoot/pageserver';
 import type { Lsn, TimelineId } from '@offshoot/types';
+import { expectUnchanged } from '../branch-errors.js';
 import type { ComputeBook } from '../compute-book.js';
 import { settleParent } from '../settle-parent.js';
 import { NEWEST_CHECKPOINT } from './branch-at.js';
@@ -17,7 +18,10 @@ export interface ParentBranch extends Parent {
   timelineOf(point: BranchPoint): TimelineId;
 }
 
-/** The branch that another is to start from: production's own history, or one that a compute may write to. */
+/**
+ * The branch that another is to start from: production's own history, or one that a compute may write to. Throws
+ * `branch_changed` when it names another timeline by now.
+ */
 export function parentOf(
   pageServer: PageServer,
   computes: ComputeBook,
@@ -25,6 +29,7 @@ export function parentOf(
   timeoutMs: number | undefined,
 ): ParentBranch {
   const { catalog } = pageServer;
+  expectUnchanged(catalog, branch);
   const timeline = OwnHistory.of(pageServer, branch);
   const common = {
     name: branch.name,

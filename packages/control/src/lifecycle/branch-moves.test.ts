@@ -81,6 +81,7 @@ describe('a reset', () => {
     const waits = open('a');
     stop.open();
     expect((await reset).connections_ended).toBe(1);
+    expect(driver.farewells).toEqual(['branch a is being reset to shop: connect again to get the new state']);
     await waits;
     expect(driver.started.map(({ timelineId }) => timelineId)).toEqual([
       expect.not.stringContaining(timelineOf('a')),

@@ -87,8 +87,11 @@ export class BranchMoves {
     });
     const to = { timeline: history.timelineOf(point), lsn: point.lsn };
     const settled = performance.now();
+    const done = of.id === branch.id ? 'restored to a point of its history' : `reset to ${of.name}`;
+    const farewell = `branch ${branch.name} is being ${done}: connect again to get the new state`;
     const { moved, connectionsEnded, stopped } = await computes.interrupt(
       branch,
+      farewell,
       async (connectionsEnded) => {
         const stopped = performance.now();
         const now = this.#catalog.findBranch(branch.id);

@@ -2,6 +2,7 @@ import type { BranchId, BranchRecord, PageServer } from '@offshoot/pageserver';
 import type { BranchLimits } from '../branch-limits.js';
 import type { ComputeBook } from '../compute-book.js';
 import { writtenBytes } from '../sleep/written-bytes.js';
+import type { TenantBytes } from './tenant-bytes.js';
 import type { QuotaBranch } from './write-quotas.js';
 
 /** How much was written on branches, and how much may be. */
@@ -10,6 +11,7 @@ export class WriteAccounts {
     private readonly pageServer: PageServer,
     private readonly computes: () => Pick<ComputeBook, 'use'>,
     private readonly limits: BranchLimits,
+    private readonly tenants: Pick<TenantBytes, 'words'>,
   ) {}
 
   /** WAL of all its computes, as far as it is here; the gaps in between do not count. */
@@ -25,6 +27,7 @@ export class WriteAccounts {
       name: branch.name,
       quotaBytes: this.limits.writeQuotaBytesOf(branch),
       writtenBytes: this.written(branch) ?? 0,
+      tenantIsFull: this.tenants.words(branch.tenant),
     };
   }
 

@@ -7,6 +7,8 @@ export interface QuotaBranch {
   /** 0: none. */
   readonly quotaBytes: number;
   readonly writtenBytes: number;
+  /** Its tenant has no room for more. */
+  readonly tenantIsFull?: WriteRefusal | undefined;
 }
 
 /** What the watch over quotas asks for. */
@@ -24,6 +26,12 @@ export interface QuotaSettings {
   readonly checkMs: number;
   /** Branches of a tenant, its first included; 0: any number. */
   readonly branchesPerTenantMax: number;
+  /** Computes of a tenant that are awake at one time; 0: any number. */
+  readonly computesPerTenantMax: number;
+  /** What a tenant's pages take on disk, from which on its branches take no more writes; 0: any. */
+  readonly storedBytesPerTenantMax: number;
+  /** Between two looks at that. */
+  readonly storedCheckMs: number;
   /** Checkpoints of a branch. */
   readonly checkpointsPerBranchMax: number;
 }
@@ -34,12 +42,20 @@ export const quotaDefaults: QuotaSettings = {
   writeBytesMax: 64 * GIB,
   checkMs: 250,
   branchesPerTenantMax: 0,
+  computesPerTenantMax: 0,
+  storedBytesPerTenantMax: 0,
+  storedCheckMs: 5000,
   checkpointsPerBranchMax: 1000,
 };
 
 /** What a session is told that wants to write, or undefined while it may. */
-export function writeRefusalOf({ name, quotaBytes, writtenBytes }: QuotaBranch): WriteRefusal | undefined {
-  if (quotaBytes === 0 || writtenBytes < quotaBytes) return undefined;
+export function writeRefusalOf({
+  name,
+  quotaBytes,
+  writtenBytes,
+  tenantIsFull,
+}: QuotaBranch): WriteRefusal | undefined {
+  if (quotaBytes === 0 || writtenBytes < quotaBytes) return tenantIsFull;
   return {
     message: `branch ${name} has written ${sizeText(writtenBytes)} and has reached its write quota of ${sizeText(quotaBytes)}`,
     hint:

@@ -119,6 +119,10 @@ export class BranchCompute implements RoomUser {
     return asleepNever || this.#rest.isBusy ? 'in use' : 'idle';
   }
 
+  get group(): BranchKey['tenant'] {
+    return this.branch.tenant;
+  }
+
   giveWay(): void {
     this.#stopCause = 'room';
     this.#dispatch('rest_due');
@@ -193,10 +197,10 @@ export class BranchCompute implements RoomUser {
   }
 
   /**
-   * While it is held: resolves when there is no compute and all that it said of its use is written down. Answers how many
-   * connections it ended.
+   * While it is held: resolves when there is no compute and all that it said of its use is written down. Sessions hear the
+   * farewell. Answers how many connections it ended.
    */
-  async rest(): Promise<number> {
+  async rest(farewell: string): Promise<number> {
     let ended = 0;
     while (!['asleep', 'crashed', 'gone'].includes(this.phase)) {
       const moved = this.#change();
@@ -204,12 +208,21 @@ export class BranchCompute implements RoomUser {
         ended += this.#life.connections;
         this.#stopCause = 'asked';
         this.#stopMode = 'fast';
+        this.#sayFarewell(farewell);
         this.#dispatch('stop');
       }
       await moved;
     }
     await this.#usage.recorded;
     return ended;
+  }
+
+  #sayFarewell(message: string): void {
+    try {
+      this.#awake?.running.sayFarewell(message);
+    } catch {
+      // Its directory goes: it is ending, and Postgres has words of its own.
+    }
   }
 
   /** The catalog says so: the branch goes on from another point. */

@@ -8,7 +8,7 @@ import type { WakeObserver } from './wake-observer.js';
 import type { WakeSettings } from './wake-settings.js';
 
 /** What has to be known of a branch. Its id: a name may be given to another branch. */
-export type BranchKey = Pick<BranchRecord, 'id' | 'name' | 'use'>;
+export type BranchKey = Pick<BranchRecord, 'id' | 'name' | 'tenant' | 'use'>;
 
 /** What the computes of all branches share. */
 export interface BranchSurroundings {

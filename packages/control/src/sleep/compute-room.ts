@@ -1,5 +1,5 @@
 import { computeError } from '@offshoot/compute';
-import type { OffshootError } from '@offshoot/types';
+import type { OffshootError, TenantId } from '@offshoot/types';
 import type { Clock } from './clock.js';
 import type { WakeSettings } from './wake-settings.js';
 
@@ -9,6 +9,8 @@ export interface RoomUser {
   readonly lastUsedMs: number;
   /** `leaving`: it is being asked or stopped, so that there may soon be room. */
   readonly standing: 'in use' | 'idle' | 'leaving';
+  /** Of which there may be so many at one time: its tenant. */
+  readonly group: TenantId;
   /** Sleep, unless there is work. */
   giveWay(): void;
 }
@@ -16,6 +18,8 @@ export interface RoomUser {
 export type RoomLimits = Pick<WakeSettings, 'startsMax' | 'queueMax' | 'queueTimeoutMs' | 'busyLookMs'> & {
   /** Computes that are awake at one time, starting and stopping ones included. */
   readonly computesMax: number;
+  /** The same of one tenant; 0: any number. */
+  readonly computesPerTenantMax: number;
 };
 
 /** A start may begin now. */
@@ -50,6 +54,8 @@ export class ComputeRoom {
   constructor(
     readonly limits: RoomLimits,
     private readonly clock: Clock,
+    /** What one is refused with whose tenant has as many as it may, all of them in use. */
+    private readonly groupIsFull: (group: TenantId) => OffshootError,
   ) {}
 
   get waiting(): number {
@@ -94,7 +100,8 @@ export class ComputeRoom {
   /** Somebody's standing may have changed. */
   stir(): void {
     while (this.#inside.size < this.limits.computesMax) {
-      const next = this.#forRoom.shift();
+      const at = this.#forRoom.findIndex(({ user }) => !this.#isFull(user.group));
+      const [next] = at < 0 ? [] : this.#forRoom.splice(at, 1);
       if (next === undefined) break;
       this.#inside.add(next);
       next.roomAtMs = this.clock.now();
@@ -126,19 +133,43 @@ export class ComputeRoom {
   }
 
   #makeRoom(): void {
-    this.#stopLooking?.();
-    this.#stopLooking = undefined;
+    this.#endLooking();
     if (this.#forRoom.length === 0) return;
     const users = [...this.#inside].map(({ user }) => user);
-    let coming = users.filter(({ standing }) => standing === 'leaving').length;
-    const idle = users.filter(({ standing }) => standing === 'idle');
-    for (const user of idle.sort((a, b) => a.lastUsedMs - b.lastUsedMs)) {
-      if (coming >= this.#forRoom.length) break;
-      user.giveWay();
-      coming += 1;
-    }
+    const full = new Set(this.#forRoom.map(({ user }) => user.group).filter((group) => this.#isFull(group)));
+    for (const group of full) this.#makeRoomIn(group, users);
+    const others = this.#forRoom.filter(({ user }) => !full.has(user.group)).length;
+    if (others > 0) askIdle(users, others);
+    if (this.#forRoom.length === 0) return;
+    // A refusal above may have come by here already.
+    this.#endLooking();
     // Work that nobody tells of may be over by then.
     this.#stopLooking = this.clock.after(this.limits.busyLookMs, () => this.stir());
+  }
+
+  #endLooking(): void {
+    this.#stopLooking?.();
+    this.#stopLooking = undefined;
+  }
+
+  #isFull(group: TenantId): boolean {
+    const { computesPerTenantMax: max } = this.limits;
+    return max > 0 && this.#inside.size >= max && this.#countOf(group) >= max;
+  }
+
+  #countOf(group: TenantId): number {
+    let count = 0;
+    for (const { user } of this.#inside) if (user.group === group) count += 1;
+    return count;
+  }
+
+  /** Who would wait for what nobody leaves is told so. */
+  #makeRoomIn(group: TenantId, users: readonly RoomUser[]): void {
+    const own = users.filter((user) => user.group === group);
+    const waiting = this.#forRoom.filter(({ user }) => user.group === group);
+    if (askIdle(own, waiting.length) === 0) {
+      for (const request of waiting) request.refuse(this.groupIsFull(group));
+    }
   }
 
   #withdraw(request: Request): void {
@@ -152,6 +183,9 @@ export class ComputeRoom {
 
   #late(request: Request): OffshootError {
     const { computesMax, startsMax, queueTimeoutMs } = this.limits;
+    if (request.roomAtMs === undefined && this.#isFull(request.user.group)) {
+      return this.groupIsFull(request.user.group);
+    }
     if (request.roomAtMs !== undefined) {
       return computeError(
         'computes_exhausted',
@@ -177,4 +211,16 @@ export class ComputeRoom {
       { details: { computesMax, queueMax } },
     );
   }
+}
+
+/** Asks idle ones to sleep, the least recently used first, until so many leave; answers how many do. */
+function askIdle(users: readonly RoomUser[], wanted: number): number {
+  let coming = users.filter(({ standing }) => standing === 'leaving').length;
+  const idle = users.filter(({ standing }) => standing === 'idle');
+  for (const user of idle.sort((a, b) => a.lastUsedMs - b.lastUsedMs)) {
+    if (coming >= wanted) break;
+    user.giveWay();
+    coming += 1;
+  }
+  return coming;
 }

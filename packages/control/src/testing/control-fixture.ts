@@ -47,6 +47,7 @@ export class FakeDriver implements ComputeDriver {
   /** What computes were resized to, and with which words they refuse writes. */
   readonly resized: string[] = [];
   readonly refused = new Map<string, string | undefined>();
+  readonly farewells: string[] = [];
   /** Rejects each start. */
   startFailure: Error | undefined;
   /** Starts under way, and the most that there were at one time. */
@@ -111,6 +112,7 @@ export class FakeDriver implements ComputeDriver {
       refuseWrites: (refusal) => {
         this.refused.set(id, refusal?.message);
       },
+      sayFarewell: (message) => this.farewells.push(message),
     };
   }
 
