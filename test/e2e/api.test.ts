@@ -41,7 +41,11 @@ describe('an agent with nothing but a token', () => {
     expect(await value(dsn ?? '', 'select id from shop')).toBe(7);
     expect((await call('DELETE', `/v1/branches/${name}`)).status).toBe(200);
     await expect(value(dsn ?? '', 'select')).rejects.toThrow('does not exist');
-    await expect.poll(() => world.daemon.log).toMatch(new RegExp(`"branch":"${name}".*"by":\\{"token":`));
+    const events = await world.client.events({ branch: name });
+    expect(events.filter(({ event }) => event !== 'woken' && event !== 'slept')).toMatchObject([
+      { event: 'created', facts: { token_name: 'agent' } },
+      { event: 'deleted', facts: { token_name: 'agent', by: 'user' } },
+    ]);
   });
 
   test('waits for a warm compute', async () => {

@@ -88,3 +88,31 @@ export const restoreBranchRequest = z.strictObject({
   timeout_ms: timeoutMs.optional(),
 });
 export type RestoreBranchRequest = z.infer<typeof restoreBranchRequest>;
+
+/** What has become of a branch, as the event log has it. */
+export const branchEvent = z.object({
+  time,
+  event: z.enum([
+    'created',
+    'changed',
+    'renamed',
+    'woken',
+    'slept',
+    'crashed',
+    'reset',
+    'restored',
+    'checkpoint_created',
+    'checkpoint_deleted',
+    'expired',
+    'deleted',
+  ]),
+  /** Its name at that time. */
+  branch: z.string(),
+  branch_id: z.string(),
+  tenant: z.string(),
+  /** What more there is to say: `by` of a deletion is `user`, `cascade`, `expiry` or `tenant`, `token` whose call it was. */
+  facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+});
+export type BranchEvent = z.infer<typeof branchEvent>;
+
+export const eventList = z.object({ events: z.array(branchEvent) });

@@ -157,6 +157,14 @@ export class OffshootClient {
     return this.#call('POST', path, schemas.movedBranch, request, idempotencyKey);
   }
 
+  /** What has become of branches, the oldest first: of one by its name or id, or of all. */
+  async events(choice: { branch?: string; limit?: number } = {}): Promise<schemas.BranchEvent[]> {
+    const query = new URLSearchParams(
+      Object.entries(choice).map(([name, value]): [string, string] => [name, String(value)]),
+    );
+    return (await this.#call('GET', `/v1/events?${query}`, schemas.eventList)).events;
+  }
+
   async checkpoints(branch: string): Promise<schemas.Checkpoint[]> {
     return (await this.#call('GET', this.#pathOf(branch, 'checkpoints'), schemas.checkpointList)).checkpoints;
   }

@@ -177,6 +177,10 @@ export const activity = z.object({
   connections: z.number().int().nonnegative(),
   /** When the last of them began or ended. */
   last_connection_at: time.optional(),
+  /** When its compute was first started, when the first connection began, and when its compute last ended. */
+  first_wake_at: time.optional(),
+  first_connection_at: time.optional(),
+  slept_at: time.optional(),
   /** How often its compute was started. */
   wakes: z.number().int().nonnegative(),
   /** The last start, by phase, in milliseconds, from the first who waited for it. */
@@ -264,6 +268,8 @@ export const branch = z.object({
   /** The LSN that the branch starts from. */
   base_lsn: lsn,
   created_at: time,
+  /** When the request to make it came; absent for a tenant's first branch, and those of earlier versions. */
+  requested_at: time.optional(),
   /** Absent: an earlier version made it, or an import. */
   created_by: actor.optional(),
   /** `expired`: its time is over, nobody can use it, and it is deleted with the last branch that starts from it. */

@@ -31,6 +31,31 @@ export function expectUnchanged(
   }
 }
 
+/**
+ * What comes of looking for a point of a branch; what fails because the branch, or the checkpoint that was asked for, has
+ * become something else meanwhile says so.
+ */
+export async function unlessChanged<T>(
+  catalog: Pick<Catalog, 'findBranch'>,
+  branch: BranchRecord,
+  work: Promise<T>,
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    expectUnchanged(catalog, branch);
+    const { code } = asOffshootError(error);
+    if (code !== 'timeline_not_found' && code !== 'engine_not_found') throw error;
+    throw catalogError(
+      'branch_changed',
+      `what was asked for of branch ${branch.name} is not there any more`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
 export function branchExpired({ name, expiresAt }: Pick<BranchRecord, 'name' | 'expiresAt'>): OffshootError {
   return catalogError('branch_expired', `branch ${name} expired at ${expiresAt}`, {
     details: { action: `give it more time: pageserver-ctl branch expire ${name} --in 2h` },

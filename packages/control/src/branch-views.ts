@@ -8,6 +8,7 @@ import {
   type SnapshotPolicy,
 } from '@offshoot/pageserver';
 import { formatLsn, type TimelineId } from '@offshoot/types';
+import { branchDeleted } from './branch-errors.js';
 import type { ComputeBook } from './compute-book.js';
 
 /** What the catalog says of a branch; where its compute is changes without it. */
@@ -59,7 +60,10 @@ export class BranchViews {
     private readonly facts: BranchFacts,
   ) {}
 
-  one(record: BranchRecord): Branch {
+  /** As it is by now: what was just made may be changed already. Throws `branch_not_found` when it is gone. */
+  one({ id, name }: Pick<BranchRecord, 'id' | 'name'>): Branch {
+    const record = this.catalog().findBranch(id);
+    if (record === undefined) throw branchDeleted(name);
     const parent = record.parent === undefined ? undefined : this.catalog().findBranch(record.parent);
     return this.#now({
       record,
@@ -147,6 +151,7 @@ export class BranchViews {
       timeline: record.timeline,
       base_lsn: baseLsn ?? this.#readBaseLsn(record.timeline),
       created_at: record.createdAt,
+      ...(record.requestedAt === undefined ? {} : { requested_at: record.requestedAt }),
       ...(record.expiresAt === undefined ? {} : { expires_at: record.expiresAt }),
       labels: { ...record.labels },
       protected: record.protected === true,

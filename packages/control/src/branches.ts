@@ -12,8 +12,8 @@ import type {
   NewIdempotencyKey,
   PageServer,
 } from '@offshoot/pageserver';
-import { type BranchName, parseBranchName } from '@offshoot/types';
-import { branchDeleted, expectUnchanged } from './branch-errors.js';
+import { type BranchName, formatLsn, parseBranchName } from '@offshoot/types';
+import { branchDeleted, unlessChanged } from './branch-errors.js';
 import { type BranchLimits, settingsOf } from './branch-limits.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
@@ -22,6 +22,7 @@ import type { BranchViews } from './branch-views.js';
 import type { ComputeBook } from './compute-book.js';
 import type { Connections } from './connections.js';
 import { controlError } from './control-errors.js';
+import { actorFacts, type BranchEvents } from './events/branch-events.js';
 import type { BranchDeletion } from './lifecycle/branch-deletion.js';
 import { branchChange, newBranchSettings } from './lifecycle/life-choice.js';
 import type { Clock } from './sleep/clock.js';
@@ -35,6 +36,7 @@ export interface BranchesPlace {
   readonly connections: Connections;
   readonly deletion: BranchDeletion;
   readonly clock: Pick<Clock, 'now'>;
+  readonly events: BranchEvents;
   /** Branches that a tenant may have; 0: any number. */
   readonly branchesMax: number;
   /** Throws `quota_reached` when the tenant has no room for more. */
@@ -66,6 +68,7 @@ export class Branches {
   async create(request: CreateBranchRequest, making: BranchMaking = {}): Promise<CreatedBranch> {
     const { pageServer, computes, limits, connections, views } = this.place;
     const began = performance.now();
+    const requestedAt = new Date(this.place.clock.now()).toISOString();
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
     this.#catalog.refuseTakenName(name);
@@ -83,20 +86,24 @@ export class Branches {
     // What a compute has acknowledged is there, as far as its maker can tell.
     const place = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
     const history = parentOf(pageServer, computes, from, request.timeout_ms);
-    const point = await findBranchPoint(history, place).catch((error: unknown) => {
-      expectUnchanged(this.#catalog, from);
-      throw error;
-    });
+    const point = await unlessChanged(this.#catalog, from, findBranchPoint(history, place));
     // Another branch may have its name by now; the point is one of this one's history.
     if (this.#catalog.findBranchNamed(parent)?.id !== from.id) throw branchDeleted(from.name);
     const settled = performance.now();
     const at = branchPointView(asked, point);
     const { branch } = await pageServer.createBranch(name, from.name, point.lsn, {
+      requestedAt,
       timeline: history.timelineOf(point),
       branchesMax: this.place.branchesMax,
       ...settings,
       ...(made === undefined ? {} : { role: made.role }),
       ...madeBy(request, making, { at, timings_ms: { settle: settled - began } }),
+    });
+    this.place.events.tell('created', branch, {
+      ...actorFacts(making.by),
+      from: from.name,
+      at: formatLsn(point.lsn),
+      ...(branch.expiresAt === undefined ? {} : { expires_at: branch.expiresAt }),
     });
     this.place.checkExpiry();
     if (branch.snapshots !== undefined) this.place.onSnapshots(branch);
@@ -119,6 +126,10 @@ export class Branches {
     const change = branchChange(request, this.place.clock.now());
     limits.sizeOf({ ...before, ...settingsOf(request) });
     const branch = await this.#catalog.updateBranch(id, change);
+    this.place.events.tell('changed', branch, {
+      what: Object.keys(request).join(','),
+      expires_at: branch.expiresAt ?? 'never',
+    });
     this.place.checkExpiry();
     if (request.snapshots !== undefined) this.place.onSnapshots(branch);
     computes.retime(id);
@@ -127,7 +138,7 @@ export class Branches {
     return views.one(branch);
   }
 
-  delete(name: string, options: { recursive?: boolean } = {}): Promise<DeletedBranch> {
+  delete(name: string, options: { recursive?: boolean; by?: Actor } = {}): Promise<DeletedBranch> {
     return this.place.deletion.delete(this.#catalog.branchNamed(parseBranchName(name)), options);
   }
 
@@ -136,6 +147,7 @@ export class Branches {
     const { id } = this.#catalog.branchNamed(parseBranchName(name));
     const branch = await this.#catalog.renameBranch(id, parseBranchName(to));
     this.place.computes.rename(branch);
+    this.place.events.tell('renamed', branch, { before: name });
     return this.place.views.one(branch);
   }
 

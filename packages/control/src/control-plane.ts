@@ -1,6 +1,7 @@
 import type {
   Branch,
   BranchCredentials,
+  BranchEvent,
   Checkpoint,
   Compute,
   ConnectionString,
@@ -47,6 +48,8 @@ import { ComputeSpecs } from './compute-spec.js';
 import { type ConnectionChoice, Connections } from './connections.js';
 import { controlError } from './control-errors.js';
 import type { DaemonFacts } from './daemon-facts.js';
+import { BranchEvents } from './events/branch-events.js';
+import type { EventLog, EventQuery } from './events/event-log.js';
 import { type ExpirySettings, expiryDefaults } from './expiry/expiry-settings.js';
 import { Reaper } from './expiry/reaper.js';
 import { BranchDeletion } from './lifecycle/branch-deletion.js';
@@ -89,10 +92,10 @@ export interface ControlPlaneOptions {
   quota?: Partial<QuotaSettings> | undefined;
   access?: Partial<AccessSettings> | undefined;
   expiry?: Partial<ExpirySettings> | undefined;
+  /** Where what becomes of branches is written down; undefined: nowhere. The caller closes it. */
+  events?: EventLog | undefined;
   clock?: Clock | undefined;
   onComputeCrash(branch: string, end: ComputeEnd): void;
-  /** By somebody's call. */
-  onBranchDeleted?: ((branch: DeletedBranch, by: Actor | undefined) => void) | undefined;
   /** Something that nobody waits for has failed. */
   onTrouble?: ((message: string, facts: { branch: string; error: unknown }) => void) | undefined;
 }
@@ -118,8 +121,9 @@ export class ControlPlane implements BranchHost {
   readonly #roles: RoleKeeper;
   readonly #roleCalls: BranchRoleCalls;
   readonly #quotas: WriteQuotas;
-  readonly #onBranchDeleted: NonNullable<ControlPlaneOptions['onBranchDeleted']>;
   readonly #bytes: TenantBytes;
+  readonly #events: BranchEvents;
+  readonly #eventLog: EventLog | undefined;
   readonly #reaper: Reaper;
   readonly #moves: BranchMoves;
   readonly #checkpoints: Checkpoints;
@@ -129,7 +133,6 @@ export class ControlPlane implements BranchHost {
 
   constructor(options: ControlPlaneOptions) {
     const { pageServer, driver, facts } = options;
-    this.#onBranchDeleted = options.onBranchDeleted ?? (() => {});
     this.access = { ...accessDefaults, ...options.access };
     this.tokens = new TokenKeeper(pageServer.catalog, this.access, (error) =>
       options.onTrouble?.('when tokens were last used was not written down', { branch: '', error }),
@@ -150,6 +153,14 @@ export class ControlPlane implements BranchHost {
     this.#bytes = new TenantBytes(pageServer, quota.storedBytesPerTenantMax, quota.storedCheckMs);
     const accounts = new WriteAccounts(pageServer, () => this.#computes, limits, this.#bytes);
     const specs = new ComputeSpecs(pageServer, () => this.#roles, accounts);
+    this.#eventLog = options.events;
+    const events = new BranchEvents(
+      () => this.#catalog,
+      clock,
+      options.events,
+      (branch, error) => options.onTrouble?.('an event was not written down', { branch, error }),
+    );
+    this.#events = events;
     this.#computes = new ComputeBook(this.#surroundings(options, clock, specs));
     this.#views = new BranchViews(() => this.#catalog, this.#computes, {
       nowMs: () => clock.now(),
@@ -165,10 +176,12 @@ export class ControlPlane implements BranchHost {
     );
     this.#roles = new RoleKeeper(() => this.#catalog, this.#computes, this.#wake.roleTimeoutMs);
     this.#operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
-    this.#tenants = new Tenants(pageServer, this.#computes, this.#operations);
+    this.#tenants = new Tenants(pageServer, this.#computes, this.#operations, events);
     this.#connections = new Connections(this.#catalog, this.#computes, facts);
     this.#roleCalls = new BranchRoleCalls(this.#catalog, this.#roles, this.#views, this.#connections);
-    const deletion = new BranchDeletion(pageServer, this.#computes, this.#views, () => this.#reaper.stir());
+    const deletion = new BranchDeletion(pageServer, this.#computes, this.#views, events, () =>
+      this.#reaper.stir(),
+    );
     this.#reaper = new Reaper({
       catalog: this.#catalog,
       clock,
@@ -177,7 +190,7 @@ export class ControlPlane implements BranchHost {
       shut: (branch) => deletion.shut(branch),
       onTrouble: (branch, error) => reportUndeleted(options, branch?.name ?? '', error),
     });
-    this.#checkpoints = new Checkpoints(pageServer, this.#computes, quota.checkpointsPerBranchMax);
+    this.#checkpoints = new Checkpoints(pageServer, this.#computes, events, quota.checkpointsPerBranchMax);
     this.#snapshots = new SnapshotTaker({
       catalog: this.#catalog,
       clock,
@@ -193,8 +206,10 @@ export class ControlPlane implements BranchHost {
       views: this.#views,
       clock,
       branchesMax,
+      events,
     });
     this.#branches = new Branches({
+      events,
       branchesMax,
       refuseMore: (tenant) => this.#bytes.refuseMore(tenant),
       onSnapshots: (branch) => this.#snapshots.changed(branch),
@@ -294,20 +309,23 @@ export class ControlPlane implements BranchHost {
     return branch.role && this.#connections.withPassword(branch, branch.role, password);
   }
 
-  /** `by` is told to `onBranchDeleted`. */
+  /** `by`: whose call that is, for the event log. */
   async deleteBranch(
     name: string,
-    { by, ...options }: { recursive?: boolean; by?: Actor } = {},
+    options: { recursive?: boolean; by?: Actor } = {},
   ): Promise<DeletedBranch> {
     this.#expectOpen();
-    const deleted = await this.#branches.delete(name, options);
-    this.#onBranchDeleted(deleted, by);
-    return deleted;
+    return this.#branches.delete(name, options);
   }
 
   async renameBranch(name: string, { name: to }: RenameBranchRequest): Promise<Branch> {
     this.#expectOpen();
     return this.#branches.rename(name, to);
+  }
+
+  /** What has become of branches, the oldest first; those that are gone too. */
+  async events(query: EventQuery): Promise<BranchEvent[]> {
+    return (await this.#eventLog?.read(query)) ?? [];
   }
 
   async resetBranch(name: string, request: ResetBranchRequest): Promise<MovedBranch> {
@@ -439,6 +457,7 @@ export class ControlPlane implements BranchHost {
         if (this.#catalog.findBranch(id) === undefined) return;
         await this.#catalog.recordUse(id, use).catch(trouble(id, 'the use of a branch was not written down'));
       },
+      tell: (event, id, facts) => this.#events.tellOf(event, id, facts),
       onCrash: onComputeCrash,
       onUnanswered: (branch, error) =>
         onTrouble?.('a compute does not say whether there is work, and is not put to sleep', {

@@ -3,6 +3,7 @@ import { catalogError, type PageServer, type TenantRecord } from '@offshoot/page
 import { formatLsn, parseTenantName, type TenantId } from '@offshoot/types';
 import { branchDeleted } from './branch-errors.js';
 import type { ComputeBook } from './compute-book.js';
+import type { BranchEvents } from './events/branch-events.js';
 import type { OperationBook } from './operations.js';
 import { receiverView } from './receiver-view.js';
 
@@ -12,6 +13,7 @@ export class Tenants {
     private readonly pageServer: PageServer,
     private readonly computes: Pick<ComputeBook, 'retire'>,
     private readonly operations: OperationBook,
+    private readonly events: BranchEvents,
   ) {}
 
   import(request: ImportTenantRequest): Operation {
@@ -64,6 +66,7 @@ export class Tenants {
       await Promise.all(
         branches.map((branch) => this.computes.retire(branch, branchDeleted(branch.name), async () => {})),
       );
+      for (const branch of branches) this.events.tell('deleted', branch, { by: 'tenant' });
     });
     return { ...view, state: 'deleting', ...(left === undefined ? {} : { left_on_source: left }) };
   }

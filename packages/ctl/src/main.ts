@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
 import { addCheckpointCommands } from './commands/checkpoint.js';
 import { addComputeCommands } from './commands/compute.js';
+import { addEventCommands } from './commands/events.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
@@ -71,6 +72,7 @@ A first session:
   addTenantCommands(program, context);
   addBranchCommands(program, context);
   addCheckpointCommands(program, context);
+  addEventCommands(program, context);
   addComputeCommands(program, context);
   addOperationCommands(program, context);
   addStatusCommands(program, context);

@@ -7,7 +7,13 @@ import {
   resolveOsUser,
   resolvePostgres,
 } from '@offshoot/compute';
-import { ControlPlane, gatewayMetrics, gatewayObserver, pageServiceMetrics } from '@offshoot/control';
+import {
+  ControlPlane,
+  EventLog,
+  gatewayMetrics,
+  gatewayObserver,
+  pageServiceMetrics,
+} from '@offshoot/control';
 import type { Gateway } from '@offshoot/gateway';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
@@ -132,6 +138,8 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   const swept = await driver.sweep();
   if (swept.removedDirectories.length > 0) log.warn(swept, 'removed what a former daemon left');
 
+  const events = EventLog.open(join(dataDirectory, 'events'), tuning.events);
+  teardown.add(() => events.close());
   const startedAt = new Date();
   let gateway: Gateway | undefined;
   const control = new ControlPlane({
@@ -151,8 +159,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     quota: tuning.quota,
     expiry: tuning.expiry,
     access: tuning.access,
-    onBranchDeleted: ({ id, name, tenant, deleted }, by) =>
-      log.info({ branch: name, branch_id: id, tenant, deleted, by: by ?? null }, 'a branch was deleted'),
+    events,
     onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });

@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits, sizeDefaults } from '@offshoot/compute';
-import { accessDefaults, expiryDefaults, quotaDefaults, wakeDefaults } from '@offshoot/control';
+import {
+  accessDefaults,
+  eventDefaults,
+  expiryDefaults,
+  quotaDefaults,
+  wakeDefaults,
+} from '@offshoot/control';
 import { gatewayDefaults } from '@offshoot/gateway';
 import {
   computeWalDefaults,
@@ -25,6 +31,8 @@ export interface TuningSettings {
   access: Record<string, number>;
   /** See `ExpirySettings`. */
   expiry: Record<string, number>;
+  /** See `EventSettings`. */
+  events: Record<string, number>;
   /** See `WakeSettings`. */
   wake: Record<string, number>;
   /** See `ComputeWalSettings`. */
@@ -48,6 +56,7 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   quota: quotaDefaults,
   access: accessDefaults,
   expiry: expiryDefaults,
+  events: eventDefaults,
   wake: wakeDefaults,
   computeWal: computeWalDefaults,
   pageService: pageServiceDefaults,

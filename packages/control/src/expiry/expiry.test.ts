@@ -6,6 +6,9 @@ import { ControlFixture } from '../testing/control-fixture.js';
 import { FakeClock } from '../testing/fake-clock.js';
 import { expiryOf } from './expiry.js';
 
+/** For what never comes: how long it takes is not what this is about. */
+const SOON = { timeout: 20_000 };
+
 const HOUR_MS = 3_600_000;
 let clock: FakeClock;
 let fixture: ControlFixture;
@@ -32,7 +35,7 @@ const names = () =>
 const create = (name: string, from: string, ttlHours?: number) =>
   control.createBranch({ name, from, ...(ttlHours === undefined ? {} : { ttl_seconds: ttlHours * 3600 }) });
 const open = (name: string) => control.open(name, { signal: new AbortController().signal });
-const gone = (name: string) => expect.poll(names).not.toContain(name);
+const gone = (name: string) => expect.poll(names, SOON).not.toContain(name);
 
 describe('a branch whose time is over', () => {
   test('is deleted with its compute, and says why to whoever comes', async () => {
@@ -43,7 +46,7 @@ describe('a branch whose time is over', () => {
     expect(names()).toContain('a');
     await clock.pass(1);
     await gone('a');
-    await expect.poll(() => fixture.driver.running.size).toBe(0);
+    await expect.poll(() => fixture.driver.running.size, SOON).toBe(0);
     await expect(open('a')).rejects.toEqual(coded('branch_not_found'));
   });
 
@@ -57,7 +60,7 @@ describe('a branch whose time is over', () => {
     await expect(control.startCompute('a')).rejects.toEqual(coded('branch_expired'));
     await expect(create('late', 'a')).rejects.toEqual(coded('branch_expired'));
     // Its compute has ended, and the child's goes on.
-    await expect.poll(() => fixture.driver.running.size).toBe(0);
+    await expect.poll(() => fixture.driver.running.size, SOON).toBe(0);
     await open('child');
     expect(names()).toEqual(['a', 'child', 'shop']);
   });
@@ -70,9 +73,9 @@ describe('a branch whose time is over', () => {
     await clock.pass(2 * HOUR_MS);
     expect(names()).toEqual(['a', 'b', 'c', 'd', 'shop']);
     await clock.pass(HOUR_MS);
-    await expect.poll(names).toEqual(['a', 'd', 'shop']);
+    await expect.poll(names, SOON).toEqual(['a', 'd', 'shop']);
     await control.deleteBranch('d');
-    await expect.poll(names).toEqual(['shop']);
+    await expect.poll(names, SOON).toEqual(['shop']);
   });
 
   test('can be given more time as long as it is there, and is used again', async () => {
@@ -94,7 +97,7 @@ describe('a branch whose time is over', () => {
     await create('a', 'shop', 1);
     for (let i = 0; i < 20; i += 1) await create(`b${i}`, i === 0 ? 'a' : `b${i - 1}`, 1);
     await clock.pass(HOUR_MS);
-    await expect.poll(names).toEqual(['shop']);
+    await expect.poll(names, SOON).toEqual(['shop']);
   });
 
   test('is found after a restart, and after the clock was set', async () => {
@@ -106,18 +109,20 @@ describe('a branch whose time is over', () => {
     expect(pageServer.catalog.findBranchNamed(parseBranchName('a'))).toBeDefined();
     const again = fixture.again();
     await expect
-      .poll(() =>
-        again
-          .branches()
-          .map(({ name }) => name)
-          .sort(),
+      .poll(
+        () =>
+          again
+            .branches()
+            .map(({ name }) => name)
+            .sort(),
+        SOON,
       )
       .toEqual(['b', 'shop']);
-    await expect.poll(() => clock.pending).toBe(1);
+    await expect.poll(() => clock.pending, SOON).toBe(1);
     // It is looked again and again, so that a clock which jumps is seen soon.
     clock.set(clock.now() + 2 * HOUR_MS);
     await clock.pass(10_000);
-    await expect.poll(() => again.branches().map(({ name }) => name)).toEqual(['shop']);
+    await expect.poll(() => again.branches().map(({ name }) => name), SOON).toEqual(['shop']);
     await again.close();
   });
 });
@@ -135,7 +140,7 @@ describe('a branch that is to be kept', () => {
     expect(names()).toEqual(['a', 'b', 'shop']);
     await control.updateBranch('b', { protected: false });
     await control.deleteBranch('b');
-    await expect.poll(names).toEqual(['shop']);
+    await expect.poll(names, SOON).toEqual(['shop']);
   });
 
   test('loses its expiry, and cannot be made with one', async () => {

@@ -4,6 +4,9 @@ import type { ControlPlane } from '../control-plane.js';
 import { ControlFixture, type FakeDriver } from '../testing/control-fixture.js';
 import { preservedName } from './preserved-name.js';
 
+/** For what never comes: how long it takes is not what this is about. */
+const SOON = { timeout: 20_000 };
+
 let fixture: ControlFixture;
 let control: ControlPlane;
 let driver: FakeDriver;
@@ -77,7 +80,7 @@ describe('a reset', () => {
     const stop = gate();
     driver.stopGate = stop.opened;
     const reset = control.resetBranch('a', {});
-    await expect.poll(() => control.branch('a').compute).toBe('stopping');
+    await expect.poll(() => control.branch('a').compute, SOON).toBe('stopping');
     const waits = open('a');
     stop.open();
     expect((await reset).connections_ended).toBe(1);
@@ -94,7 +97,7 @@ describe('a reset', () => {
     const start = gate();
     driver.startGate = start.opened;
     const waits = open('a');
-    await expect.poll(() => driver.started.length).toBe(1);
+    await expect.poll(() => driver.started.length, SOON).toBe(1);
     driver.startGate = Promise.resolve();
     await control.resetBranch('a', {});
     await waits;
@@ -136,7 +139,7 @@ describe('a reset', () => {
     await control.createRole('a', { name: 'agent' });
     await control.startCompute('a');
     await expect
-      .poll(() => fixture.pageServer.catalog.branchNamed(parseBranchName('a')).rolesApplied)
+      .poll(() => fixture.pageServer.catalog.branchNamed(parseBranchName('a')).rolesApplied, SOON)
       .toBeDefined();
     await control.resetBranch('a', { preserve_as: 'b' });
     expect(control.branch('a').role?.name).toBe('agent');

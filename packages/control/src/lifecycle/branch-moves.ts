@@ -1,11 +1,12 @@
 import type { MovedBranch, ResetBranchRequest, RestoreBranchRequest } from '@offshoot/client';
 import { type BranchRecord, catalogError, type PageServer } from '@offshoot/pageserver';
-import { type BranchName, baseError, parseBranchName } from '@offshoot/types';
-import { branchDeleted, expectUnchanged } from '../branch-errors.js';
+import { type BranchName, baseError, formatLsn, parseBranchName } from '@offshoot/types';
+import { branchDeleted, unlessChanged } from '../branch-errors.js';
 import { type BranchAt, findBranchPoint, parentOf, parseBranchAt } from '../branch-point/index.js';
 import { branchPointView } from '../branch-point-view.js';
 import type { BranchViews } from '../branch-views.js';
 import type { ComputeBook } from '../compute-book.js';
+import type { BranchEvents } from '../events/branch-events.js';
 import type { Clock } from '../sleep/clock.js';
 import { preservedName } from './preserved-name.js';
 
@@ -15,6 +16,7 @@ export interface MovesPlace {
   readonly computes: ComputeBook;
   readonly views: BranchViews;
   readonly clock: Pick<Clock, 'now'>;
+  readonly events: BranchEvents;
   /** Branches that a tenant may have; 0: any number. */
   readonly branchesMax: number;
 }
@@ -81,10 +83,7 @@ export class BranchMoves {
     // What a compute has acknowledged is there, as far as its user can tell.
     const at = asked.kind === 'latest' && of.parent !== undefined ? ({ kind: 'now' } as const) : asked;
     const history = parentOf(pageServer, computes, of, timeoutMs);
-    const point = await findBranchPoint(history, at).catch((error: unknown) => {
-      expectUnchanged(this.#catalog, of);
-      throw error;
-    });
+    const point = await unlessChanged(this.#catalog, of, findBranchPoint(history, at));
     const to = { timeline: history.timelineOf(point), lsn: point.lsn };
     const settled = performance.now();
     const done = of.id === branch.id ? 'restored to a point of its history' : `reset to ${of.name}`;
@@ -102,6 +101,15 @@ export class BranchMoves {
       },
     );
     const ended = performance.now();
+    this.place.events.tell(of.id === branch.id ? 'restored' : 'reset', moved.branch, {
+      of: of.name,
+      lsn: formatLsn(point.lsn),
+      ...(point.checkpoint === undefined ? {} : { checkpoint: point.checkpoint.name }),
+      ...(moved.preserved === undefined ? {} : { preserved: moved.preserved.name }),
+    });
+    if (moved.preserved !== undefined) {
+      this.place.events.tell('created', moved.preserved, { from: branch.name, keeps: 'the state before' });
+    }
     return {
       branch: views.one(moved.branch),
       at: branchPointView(asked, point),

@@ -1,9 +1,10 @@
 import type { Checkpoint, CreateCheckpointRequest } from '@offshoot/client';
 import type { BranchRecord, CheckpointRecord, PageServer } from '@offshoot/pageserver';
 import { baseError, formatLsn, parseBranchName } from '@offshoot/types';
-import { expectUnchanged } from '../branch-errors.js';
+import { unlessChanged } from '../branch-errors.js';
 import { findBranchPoint, NEWEST_CHECKPOINT, parentOf, parseBranchAt } from '../branch-point/index.js';
 import type { ComputeBook } from '../compute-book.js';
+import type { BranchEvents } from '../events/branch-events.js';
 
 /** A periodic checkpoint: its policy's count, and where the one before is. */
 export interface PeriodicCheckpoint {
@@ -16,6 +17,7 @@ export class Checkpoints {
   constructor(
     private readonly pageServer: PageServer,
     private readonly computes: ComputeBook,
+    private readonly events: BranchEvents,
     /** Of one branch. */
     private readonly checkpointsMax: number,
   ) {}
@@ -40,10 +42,7 @@ export class Checkpoints {
     const asked = parseBranchAt(at, Date.now());
     const place = asked.kind === 'latest' && of.parent !== undefined ? ({ kind: 'now' } as const) : asked;
     const history = parentOf(this.pageServer, this.computes, of, timeout_ms);
-    const point = await findBranchPoint(history, place).catch((error: unknown) => {
-      expectUnchanged(this.pageServer.catalog, of);
-      throw error;
-    });
+    const point = await unlessChanged(this.pageServer.catalog, of, findBranchPoint(history, place));
     const made = await this.pageServer.createCheckpoint(of, {
       branch: of.id,
       name,
@@ -52,6 +51,7 @@ export class Checkpoints {
       kind: 'manual',
       checkpointsMax: this.checkpointsMax,
     });
+    this.events.tell('checkpoint_created', of, { checkpoint: name, lsn: formatLsn(point.lsn) });
     return view(of, made);
   }
 
@@ -76,7 +76,9 @@ export class Checkpoints {
   /** Throws `checkpoint_not_found`. */
   async delete(branch: string, name: string): Promise<Checkpoint> {
     const of = this.#branch(branch);
-    return view(of, await this.pageServer.deleteCheckpoint(of, name));
+    const gone = await this.pageServer.deleteCheckpoint(of, name);
+    this.events.tell('checkpoint_deleted', of, { checkpoint: name });
+    return view(of, gone);
   }
 
   #branch(name: string): BranchRecord {

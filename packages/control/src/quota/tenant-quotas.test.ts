@@ -2,6 +2,9 @@ import { afterEach, expect, test } from 'vitest';
 import { ControlFixture } from '../testing/control-fixture.js';
 import type { QuotaSettings } from './write-quotas.js';
 
+/** For what never comes: how long it takes is not what this is about. */
+const SOON = { timeout: 20_000 };
+
 let fixture: ControlFixture | undefined;
 
 afterEach(async () => {
@@ -77,10 +80,10 @@ test('a tenant that stores as much as it may makes no branches and takes no writ
   const words = /tenant shop has 2TiB stored, and may have 1TiB \(storedBytesPerTenantMax\)/;
   await expect(control.createBranch({ name: 'b', from: 'shop' })).rejects.toEqual(refused(words));
   await control.createBranch({ name: 'o', from: 'other' });
-  await expect.poll(() => driver.refused.get('c1')).toMatch(words);
+  await expect.poll(() => driver.refused.get('c1'), SOON).toMatch(words);
   expect(control.branch('a').writes).toBe('refused');
   used = 5;
-  await expect.poll(() => driver.refused.get('c1')).toBeUndefined();
+  await expect.poll(() => driver.refused.get('c1'), SOON).toBeUndefined();
   expect(control.branch('a').writes).toBe('taken');
   await control.createBranch({ name: 'b', from: 'shop' });
 });

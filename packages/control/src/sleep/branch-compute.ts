@@ -414,7 +414,9 @@ export class BranchCompute implements RoomUser {
       const reason = end.state === 'crashed' ? end.reason : sleepReason(this.#stopCause, idleSeconds);
       this.#compute = endedFacts(this.#compute, reason);
     }
-    this.#usage.record();
+    this.#usage.slept();
+    const why = this.#compute?.reason === undefined ? {} : { reason: this.#compute.reason };
+    this.around.tell(end.state === 'crashed' ? 'crashed' : 'slept', this.branch.id, why);
     if (end.state === 'crashed') this.around.counters.crashes += 1;
     else if (this.#stopCause === 'room') this.around.counters.evictions += 1;
     this.#dispatch(end.state === 'crashed' ? 'crashed' : 'ended');
@@ -432,6 +434,7 @@ export class BranchCompute implements RoomUser {
       total: nowMs - this.#wantedMs,
     };
     this.#usage.woken(phasesMs, running);
+    this.around.tell('woken', this.branch.id, { ms: Math.round(phasesMs.total) });
     this.around.observer.woken(phasesMs);
   }
 

@@ -31,6 +31,12 @@ export interface BranchSurroundings {
   ): Promise<void>;
   /** Never rejects. */
   recordUse(branch: BranchId, use: BranchUse): Promise<void>;
+  /** For the event log. */
+  tell(
+    event: 'woken' | 'slept' | 'crashed',
+    branch: BranchId,
+    facts: Readonly<Record<string, string | number>>,
+  ): void;
   onCrash(branch: string, end: ComputeEnd): void;
   /** It cannot be asked whether there is work, and so is not put to sleep. */
   onUnanswered(branch: string, error: unknown): void;

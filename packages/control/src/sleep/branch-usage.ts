@@ -41,16 +41,29 @@ export class BranchUsage {
 
   connection(): void {
     this.used();
-    this.#use = { ...this.#use, lastConnectionAt: new Date(this.#usedMs).toISOString() };
+    const at = new Date(this.#usedMs).toISOString();
+    this.#use = {
+      ...this.#use,
+      firstConnectionAt: this.#use.firstConnectionAt ?? at,
+      lastConnectionAt: at,
+    };
   }
 
   woken(phasesMs: Readonly<Record<string, number>>, running: RunningCompute): void {
+    const at = new Date(this.around.clock.now()).toISOString();
     this.#use = {
       ...this.#use,
+      firstWakeAt: this.#use.firstWakeAt ?? at,
       wakes: this.#use.wakes + 1,
       wal: walFrom(this.#use.wal, running),
-      lastWake: { at: new Date(this.around.clock.now()).toISOString(), phasesMs },
+      lastWake: { at, phasesMs },
     };
+    this.record();
+  }
+
+  /** Its compute has ended. */
+  slept(): void {
+    this.#use = { ...this.#use, sleptAt: new Date(this.around.clock.now()).toISOString() };
     this.record();
   }
 

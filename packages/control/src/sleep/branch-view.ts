@@ -32,11 +32,14 @@ const activityStates: Readonly<Record<BranchPhase, Activity['state']>> = {
 
 /** How a branch is used, as the API shows it. */
 export function activityView(phase: BranchPhase, connections: number, use: BranchUse | undefined): Activity {
-  const { wakes = 0, lastConnectionAt, lastWake } = use ?? {};
+  const { wakes = 0, lastConnectionAt, lastWake, firstWakeAt, firstConnectionAt, sleptAt } = use ?? {};
   return {
     state: activityStates[phase],
     connections,
     wakes,
+    ...(firstWakeAt === undefined ? {} : { first_wake_at: firstWakeAt }),
+    ...(firstConnectionAt === undefined ? {} : { first_connection_at: firstConnectionAt }),
+    ...(sleptAt === undefined ? {} : { slept_at: sleptAt }),
     ...(lastConnectionAt === undefined ? {} : { last_connection_at: lastConnectionAt }),
     ...(lastWake === undefined
       ? {}

@@ -5,6 +5,9 @@ import { ControlFixture, IMPORTED } from '../testing/control-fixture.js';
 import { FakeClock } from '../testing/fake-clock.js';
 import { SnapshotTaker, snapshotName } from './snapshot-taker.js';
 
+/** For what never comes: how long it takes is not what this is about. */
+const SOON = { timeout: 20_000 };
+
 const MINUTE_MS = 60_000;
 let clock: FakeClock;
 let fixture: ControlFixture;
@@ -48,10 +51,10 @@ test('checkpoints are taken again and again, and the newest stay, those made by 
   });
   taker.stir();
   taker.changed(await catalog.updateBranch(shop().id, { snapshots: { everySeconds: 300, keep: 3 } }));
-  await expect.poll(() => clock.pending).toBe(1);
+  await expect.poll(() => clock.pending, SOON).toBe(1);
   for (let minute = 0; minute < 30; minute += 1) {
     await clock.pass(MINUTE_MS);
-    await expect.poll(() => clock.pending).toBe(1);
+    await expect.poll(() => clock.pending, SOON).toBe(1);
   }
   expect(troubles).toBe(1);
   expect(control.checkpoints('shop')).toMatchObject([
@@ -61,13 +64,13 @@ test('checkpoints are taken again and again, and the newest stay, those made by 
     { kind: 'periodic', created_at: '2026-01-01T00:30:00.000Z' },
   ]);
   taker.changed(await catalog.updateBranch(shop().id, { snapshots: null }));
-  await expect.poll(() => clock.pending).toBe(0);
+  await expect.poll(() => clock.pending, SOON).toBe(0);
   await taker.close();
 });
 
 test('none is taken while nothing is written, and one is due at once after a restart that was long', async () => {
   await control.createBranch({ name: 'a', from: 'shop', snapshots: { every_seconds: 60, keep: 5 } });
-  await expect.poll(() => taken('a').length).toBe(1);
+  await expect.poll(() => taken('a').length, SOON).toBe(1);
   for (let minute = 0; minute < 3; minute += 1) await clock.pass(MINUTE_MS);
   expect(taken('a')).toHaveLength(1);
   await control.createBranch({ name: 'b', from: 'a', at: '@newest' });
@@ -76,7 +79,7 @@ test('none is taken while nothing is written, and one is due at once after a res
   const { catalog } = fixture.pageServer;
   await catalog.deleteCheckpoint(control.branch('a').id as never, taken('a')[0] ?? '');
   const again = fixture.again();
-  await expect.poll(() => again.checkpoints('a').length).toBe(1);
+  await expect.poll(() => again.checkpoints('a').length, SOON).toBe(1);
   await again.close();
 });
 

@@ -7,9 +7,23 @@ export function activityLines({
   last_connection_at,
   wakes,
   last_wake,
+  first_connection_at,
+  first_wake_at,
+  slept_at,
 }: Activity): string[] {
   const since = last_connection_at === undefined ? '' : `, the last at ${last_connection_at}`;
-  const lines = [`state     ${state.replaceAll('_', ' ')}`, `in use    ${connections} connections${since}`];
+  const times = [
+    ...(first_wake_at === undefined ? [] : [`woken ${first_wake_at}`]),
+    ...(first_connection_at === undefined ? [] : [`connected ${first_connection_at}`]),
+  ];
+  const first = times.length === 0 ? [] : [`first     ${times.join(', ')}`];
+  const slept = slept_at === undefined ? [] : [`slept     ${slept_at}`];
+  const lines = [
+    `state     ${state.replaceAll('_', ' ')}`,
+    `in use    ${connections} connections${since}`,
+    ...first,
+    ...slept,
+  ];
   if (last_wake === undefined) return [...lines, `wakes     ${wakes}`];
   const phases = Object.entries(last_wake.phases_ms)
     .filter(([name]) => name !== 'total')

@@ -220,7 +220,7 @@ function describe(branch: Branch): string {
     `own role  ${branch.role === undefined ? '(none)' : roleText(branch.role)}`,
     ...limitLines(branch),
     ...activityLines(branch.activity),
-    `created   ${branch.created_at}`,
+    `created   ${branch.created_at}${branch.requested_at === undefined ? '' : `, asked for ${branch.requested_at}`}`,
     `expires   ${expiryOf(branch)}`,
     ...(branch.snapshots === undefined
       ? []

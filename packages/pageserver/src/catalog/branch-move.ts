@@ -23,7 +23,7 @@ export function preservedBranch(
   before: BranchRecord,
   own: Pick<BranchRecord, 'id' | 'name' | 'createdAt'>,
 ): BranchRecord {
-  const { role: _, rolesApplied: __, snapshots: ___, use, ...rest } = before;
+  const { role: _, rolesApplied: __, snapshots: ___, requestedAt: ____, use, ...rest } = before;
   const wal = use?.wal === undefined ? {} : { use: { wakes: 0, wal: use.wal } };
   return { ...rest, ...wal, ...own };
 }

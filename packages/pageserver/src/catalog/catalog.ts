@@ -58,6 +58,7 @@ export interface NewBranch extends NewBranchChoice {
 /** What a branch is made with. */
 export interface NewBranchChoice extends BranchSettings {
   readonly role?: Omit<BranchRoleRecord, 'passwordSetAt'> | undefined;
+  readonly requestedAt?: string | undefined;
   readonly createdBy?: Actor | undefined;
   readonly askedAt?: string | undefined;
   /** Becomes known with the branch. */

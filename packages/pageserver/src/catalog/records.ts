@@ -143,6 +143,10 @@ export interface RolesApplied {
 export interface BranchUse {
   /** How often it was started. */
   readonly wakes: number;
+  readonly firstWakeAt?: string | undefined;
+  readonly firstConnectionAt?: string | undefined;
+  /** When its last compute ended. */
+  readonly sleptAt?: string | undefined;
   /** WAL of its computes before the last, and where the last one's begins: between them LSNs are left out. */
   readonly wal?: { readonly bytesBefore: number; readonly startLsn: Lsn } | undefined;
   /** When the last connection began or ended. */
@@ -220,6 +224,8 @@ export interface BranchRecord extends BranchSettings {
   /** Absent for a tenant's first branch. */
   readonly parent?: BranchId | undefined;
   readonly createdAt: string;
+  /** When the request to make it came. */
+  readonly requestedAt?: string | undefined;
   /** Absent, as in older catalogs: it has had no compute. */
   readonly use?: BranchUse | undefined;
   readonly role?: BranchRoleRecord | undefined;

@@ -1,6 +1,21 @@
-import { status } from '@offshoot/client';
+import { eventList, status } from '@offshoot/client';
 import { z } from 'zod';
+import { controlError } from '../../control-errors.js';
+import { ofBranch } from '../error-groups.js';
 import { Answer, type Route, route } from '../route.js';
+
+const EVENTS_DEFAULT = 100;
+
+const eventQuery = z.strictObject({
+  branch: z.string().min(1).max(63).optional().describe("A branch's name at the time, or its id."),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe(`So many, the newest; default ${EVENTS_DEFAULT}.`),
+});
 
 export const statusRoutes: readonly Route[] = [
   route({
@@ -13,6 +28,30 @@ export const statusRoutes: readonly Route[] = [
     responses: { 200: { description: 'The status.', schema: status } },
     errors: [],
     work: ({ place }) => place.control.status(),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/events',
+    id: 'listEvents',
+    tag: 'Status',
+    summary: 'What has become of branches, the oldest first; those that are gone too',
+    description: 'A token of scope `branch` asks for one branch that it works with.',
+    scopes: ['read', 'branch'],
+    querySchema: eventQuery,
+    responses: { 200: { description: 'The newest events.', schema: eventList } },
+    errors: [...ofBranch],
+    work: async ({ place, caller, query: { branch, limit = EVENTS_DEFAULT } }) => {
+      if (caller.reach === undefined) return { events: await place.control.events({ branch, limit }) };
+      if (branch === undefined) {
+        throw controlError(
+          'forbidden',
+          'a token of scope branch asks for the events of one branch: ?branch=NAME',
+        );
+      }
+      // Others may have had its name before it.
+      const { id } = place.control.branchFor(caller, branch, 'use');
+      return { events: await place.control.events({ branch: id, limit }) };
+    },
   }),
   route({
     method: 'GET',
