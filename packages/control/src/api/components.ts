@@ -1,5 +1,6 @@
 import * as client from '@offshoot/client';
 import { z } from 'zod';
+import { describeSchema } from './describe-schema.js';
 
 /** Schemas that the OpenAPI document names; what is not here stands where it is used. */
 const named = {
@@ -68,9 +69,16 @@ export function componentSchemas({ open }: ComponentOptions): Record<string, Jso
     Object.entries(schemas).map(([id, schema]) => {
       const { $schema: _, $id: __, additionalProperties, ...rest } = schema as JsonSchema;
       const isOpen = open.has(named[id as keyof typeof named]);
-      return [id, isOpen || additionalProperties === undefined ? rest : { ...rest, additionalProperties }];
+      const closed = isOpen || additionalProperties === undefined ? {} : { additionalProperties };
+      return [id, describeSchema({ ...rest, ...closed }, constantOf(id))];
     }),
   );
+}
+
+/** As the client calls it. */
+function constantOf(id: string): string {
+  const schema: unknown = named[id as keyof typeof named];
+  return Object.entries(client).find(([, each]) => each === schema)?.[0] ?? '';
 }
 
 /** A reference to a named schema, or the schema itself. */

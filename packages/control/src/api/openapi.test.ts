@@ -92,6 +92,17 @@ describe('every route', () => {
   });
 });
 
+test('schemas and their fields are described', () => {
+  const { schemas } = document.components as {
+    schemas: Record<string, { description?: string; properties: Record<string, { description?: string }> }>;
+  };
+  expect(schemas.Checkpoint?.description).toContain('LSN');
+  expect(schemas.Branch?.properties.idle_timeout?.description).toBe("Its own, or the page server's setting.");
+  // By way of what it is made of.
+  expect(schemas.NewBranchRequest?.properties.at?.description).toContain('history');
+  expect(schemas.DeletedBranch?.properties.base_lsn?.description).toContain('starts from');
+});
+
 test('a body whose unknown fields are reported may have them', () => {
   const { schemas } = document.components as { schemas: Record<string, { additionalProperties?: boolean }> };
   expect(schemas.NewBranchRequest).not.toHaveProperty('additionalProperties');
