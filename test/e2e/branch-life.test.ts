@@ -105,6 +105,38 @@ describe('a branch whose migration went wrong', () => {
   });
 });
 
+test('a branch whose time is over takes nobody, and goes with the last that starts from it', async () => {
+  const { url } = await made('short');
+  await said('branch', 'create', 'of-short', '--from', 'short', '--label', 'pr=7');
+  expect(await value(url, total)).toBe(50_000);
+  const soon = new Date(Date.now() + 1500).toISOString();
+  expect(await said('branch', 'expire', 'short', '--at', soon)).toMatchObject({ expires_at: soon });
+  const over = async () => (await world.client.branch('short')).state === 'expired';
+  await waitUntil('its time is over', over);
+  await expect(query(url, 'select 1')).rejects.toMatchObject({
+    code: '55000',
+    hint: expect.stringContaining('branch expire short --in'),
+  });
+  const { code, stdout } = await ctl(world.data, 'branch', 'tree', 'short');
+  expect([code, stdout.split('\n').map((line) => line.split('  ')[0])]).toEqual([
+    0,
+    ['short', '└─ of-short', ''],
+  ]);
+  expect(await value(await world.gatewayUrl('of-short'), total)).toBe(50_000);
+  const { branches } = await said<{ branches: { name: string }[] }>('branch', 'list', '--label', 'pr=7');
+  expect(branches.map(({ name }) => name)).toEqual(['of-short']);
+  await said('branch', 'delete', 'of-short');
+  const names = async () => (await world.client.branches()).map(({ name }) => name);
+  await waitUntil('it is gone', async () => !(await names()).includes('short'));
+  await expect(query(url, 'select 1')).rejects.toMatchObject({ code: '3D000' });
+  const { events } = await said<{ events: { event: string; facts?: { by?: string } }[] }>(
+    'events',
+    '--branch',
+    'short',
+  );
+  expect(events.at(-1)).toMatchObject({ event: 'deleted', facts: { by: 'expiry' } });
+});
+
 test('ten connections that write while their branch is reset hear of it, and come back to the new state', async () => {
   const { url } = await made('load');
   let over = false;

@@ -1,6 +1,18 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { branch, computeList, problem, status, stoppedCompute } from '@offshoot/client';
+import {
+  branch,
+  branchList,
+  checkpoint,
+  checkpointList,
+  computeList,
+  deletedBranch,
+  eventList,
+  movedBranch,
+  problem,
+  status,
+  stoppedCompute,
+} from '@offshoot/client';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ControlFixture } from '../testing/control-fixture.js';
@@ -338,6 +350,78 @@ describe('the whole way round', () => {
     expect((await send('HEAD', '/v1/branches/try-1')).status).toBe(200);
     expect((await send('DELETE', '/v1/branches/try-1')).status).toBe(200);
     expect((await send('DELETE', '/v1/branches/try-1')).status).toBe(404);
+  });
+
+  test('the life of a branch', async () => {
+    const asked = {
+      name: 'life',
+      ttl_seconds: 3600,
+      labels: { agent: 'x' },
+      snapshots: { every_seconds: 60, keep: 2 },
+    };
+    expect((await send('POST', '/v1/branches', json(asked))).status).toBe(201);
+    expect((await send('POST', '/v1/branches', json({ name: 'child', from: 'life' }))).status).toBe(201);
+    const listed = branchList.parse(await (await send('GET', '/v1/branches?label=agent%3Dx')).json());
+    expect(listed.branches).toMatchObject([{ name: 'life', state: 'active', labels: { agent: 'x' } }]);
+    const both = await send('GET', '/v1/branches?label=agent%3Dx&label=pr%3D1');
+    expect(branchList.parse(await both.json()).branches).toEqual([]);
+    const never = await send(
+      'PATCH',
+      '/v1/branches/life',
+      json({ expires_at: null, labels: { agent: null } }),
+    );
+    expect(branch.parse(await never.json())).toMatchObject({ labels: {}, protected: false });
+    const made = await send('POST', '/v1/branches/life/checkpoints', json({ name: 'one' }));
+    expect([made.status, checkpoint.parse(await made.json()).branch]).toEqual([201, 'life']);
+    const restored = await send(
+      'POST',
+      '/v1/branches/life/restore',
+      json({ at: '@one', preserve_as: 'before' }),
+    );
+    expect(movedBranch.parse(await restored.json())).toMatchObject({
+      preserved: 'before',
+      history_of: 'life',
+    });
+    const reset = await send('POST', '/v1/branches/life/reset');
+    expect(movedBranch.parse(await reset.json())).toMatchObject({ history_of: 'shop' });
+    const { checkpoints } = checkpointList.parse(
+      await (await send('GET', '/v1/branches/life/checkpoints')).json(),
+    );
+    expect(checkpoints.map(({ name }) => name)).toContain('one');
+    expect((await send('DELETE', '/v1/branches/life/checkpoints/one')).status).toBe(200);
+    expect((await problemOf(await send('DELETE', '/v1/branches/life/checkpoints/one'))).code).toBe(
+      'checkpoint_not_found',
+    );
+    const renamed = await send('POST', '/v1/branches/life/rename', json({ name: 'lives' }));
+    expect(branch.parse(await renamed.json()).name).toBe('lives');
+    expect(eventList.parse(await (await send('GET', '/v1/events?limit=5')).json()).events).toEqual([]);
+    expect((await problemOf(await send('DELETE', '/v1/branches/lives'))).code).toBe('branch_has_children');
+    const gone = deletedBranch.parse(
+      await (await send('DELETE', '/v1/branches/lives?recursive=true')).json(),
+    );
+    expect(gone.deleted).toEqual(['child', 'lives']);
+    expect((await send('DELETE', '/v1/branches/before')).status).toBe(200);
+  });
+
+  test.each([
+    ['POST', '/v1/branches', { name: 'x', ttl_seconds: 0 }, /ttl_seconds/],
+    ['POST', '/v1/branches', { name: 'x', ttl_seconds: 5, expires_at: '2099-01-01T00:00:00Z' }, /not both/],
+    ['POST', '/v1/branches', { name: 'x', expires_at: '2001-01-01T00:00:00Z' }, /not in the future/],
+    ['POST', '/v1/branches', { name: 'x', labels: { 'a b': '' } }, /label's name/],
+    ['POST', '/v1/branches', { name: 'x', at: '@No' }, /no place in a branch's history/],
+    ['PATCH', '/v1/branches/shop', { ttl_seconds: 5 }, /does not expire/],
+    ['POST', '/v1/branches/shop/restore', {}, /at/],
+    ['POST', '/v1/branches/shop/reset', { to: 'x' }, /to/],
+    ['POST', '/v1/branches/shop/reset', {}, /goes its way/],
+    ['POST', '/v1/branches/shop/checkpoints', { name: 'A' }, /checkpoint's name/],
+    ['POST', '/v1/branches/shop/rename', { name: 'x' }, /keeps it/],
+    ['GET', '/v1/branches?label=x', undefined, /NAME=VALUE/],
+    ['GET', '/v1/events?limit=0', undefined, /limit/],
+    ['DELETE', '/v1/branches/shop?recursive=yes', undefined, /recursive/],
+  ])('%s %s of %j is refused with words', async (method, path, body, words) => {
+    const details = await problemOf(await send(method, path, body === undefined ? {} : json(body)));
+    expect(details.status).toBeLessThan(500);
+    expect(details.detail).toMatch(words);
   });
 
   test('an operation never shows the password of its source', async () => {

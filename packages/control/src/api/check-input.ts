@@ -23,6 +23,11 @@ export function checkKnownFields<T>(schema: z.ZodType<T>, value: unknown): { dat
 }
 
 function faultsOf(error: z.ZodError, where: InputPlace) {
-  const faults = error.issues.map((issue) => `${issue.path.join('.') || where}: ${issue.message}`);
+  const faults = error.issues.map((issue) => `${issue.path.join('.') || where}: ${wordsOf(issue)}`);
   return baseError('invalid_argument', faults.join('; '));
+}
+
+/** Of a name in a record: what is wrong with it. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  return (issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined) ?? issue.message;
 }

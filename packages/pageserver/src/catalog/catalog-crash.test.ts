@@ -33,6 +33,13 @@ async function work() {
     const name = 'b' + round + '-' + serial++;
     const { branch } = await catalog.createBranch({ name, parent, ancestorLsn: 1n });
     say('made', name);
+    if (serial % 2 === 0) {
+      const at = { branch: branch.id, name: 'c', timeline: branch.timeline, lsn: 1n };
+      await catalog.createCheckpoint({ ...at, kind: 'manual', checkpointsMax: 9 });
+      const preserveAs = name + '-before';
+      await catalog.moveBranch(branch.id, { from: branch.timeline, point: at, preserveAs });
+      say('made', preserveAs);
+    }
     if (serial % 3 === 0) {
       say('deleting', name);
       await catalog.deleteBranch(branch.id);
@@ -121,7 +128,18 @@ async function check(made: Set<string>, deleted: Set<string>): Promise<void> {
     expect([...made].filter((name) => !names.has(name))).toEqual([]);
     expect([...deleted].filter((name) => names.has(name))).toEqual([]);
     const timelines = catalog.timelines('0'.repeat(32) as never);
-    expect(new Set(branches.map(({ timeline }) => timeline))).toEqual(new Set(timelines.map(({ id }) => id)));
+    const named = new Set(branches.map(({ timeline }) => timeline));
+    expect(named.size).toBe(branches.length);
+    for (const { id, parent } of timelines) {
+      expect(named.has(id) ? catalog.branchOf(id)?.timeline : catalog.keptLsns(id).length > 0).toBeTruthy();
+      if (parent !== undefined) {
+        expect(catalog.keptLsns(parent.timeline).some(({ who }) => who === id)).toBe(true);
+        named.delete(id);
+      }
+    }
+    // That of the tenant alone is left: all that are named are there.
+    expect(named.size).toBe(1);
+    expect(catalog.branchCountOf('0'.repeat(32) as never)).toBe(branches.length);
     expect(new Set(timelines.map(({ index }) => index)).size).toBe(timelines.length);
     const root = branches.find(({ name }) => name === 'shop');
     const children = new Set(root === undefined ? [] : catalog.childNames(root.id));

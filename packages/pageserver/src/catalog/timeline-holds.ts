@@ -31,7 +31,8 @@ export function removeUnheld(tables: CatalogTables, id: TimelineId): TimelineRec
 }
 
 export function isHeld({ holds }: CatalogTables, id: TimelineId): boolean {
-  return holds.getKeysCount({ ...holdsOf(id), limit: 1 }) > 0;
+  // Of ten thousand only the first is looked at.
+  return [...holds.getKeys({ ...holdsOf(id), limit: 1 })].length > 0;
 }
 
 /** `~` sorts behind every kind. */

@@ -1,0 +1,65 @@
+import { historyFrom } from './branch-timelines.js';
+import { catalogError } from './catalog-errors.js';
+import { notFound } from './catalog-reads.js';
+import { CatalogTenants } from './catalog-tenants.js';
+import type { BranchId, CheckpointRecord, TimelineRecord } from './records.js';
+import { hold, letGo } from './timeline-holds.js';
+
+/** A checkpoint as its maker gives it. */
+export interface NewCheckpoint extends Omit<CheckpointRecord, 'createdAt'> {
+  /** Checkpoints of the branch, this one included. */
+  readonly checkpointsMax: number;
+  /** So many periodic ones stay, the newest. */
+  readonly keepPeriodic?: number | undefined;
+}
+
+/** Checkpoints of branches. */
+export class CatalogCheckpoints extends CatalogTenants {
+  /** Throws `checkpoint_exists`, `quota_reached`, `branch_changed`, `branch_point_out_of_range`. */
+  createCheckpoint({
+    checkpointsMax,
+    keepPeriodic,
+    ...checkpoint
+  }: NewCheckpoint): Promise<{ checkpoint: CheckpointRecord; removed: readonly TimelineRecord[] }> {
+    return this.write(() => {
+      const { branch: id, name, timeline, lsn } = checkpoint;
+      const branch = this.findBranch(id) ?? notFound('branch', id);
+      this.expectActive(branch.tenant);
+      this.refuseExpired(branch, this.now());
+      historyFrom(branch, this.timelineOf(branch, timeline), lsn);
+      if (this.findCheckpoint(id, name) !== undefined) {
+        throw catalogError('checkpoint_exists', `branch ${branch.name} has a checkpoint ${name} already`);
+      }
+      const removed = keepPeriodic === undefined ? [] : this.#dropPeriodic(id, keepPeriodic - 1);
+      this.refuseCheckpointOver(branch, checkpointsMax);
+      const record = { ...checkpoint, createdAt: this.now().toISOString() };
+      this.tables.checkpoints.put([id, name], record);
+      hold(this.tables, [timeline, 'checkpoint', `${id}/${name}`], lsn);
+      return { checkpoint: record, removed };
+    });
+  }
+
+  /** Answers the timelines that nothing holds any more. Throws `checkpoint_not_found`. */
+  deleteCheckpoint(
+    id: BranchId,
+    name: string,
+  ): Promise<{ checkpoint: CheckpointRecord; removed: readonly TimelineRecord[] }> {
+    return this.write(() => {
+      const branch = this.findBranch(id) ?? notFound('branch', id);
+      const checkpoint = this.checkpoint(branch, name);
+      return { checkpoint, removed: this.#dropCheckpoint(checkpoint) };
+    });
+  }
+
+  #dropCheckpoint({ branch, name, timeline }: CheckpointRecord): TimelineRecord[] {
+    this.tables.checkpoints.remove([branch, name]);
+    return letGo(this.tables, [timeline, 'checkpoint', `${branch}/${name}`]);
+  }
+
+  #dropPeriodic(id: BranchId, keep: number): TimelineRecord[] {
+    const periodic = this.checkpoints(id).filter(({ kind }) => kind === 'periodic');
+    return periodic
+      .slice(0, Math.max(0, periodic.length - keep))
+      .flatMap((each) => this.#dropCheckpoint(each));
+  }
+}
