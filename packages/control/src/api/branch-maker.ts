@@ -1,5 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Branch, CreatedBranch, NewBranch, NewBranchRequest, Problem } from '@offshoot/client';
+import type {
+  Branch,
+  ConnectVia,
+  CreatedBranch,
+  NewBranch,
+  NewBranchRequest,
+  Problem,
+} from '@offshoot/client';
 import type { BranchRecord, IdempotencyRecord } from '@offshoot/pageserver';
 import { asOffshootError, OffshootError } from '@offshoot/types';
 import { type Caller, expectAccess } from '../access/caller.js';
@@ -45,7 +52,7 @@ export class BranchMaker {
     const known = this.control.madeUnder(key);
     if (known !== undefined) {
       refuseOther(known.record.requestHash, sent);
-      return { made: await this.#again(request, known, sent), replayed: true };
+      return { made: await this.#again(caller, request, known, sent), replayed: true };
     }
     const made = this.#make(caller, request, { ...sent, key });
     this.#running.set(key, { requestHash: sent.requestHash, made });
@@ -77,6 +84,7 @@ export class BranchMaker {
     const branch = this.control.branch(name);
     refuseContradiction(branch, record.askedAt, request);
     return this.#answer(
+      caller,
       {
         branch,
         at: { kind: 'lsn', lsn: branch.base_lsn },
@@ -111,7 +119,7 @@ export class BranchMaker {
         making,
       ),
     );
-    return this.#answer(created, { wait }, { created: true });
+    return this.#answer(caller, created, { wait }, { created: true });
   }
 
   /** A name by chance may be taken after all. */
@@ -157,6 +165,7 @@ export class BranchMaker {
 
   /** As the first call was answered, with the branch as it is now. Throws `idempotency_key_spent`. */
   #again(
+    caller: Caller,
     request: NewBranchRequest,
     { record, branch }: { record: IdempotencyRecord; branch: BranchRecord | undefined },
     { text }: SentKey,
@@ -175,6 +184,7 @@ export class BranchMaker {
         : undefined;
     const answer = JSON.parse(record.answer) as Pick<CreatedBranch, 'at' | 'timings_ms'>;
     return this.#answer(
+      caller,
       { ...answer, branch: this.control.branch(branch.name), ...(credentials && { credentials }) },
       request,
       { created: true },
@@ -182,6 +192,7 @@ export class BranchMaker {
   }
 
   async #answer(
+    caller: Caller,
     created: CreatedBranch,
     { wait }: Pick<NewBranchRequest, 'wait'>,
     facts: Pick<Made, 'created' | 'not_applied'>,
@@ -192,7 +203,7 @@ export class BranchMaker {
     const waited = wait === 'compute' ? { compute: performance.now() - began } : {};
     const branch = wait === 'compute' ? this.control.branch(name) : created.branch;
     const { data_age_ms } = created.at;
-    const dsn = created.credentials?.connection_string ?? this.#dsnOf(branch);
+    const dsn = created.credentials?.connection_string ?? this.#dsnOf(caller, branch);
     return {
       ...created,
       branch,
@@ -220,9 +231,13 @@ export class BranchMaker {
   }
 
   /** Without a gateway only a compute that runs can be connected to. */
-  #dsnOf({ name, role }: Branch): string | undefined {
+  #dsnOf(caller: Caller, { name, role }: Branch): string | undefined {
+    const via = wayFor(caller, undefined);
     try {
-      return this.control.connectionString(name, role === undefined ? {} : { user: role.name }).url;
+      return this.control.connectionString(name, {
+        ...(role === undefined ? {} : { user: role.name }),
+        ...(via === undefined ? {} : { via }),
+      }).url;
     } catch {
       return undefined;
     }
@@ -236,6 +251,15 @@ export function refuseSuperuser({ reach }: Caller, rights: string | undefined): 
   if (reach === undefined || rights !== 'superuser') return;
   throw controlError('forbidden', 'a token of scope branch makes no superusers', {
     details: { action: 'ask for rights owner, or for none: owner is the default' },
+  });
+}
+
+/** A compute's socket asks for no password: whoever may not do everything goes by the gateway. Throws `forbidden`. */
+export function wayFor({ scope }: Caller, via: ConnectVia | undefined): ConnectVia | undefined {
+  if (scope === 'admin') return via;
+  if (via !== 'socket') return 'gateway';
+  throw controlError('forbidden', `a token of scope ${scope} is told no sockets`, {
+    details: { action: 'leave via out: the gateway is the way for this token' },
   });
 }
 

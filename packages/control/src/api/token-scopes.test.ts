@@ -105,6 +105,19 @@ describe('a token of scope branch', () => {
     expect(await api.refusal('PATCH', '/v1/branches/kept', open)).toBe('200');
   });
 
+  test('goes by the gateway, not by the socket that asks for no password', async () => {
+    const { name } = await api.create({ wait: 'compute' }, { token: agent });
+    const way = (via: string, token?: string) =>
+      api.send('GET', `/v1/branches/${name}/connection-string${via}`, undefined, token ? { token } : {});
+    expect((await way('', agent)).json()).toMatchObject({ via: 'gateway' });
+    for (const token of [agent, reader]) expect((await way('?via=socket', token)).statusCode).toBe(403);
+    expect((await way('?via=socket')).json()).toMatchObject({ via: 'socket' });
+    const gateway = api.world.gateway;
+    api.world.gateway = undefined;
+    expect((await way('', agent)).json()).toMatchObject({ code: 'gateway_off' });
+    api.world.gateway = gateway;
+  });
+
   test('makes no superuser', async () => {
     const role = { rights: 'superuser' };
     expect(await api.refusal('POST', '/v1/branches', { role }, { token: agent })).toBe('403 forbidden');

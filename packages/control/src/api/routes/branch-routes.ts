@@ -14,7 +14,7 @@ import {
 import { baseError } from '@offshoot/types';
 import { z } from 'zod';
 import { controlError } from '../../control-errors.js';
-import type { Made } from '../branch-maker.js';
+import { type Made, wayFor } from '../branch-maker.js';
 import { changing, ofBranch, ofCompute, ofPlace, ofTenant, withBody } from '../error-groups.js';
 import { sentKey } from '../idempotency-key.js';
 import { Answer, type Route, route } from '../route.js';
@@ -208,16 +208,19 @@ export const branchRoutes: readonly Route[] = [
     id: 'getConnectionString',
     tag: 'Branches',
     summary: 'How to connect to a branch; without a password',
+    description: 'By its socket, which asks for no password, for tokens of scope `admin` only.',
     scopes: ['read', 'branch'],
     pathSchema: branchPath,
     querySchema: connectionQuery,
     responses: { 200: { description: 'As a URL, and in parts.', schema: connectionString } },
     errors: [...ofBranch, ...ofCompute, 'gateway_off'],
-    work: ({ place, path, query: { database, user, via } }) =>
-      place.control.connectionString(path.name, {
+    work: ({ place, caller, path, query: { database, user, via } }) => {
+      const way = wayFor(caller, via);
+      return place.control.connectionString(path.name, {
         ...(database === undefined ? {} : { database }),
         ...(user === undefined ? {} : { user }),
-        ...(via === undefined ? {} : { via }),
-      }),
+        ...(way === undefined ? {} : { via: way }),
+      });
+    },
   }),
 ];
