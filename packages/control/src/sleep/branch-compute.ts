@@ -2,7 +2,7 @@ import type { Activity, Compute, Usage } from '@offshoot/client';
 import type { ComputeEnd, ComputeSpec, Durability, RunningCompute, StopMode } from '@offshoot/compute';
 import type { OpenBranch, OpenOptions } from '@offshoot/gateway';
 import type { BranchUse } from '@offshoot/pageserver';
-import { asOffshootError, type OffshootError } from '@offshoot/types';
+import type { OffshootError } from '@offshoot/types';
 import { controlError } from '../control-errors.js';
 import {
   asleep,
@@ -16,10 +16,10 @@ import type { BranchKey, BranchSurroundings } from './branch-surroundings.js';
 import { BranchUsage } from './branch-usage.js';
 import { activityView, computeStates, type StopCause, sleepReason } from './branch-view.js';
 import { abandoned, BranchWaiters } from './branch-waiters.js';
-import type { WakeStage } from './compute-counters.js';
 import { type ComputeFacts, computeFacts, endedFacts, usageView } from './compute-facts.js';
-import type { Admission, RoomUser } from './compute-room.js';
+import type { RoomUser } from './compute-room.js';
 import { RestWatch } from './rest-watch.js';
+import { WakeRun } from './wake-run.js';
 
 /** A compute that is awake. */
 export interface Awake {
@@ -37,16 +37,13 @@ export class BranchCompute implements RoomUser {
   #compute: ComputeFacts | undefined;
   readonly #waiters = new BranchWaiters<Awake>();
   #failure: unknown;
-  #queueing: AbortController | undefined;
-  #starting: AbortController | undefined;
+  readonly #wake: WakeRun;
   readonly #rest: RestWatch;
   readonly #usage: BranchUsage;
   #stopMode: StopMode = 'fast';
   #stopCause: StopCause = 'asked';
-  #wantedMs = 0;
   /** Of whom it is being woken for. */
   #wantedDatabase: string | undefined;
-  #admission: Admission | undefined;
   #holds = 0;
   #changed: (() => void)[] = [];
 
@@ -54,6 +51,7 @@ export class BranchCompute implements RoomUser {
     private branch: BranchKey,
     private readonly around: BranchSurroundings,
   ) {
+    this.#wake = new WakeRun(around);
     this.#rest = new RestWatch(around);
     this.#usage = new BranchUsage(branch, around);
   }
@@ -254,7 +252,7 @@ export class BranchCompute implements RoomUser {
 
   #wait<T>(signal: AbortSignal | undefined, take: (awake: Awake) => T): Promise<T> {
     if (this.#life.hold === 'condemned') return Promise.reject(this.#failure);
-    if (this.#life.waiters === 0) this.#wantedMs = this.around.clock.now();
+    if (this.#life.waiters === 0) this.#wake.wanted();
     const served = this.#waiters.add(this.branch.name, signal, take, () => this.#dispatch('withdrawn'));
     this.#dispatch('wanted');
     return served;
@@ -303,9 +301,10 @@ export class BranchCompute implements RoomUser {
 
   readonly #carryOut: Readonly<Record<BranchEffect, () => void>> = {
     enter_queue: () => void this.#enterQueue(),
-    leave_queue: () => this.#queueing?.abort(new Error('nobody waits any more')),
+    leave_queue: () => this.#wake.leaveQueue(),
     start: () => void this.#start(),
-    abort_start: () => this.#starting?.abort(new Error(`branch ${this.branch.name} is being deleted`)),
+    abort_start: () =>
+      this.#wake.abortStart(new Error(`branch ${this.branch.name} is being deleted, reset or restored`)),
     serve_waiters: () => this.#serve(),
     fail_waiters: () => this.#waiters.failAll(this.#failure),
     watch_idle: () => this.#watchIdle(),
@@ -313,56 +312,37 @@ export class BranchCompute implements RoomUser {
     ask: () => void this.#ask(),
     drop_question: () => this.#rest.dropQuestion(),
     stop: () => void this.#stop(),
-    leave_room: () => this.#admission?.leave(),
+    leave_room: () => this.#wake.leaveRoom(),
     forget: () => this.around.onGone(this.branch.id),
   };
 
-  async #enterQueue(): Promise<void> {
-    const queueing = new AbortController();
-    this.#queueing = queueing;
-    try {
-      const admission = await this.around.room.enter(this, queueing.signal);
-      if (queueing.signal.aborted) {
-        // In the same moment; the turn is given back.
-        return admission.leave();
-      }
-      this.#admission = admission;
-      this.#dispatch('admitted');
-    } catch (error) {
-      if (queueing.signal.aborted) return;
-      this.around.counters.wakeFailures.add('queue', asOffshootError(error).code);
-      this.#failure = error;
-      this.#dispatch('refused');
-    }
+  #enterQueue(): Promise<void> {
+    return this.#wake.enterQueue(
+      this,
+      () => this.#dispatch('admitted'),
+      (error) => {
+        this.#failure = error;
+        this.#dispatch('refused');
+      },
+    );
   }
 
-  async #start(): Promise<void> {
-    const turnMs = this.around.clock.now();
-    const starting = new AbortController();
-    this.#starting = starting;
-    let stage: WakeStage = 'recover';
-    try {
-      const spec = await this.around.specOf(this.branch.id);
-      starting.signal.throwIfAborted();
-      const readMs = this.around.clock.now();
-      stage = 'start';
-      const wanted = { ...spec, firstDatabase: this.#wantedDatabase };
-      const running = await this.around.driver.start(wanted, starting.signal);
-      this.around.counters.starts.succeeded += 1;
-      this.#keep(running, spec);
-      this.#usage.recordRoles(spec);
-      this.#noteWake(turnMs, readMs, running);
-      this.#admission?.startEnded();
-      this.#dispatch('started');
-    } catch (error) {
-      this.around.counters.starts.failed += 1;
-      this.around.counters.wakeFailures.add(stage, asOffshootError(error).code);
-      // One that is condemned has its reason already.
-      if (this.#life.hold !== 'condemned') this.#failure = error;
-      this.#dispatch('start_failed');
-    } finally {
-      this.#starting = undefined;
-    }
+  #start(): Promise<void> {
+    return this.#wake.start(this.branch.id, this.#wantedDatabase, {
+      up: (running, spec, phasesMs) => {
+        this.#keep(running, spec);
+        this.#usage.recordRoles(spec);
+        this.#usage.woken(phasesMs, running);
+        this.around.tell('woken', this.branch.id, { ms: Math.round(phasesMs.total) });
+        this.around.observer.woken(phasesMs);
+      },
+      started: () => this.#dispatch('started'),
+      failed: (error) => {
+        // One that is condemned has its reason already.
+        if (this.#life.hold !== 'condemned') this.#failure = error;
+        this.#dispatch('start_failed');
+      },
+    });
   }
 
   #serve(): void {
@@ -421,21 +401,6 @@ export class BranchCompute implements RoomUser {
     else if (this.#stopCause === 'room') this.around.counters.evictions += 1;
     this.#dispatch(end.state === 'crashed' ? 'crashed' : 'ended');
     if (end.state === 'crashed') this.around.onCrash(this.branch.name, end);
-  }
-
-  #noteWake(turnMs: number, readMs: number, running: RunningCompute): void {
-    const nowMs = this.around.clock.now();
-    const roomAtMs = this.#admission?.roomAtMs ?? turnMs;
-    const phasesMs = {
-      park: roomAtMs - this.#wantedMs,
-      schedule: turnMs - roomAtMs,
-      recover: readMs - turnMs,
-      ...running.timings,
-      total: nowMs - this.#wantedMs,
-    };
-    this.#usage.woken(phasesMs, running);
-    this.around.tell('woken', this.branch.id, { ms: Math.round(phasesMs.total) });
-    this.around.observer.woken(phasesMs);
   }
 
   #change(): Promise<void> {

@@ -43,6 +43,8 @@ export function addLifeCommands(branch: Command, context: () => Context): void {
     .command('tree [name]')
     .description('which branches start from which; of one branch, those that start from it')
     .action(async (name: string | undefined) => {
+      // One that is not there is refused as everywhere.
+      if (name !== undefined) await context().client().branch(name);
       const trees: Tree[] = branchTree(await context().client().branches(), name);
       show(context(), { branches: trees }, () => treeText(trees));
     });

@@ -21,7 +21,8 @@ export function branchTree(branches: readonly Branch[], of?: string): Tree[] {
 }
 
 export function treeText(trees: readonly Tree[]): string {
-  if (trees.length === 0) return 'no such branches';
+  if (trees.length === 0)
+    return 'no branches; import a tenant first: pageserver-ctl tenant import NAME --from URL';
   return trees.flatMap((tree) => linesOf(tree, '', '')).join('\n');
 }
 
