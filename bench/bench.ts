@@ -1,7 +1,7 @@
 /** One measured number. `name` is `bench/what`; more fields say under which conditions it was measured. */
 export interface Measurement {
   name: string;
-  unit: 'ms' | 's' | 'MB/s' | 'pages/s' | 'records/s' | 'tx/s' | 'bytes' | 'ratio';
+  unit: 'ms' | 's' | 'MB/s' | 'pages/s' | 'records/s' | 'tx/s' | 'branches/s' | 'bytes' | 'ratio';
   value: number;
   [condition: string]: string | number;
 }

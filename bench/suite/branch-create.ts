@@ -12,8 +12,22 @@ import { quantile } from '../fixture/statistics.js';
 import { Rounds, timeRepeatedly } from '../fixture/timing.js';
 
 const sizes = {
-  full: { megabytes: [10, 100, 1_000], branches: [1, 1_000], rounds: 6, callsPerRound: 25 },
-  smoke: { megabytes: [1, 4], branches: [1, 20], rounds: 2, callsPerRound: 5 },
+  full: {
+    megabytes: [10, 100, 1_000],
+    branches: [1, 1_000],
+    rounds: 6,
+    callsPerRound: 25,
+    clients: [1, 16, 128],
+    callsAtOnce: 512,
+  },
+  smoke: {
+    megabytes: [1, 4],
+    branches: [1, 20],
+    rounds: 2,
+    callsPerRound: 5,
+    clients: [1, 4],
+    callsAtOnce: 8,
+  },
 };
 type Size = (typeof sizes)['full'];
 
@@ -32,6 +46,8 @@ export const branchCreate: Bench = {
       measurements.push(...(await direct(context, dataDir, size, branches)));
       measurements.push(...(await throughApi(dataDir, size, branches)));
     }
+    context.remark('measuring many clients at once');
+    measurements.push(...(await manyClients(dataDir, size)));
     return { measurements, resultHash: resultHash(bytes, size.branches) };
   },
 };
@@ -132,6 +148,50 @@ function createByApi(client: OffshootClient, { callsPerRound }: Size, megabytes:
       await client.deleteBranch(name);
     },
   );
+}
+
+/** Branches that many clients make at once, of the smallest database; with a role, whose password costs a hash, and without. */
+async function manyClients(dataDir: string, size: Size): Promise<Measurement[]> {
+  await using daemon = await DaemonProcess.start(dataDir);
+  const { client } = daemon;
+  const from = tenantOf(size.megabytes[0] ?? 1);
+  const measurements: Measurement[] = [];
+  for (const role of [null, {}]) {
+    for (const clients of size.clients) {
+      const names: string[] = [];
+      const latencies: number[] = [];
+      const work = async () => {
+        while (names.length < size.callsAtOnce) {
+          const name = `at-once-${++made}`;
+          names.push(name);
+          const began = performance.now();
+          await client.createBranch({ name, from, role });
+          latencies.push(performance.now() - began);
+        }
+      };
+      const began = performance.now();
+      await Promise.all(Array.from({ length: clients }, work));
+      const seconds = (performance.now() - began) / 1000;
+      const listed = new Set((await client.branches()).map(({ name }) => name));
+      expectEqual('branches that are there', {
+        made: names.length,
+        listed: names.filter((name) => listed.has(name)).length,
+      });
+      const conditions = { clients, role: role === null ? 'none' : 'own', through: 'API' };
+      measurements.push(
+        ...[0.5, 0.95].map((q) => ({
+          name: 'branch-create/at-once',
+          unit: 'ms' as const,
+          value: quantile(latencies, q),
+          quantile: q,
+          ...conditions,
+        })),
+        { name: 'branch-create/rate', unit: 'branches/s', value: names.length / seconds, ...conditions },
+      );
+      for (const name of names) await client.deleteBranch(name);
+    }
+  }
+  return measurements;
 }
 
 /** Branches of one database up to `wanted`, besides its own first one. */

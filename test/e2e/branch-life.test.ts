@@ -114,7 +114,7 @@ test('a branch whose time is over takes nobody, and goes with the last that star
   const { url } = await made('short');
   await said('branch', 'create', 'of-short', '--from', 'short', '--label', 'pr=7');
   expect(await value(url, total)).toBe(50_000);
-  const soon = new Date(Date.now() + 1500).toISOString();
+  const soon = new Date(Date.now() + 4000).toISOString();
   expect(await said('branch', 'expire', 'short', '--at', soon)).toMatchObject({ expires_at: soon });
   const over = async () => (await world.client.branch('short')).state === 'expired';
   await waitUntil('its time is over', over);

@@ -131,7 +131,7 @@ test('a reader of the output that goes away does not end the daemon', async () =
 test.each<[string, (data: string) => string[], RegExp]>([
   ['a file', fileAt, /cannot be made|not a directory/],
   ['an address in use', () => ['--api-listen', `127.0.0.1:${new URL(silentUrl()).port}`], /EADDRINUSE/],
-  ['an address of others', () => ['--api-listen', '0.0.0.0:0'], /loopback/],
+  ['an address of others', () => ['--api-listen', '0.0.0.0:0'], /--api-tls-cert/],
   ['no Postgres', () => ['--pg-bindir', '/nowhere'], /nowhere/],
 ])('%s: refused, with a reason and nothing left running', async (_what, prepare, reason) => {
   const data = freshData();

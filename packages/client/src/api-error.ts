@@ -2,10 +2,9 @@ import type { Problem } from './schemas.js';
 
 /** The server's own refusal or failure: its problem details as an Error. */
 export class ApiError extends Error {
-  override readonly name = 'ApiError';
-
   constructor(readonly problem: Problem) {
     super(problem.detail);
+    this.name = new.target.name;
   }
 
   get code(): string {

@@ -110,7 +110,7 @@ export const branchEvent = z.object({
   branch: z.string(),
   branch_id: z.string(),
   tenant: z.string(),
-  /** What more there is to say: `by` of a deletion is `user`, `cascade`, `expiry` or `tenant`. */
+  /** What more there is to say: `by` of a deletion is `user`, `cascade`, `expiry` or `tenant`, `token` whose call it was. */
   facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
 });
 export type BranchEvent = z.infer<typeof branchEvent>;

@@ -1,7 +1,15 @@
 import type { z } from 'zod';
 import { ApiError, ConnectionError } from './api-error.js';
+import {
+  type ChangedBranch,
+  changedBranch,
+  type NewBranch,
+  type NewBranchRequest,
+  newBranch,
+} from './creation.js';
 import type { UpdateTenantRequest } from './retention-schemas.js';
 import * as schemas from './schemas.js';
+import * as tokens from './tokens.js';
 
 /** Where the management API is (`http://127.0.0.1:7070`) and the token that opens it. */
 export interface ClientOptions {
@@ -14,8 +22,12 @@ export interface ClientOptions {
   /** Aborting it ends every call under way. */
   signal?: AbortSignal;
   fetch?: typeof fetch;
+  /** What a refusal is thrown as; default: {@link ApiError}. */
+  errorOf?: (problem: schemas.Problem) => ApiError;
 }
 
+/** Branches in one answer. */
+const PAGE_MAX = 1000;
 const timeoutMsDefault = 60_000;
 const longTimeoutMsDefault = 290_000;
 
@@ -27,6 +39,7 @@ export class OffshootClient {
   readonly #longTimeoutMs: number;
   readonly #signal: AbortSignal | undefined;
   readonly #fetch: typeof fetch;
+  readonly #errorOf: (problem: schemas.Problem) => ApiError;
 
   constructor(options: ClientOptions) {
     this.#url = options.url.replace(/\/+$/, '');
@@ -34,7 +47,8 @@ export class OffshootClient {
     this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
     this.#longTimeoutMs = options.longTimeoutMs ?? longTimeoutMsDefault;
     this.#signal = options.signal;
-    this.#fetch = options.fetch ?? fetch;
+    this.#fetch = options.fetch ?? ((...call) => fetch(...call));
+    this.#errorOf = options.errorOf ?? ((problem) => new ApiError(problem));
   }
 
   status(): Promise<schemas.Status> {
@@ -81,25 +95,43 @@ export class OffshootClient {
     return this.#call('DELETE', `/v1/operations/${encodeURIComponent(id)}`, schemas.operation);
   }
 
-  createBranch(request: schemas.CreateBranchRequest): Promise<schemas.CreatedBranch> {
-    return this.#call('POST', '/v1/branches', schemas.createdBranch, request);
+  /** It gets no role of its own unless one is asked for. The same call with the same key makes one branch. */
+  createBranch(request: NewBranchRequest, idempotencyKey?: string): Promise<NewBranch> {
+    return this.#call('POST', '/v1/branches', newBranch, { role: null, ...request }, idempotencyKey);
   }
 
-  /** Those that have all of the labels, or all. */
-  async branches({ labels = {} }: { labels?: Record<string, string> } = {}): Promise<schemas.Branch[]> {
-    const query = new URLSearchParams(
-      Object.entries(labels).map(([label, value]): [string, string] => ['label', `${label}=${value}`]),
-    );
-    const path = `/v1/branches${query.size === 0 ? '' : `?${query}`}`;
-    return (await this.#call('GET', path, schemas.branchList)).branches;
+  /** The branch of that name, which is made when there is none. */
+  createOrGetBranch(name: string, request: NewBranchRequest = {}): Promise<NewBranch> {
+    const path = `/v1/branches/${encodeURIComponent(name)}`;
+    return this.#call('PUT', path, newBranch, { role: null, ...request });
+  }
+
+  /** All of them, or those that have all of the labels; by name. */
+  async branches({
+    labels = {},
+    ...filter
+  }: {
+    labels?: Record<string, string>;
+    parent?: string;
+    tenant?: string;
+  } = {}): Promise<schemas.Branch[]> {
+    const all: schemas.Branch[] = [];
+    const query = new URLSearchParams({ ...filter, limit: String(PAGE_MAX) });
+    for (const [label, value] of Object.entries(labels)) query.append('label', `${label}=${value}`);
+    for (;;) {
+      const page = await this.#call('GET', `/v1/branches?${query}`, schemas.branchList);
+      all.push(...page.branches);
+      if (page.next_cursor === undefined) return all;
+      query.set('cursor', page.next_cursor);
+    }
   }
 
   branch(name: string): Promise<schemas.Branch> {
     return this.#call('GET', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
   }
 
-  updateBranch(name: string, request: schemas.UpdateBranchRequest): Promise<schemas.Branch> {
-    return this.#call('PATCH', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch, request);
+  updateBranch(name: string, request: schemas.UpdateBranchRequest): Promise<ChangedBranch> {
+    return this.#call('PATCH', `/v1/branches/${encodeURIComponent(name)}`, changedBranch, request);
   }
 
   /** `recursive`: with those that start from it. */
@@ -117,13 +149,23 @@ export class OffshootClient {
   }
 
   /** Goes on from its parent as that is now, or at a point of its history, under the same id and connection string. */
-  resetBranch(name: string, request: schemas.ResetBranchRequest = {}): Promise<schemas.MovedBranch> {
-    return this.#call('POST', this.#pathOf(name, 'reset'), schemas.movedBranch, request);
+  resetBranch(
+    name: string,
+    request: schemas.ResetBranchRequest = {},
+    idempotencyKey?: string,
+  ): Promise<schemas.MovedBranch> {
+    const path = this.#pathOf(name, 'reset');
+    return this.#call('POST', path, schemas.movedBranch, request, idempotencyKey);
   }
 
   /** Goes on from a point of its own history, under the same id and connection string. */
-  restoreBranch(name: string, request: schemas.RestoreBranchRequest): Promise<schemas.MovedBranch> {
-    return this.#call('POST', this.#pathOf(name, 'restore'), schemas.movedBranch, request);
+  restoreBranch(
+    name: string,
+    request: schemas.RestoreBranchRequest,
+    idempotencyKey?: string,
+  ): Promise<schemas.MovedBranch> {
+    const path = this.#pathOf(name, 'restore');
+    return this.#call('POST', path, schemas.movedBranch, request, idempotencyKey);
   }
 
   /** What has become of branches, the oldest first: of one by its name or id, or of all. */
@@ -138,8 +180,13 @@ export class OffshootClient {
     return (await this.#call('GET', this.#pathOf(branch, 'checkpoints'), schemas.checkpointList)).checkpoints;
   }
 
-  createCheckpoint(branch: string, request: schemas.CreateCheckpointRequest): Promise<schemas.Checkpoint> {
-    return this.#call('POST', this.#pathOf(branch, 'checkpoints'), schemas.checkpoint, request);
+  createCheckpoint(
+    branch: string,
+    request: schemas.CreateCheckpointRequest,
+    idempotencyKey?: string,
+  ): Promise<schemas.Checkpoint> {
+    const path = this.#pathOf(branch, 'checkpoints');
+    return this.#call('POST', path, schemas.checkpoint, request, idempotencyKey);
   }
 
   deleteCheckpoint(branch: string, name: string): Promise<schemas.Checkpoint> {
@@ -173,6 +220,20 @@ export class OffshootClient {
     return `/v1/branches/${encodeURIComponent(branch)}/${what}`;
   }
 
+  async tokens(): Promise<tokens.Token[]> {
+    return (await this.#call('GET', '/v1/tokens', tokens.tokenList)).tokens;
+  }
+
+  /** The answer has its secret, this once. */
+  createToken(request: tokens.CreateTokenRequest): Promise<tokens.CreatedToken> {
+    return this.#call('POST', '/v1/tokens', tokens.createdToken, request);
+  }
+
+  /** By its id or name: from then on it is refused. */
+  revokeToken(token: string): Promise<tokens.Token> {
+    return this.#call('DELETE', `/v1/tokens/${encodeURIComponent(token)}`, tokens.token);
+  }
+
   /** Answers when a query on the compute has succeeded; a running one is returned as it is. */
   startCompute(branch: string): Promise<schemas.Compute> {
     return this.#call('POST', `/v1/branches/${encodeURIComponent(branch)}/compute`, schemas.compute);
@@ -196,8 +257,14 @@ export class OffshootClient {
     return this.#call('GET', path, schemas.connectionString);
   }
 
-  async #call<T>(method: string, path: string, schema: z.ZodType<T>, body?: unknown): Promise<T> {
-    const response = await this.#send(method, path, body);
+  async #call<T>(
+    method: string,
+    path: string,
+    schema: z.ZodType<T>,
+    body?: unknown,
+    idempotencyKey?: string,
+  ): Promise<T> {
+    const response = await this.#send(method, path, body, idempotencyKey);
     const payload: unknown = await this.#payload(response);
     if (!response.ok) throw this.#refusal(response.status, payload);
     const parsed = schema.safeParse(payload);
@@ -211,9 +278,15 @@ export class OffshootClient {
     return parsed.data;
   }
 
-  async #send(method: string, path: string, body: unknown): Promise<Response> {
+  async #send(
+    method: string,
+    path: string,
+    body: unknown,
+    idempotencyKey: string | undefined,
+  ): Promise<Response> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
     if (body !== undefined) headers['content-type'] = 'application/json';
+    if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
     const timeoutMs = method === 'GET' ? this.#timeoutMs : this.#longTimeoutMs;
     const deadline = AbortSignal.timeout(timeoutMs);
     try {
@@ -260,7 +333,7 @@ export class OffshootClient {
 
   #refusal(statusCode: number, payload: unknown): Error {
     const parsed = schemas.problem.safeParse(payload);
-    if (parsed.success) return new ApiError(parsed.data);
+    if (parsed.success) return this.#errorOf(parsed.data);
     return new ConnectionError(`${this.#url} answered HTTP ${statusCode} and no reason; is it Offshoot's?`);
   }
 }

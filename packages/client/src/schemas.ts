@@ -109,6 +109,8 @@ export const problem = z.object({
   code: z.string(),
   detail: z.string(),
   retryable: z.boolean(),
+  /** Where it is known how long to wait before the same request may succeed; also as `Retry-After`, in seconds. */
+  retry_after_ms: z.number().int().nonnegative().optional(),
   agent_action: z.string(),
 });
 export type Problem = z.infer<typeof problem>;
@@ -256,6 +258,10 @@ export type RoleRequest = z.infer<typeof roleRequest>;
 export const rotatePasswordRequest = z.strictObject({ sessions: z.enum(['keep', 'end']).optional() });
 export type RotatePasswordRequest = z.infer<typeof rotatePasswordRequest>;
 
+/** Who did something: a token, by its id and its name at the time. `daemon`: the one in the data directory. */
+export const actor = z.object({ token: z.string(), name: z.string() });
+export type Actor = z.infer<typeof actor>;
+
 export const branch = z.object({
   id,
   name,
@@ -267,6 +273,8 @@ export const branch = z.object({
   created_at: time,
   /** When the request to make it came; absent for a tenant's first branch, and those of earlier versions. */
   requested_at: time.optional(),
+  /** Absent: an earlier version made it, or an import. */
+  created_by: actor.optional(),
   /** `expired`: its time is over, nobody can use it, and it is deleted with the last branch that starts from it. */
   state: z.enum(['active', 'expired']),
   /** Absent: never. */
@@ -371,6 +379,8 @@ export const status = z.object({
     .object({
       host: z.string(),
       port: z.number().int(),
+      /** What connection strings name as its host; absent: `host`. */
+      public_host: z.string().optional(),
       tls: z.enum(['off', 'allow', 'require']),
       connections: z.number().int(),
       connections_total: z.number().int(),
@@ -495,6 +505,10 @@ export const branchCredentials = z.object({ branch, credentials });
 export type BranchCredentials = z.infer<typeof branchCredentials>;
 
 export const tenantList = z.object({ tenants: z.array(tenant) });
-export const branchList = z.object({ branches: z.array(branch) });
+export const branchList = z.object({
+  branches: z.array(branch),
+  /** There are more: `cursor` of the call that answers them. */
+  next_cursor: z.string().optional(),
+});
 export const computeList = z.object({ computes: z.array(compute) });
 export const operationList = z.object({ operations: z.array(operation) });

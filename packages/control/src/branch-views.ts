@@ -35,6 +35,13 @@ export interface BranchFacts {
   ownOf(branch: BranchRecord): MeasuredTimeline | undefined;
 }
 
+/** A part of all branches. */
+export interface BranchPage {
+  readonly after?: string | undefined;
+  readonly limit: number;
+  readonly shows: (record: BranchRecord, view: Pick<Branch, 'tenant' | 'parent' | 'labels'>) => boolean;
+}
+
 /** A timeline has one source of WAL: production for a tenant's first branch, and computes for the others. */
 export function accessOf({ parent }: Pick<BranchRecord, 'parent'>): Access {
   return parent === undefined ? 'read_only' : 'read_write';
@@ -50,6 +57,8 @@ export class BranchViews {
   /** As of `#version` of the catalog. */
   #listed: readonly Listed[] = [];
   #version: number | undefined;
+  /** Sorted when somebody wants a page. */
+  #ordered: { of: readonly Listed[]; byName: readonly Listed[] } = { of: this.#listed, byName: [] };
 
   constructor(
     private readonly catalog: () => Catalog,
@@ -70,12 +79,36 @@ export class BranchViews {
 
   /** There may be ten thousand: they are decoded once for each change of the catalog. */
   all(): Branch[] {
+    return this.#current().map((listed) => this.#now(listed));
+  }
+
+  /** By name, those after `after` first; one more than `limit` says that there are more. */
+  page({ after = '', limit, shows }: BranchPage): { branches: Branch[]; more: boolean } {
+    const found: Branch[] = [];
+    for (const listed of this.#inOrder()) {
+      if (listed.record.name <= after || !shows(listed.record, listed.view)) continue;
+      if (found.length === limit) return { branches: found, more: true };
+      found.push(this.#now(listed));
+    }
+    return { branches: found, more: false };
+  }
+
+  #inOrder(): readonly Listed[] {
+    const listed = this.#current();
+    if (this.#ordered.of !== listed) {
+      const byName = listed.toSorted((a, b) => (a.record.name < b.record.name ? -1 : 1));
+      this.#ordered = { of: listed, byName };
+    }
+    return this.#ordered.byName;
+  }
+
+  #current(): readonly Listed[] {
     const version = this.catalog().version();
     if (version !== this.#version) {
       this.#listed = this.#list();
       this.#version = version;
     }
-    return this.#listed.map((listed) => this.#now(listed));
+    return this.#listed;
   }
 
   #list(): readonly Listed[] {
@@ -137,6 +170,7 @@ export class BranchViews {
       size: sizeView(this.facts.sizeOf(record)),
       write_quota_bytes: this.facts.writeQuotaBytesOf(record),
       ...(parent === undefined ? {} : { parent }),
+      ...(record.createdBy === undefined ? {} : { created_by: record.createdBy }),
       ...(record.role === undefined ? {} : { role: roleView(record.role) }),
     };
   }

@@ -5,7 +5,13 @@ import type {
   DeletedBranch,
   UpdateBranchRequest,
 } from '@offshoot/client';
-import type { BranchRecord, PageServer } from '@offshoot/pageserver';
+import type {
+  Actor,
+  BranchRecord,
+  NewBranchChoice,
+  NewIdempotencyKey,
+  PageServer,
+} from '@offshoot/pageserver';
 import { type BranchName, formatLsn, parseBranchName } from '@offshoot/types';
 import { branchDeleted, unlessChanged } from './branch-errors.js';
 import { type BranchLimits, settingsOf } from './branch-limits.js';
@@ -16,7 +22,7 @@ import type { BranchViews } from './branch-views.js';
 import type { ComputeBook } from './compute-book.js';
 import type { Connections } from './connections.js';
 import { controlError } from './control-errors.js';
-import type { BranchEvents } from './events/branch-events.js';
+import { actorFacts, type BranchEvents } from './events/branch-events.js';
 import type { BranchDeletion } from './lifecycle/branch-deletion.js';
 import { branchChange, newBranchSettings } from './lifecycle/life-choice.js';
 import type { Clock } from './sleep/clock.js';
@@ -43,6 +49,14 @@ export interface BranchesPlace {
   checkExpiry(): void;
 }
 
+/** Who makes a branch, and what becomes known with it. */
+export interface BranchMaking {
+  readonly by?: Actor | undefined;
+  /** Throws when whoever makes it may not branch that one. */
+  readonly expectParent?: ((parent: BranchRecord) => void) | undefined;
+  readonly key?: (Omit<NewIdempotencyKey, 'answer'> & { readonly password: string }) | undefined;
+}
+
 /** Making, changing and deleting branches. */
 export class Branches {
   constructor(private readonly place: BranchesPlace) {}
@@ -51,37 +65,42 @@ export class Branches {
     return this.place.pageServer.catalog;
   }
 
-  async create(request: CreateBranchRequest): Promise<CreatedBranch> {
+  async create(request: CreateBranchRequest, making: BranchMaking = {}): Promise<CreatedBranch> {
     const { pageServer, computes, limits, connections, views } = this.place;
     const began = performance.now();
     const requestedAt = new Date(this.place.clock.now()).toISOString();
     const name = parseBranchName(request.name);
     const parent = request.from === undefined ? this.#onlyTenant() : parseBranchName(request.from);
     this.#catalog.refuseTakenName(name);
-    const made = request.role === undefined ? undefined : await newRole(name, request.role);
+    const made =
+      request.role === undefined ? undefined : await newRole(name, request.role, making.key?.password);
     const settings = newBranchSettings(request, this.place.clock.now());
     limits.sizeOf(settings);
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
+    making.expectParent?.(from);
     this.#catalog.refuseExpired(from, new Date(this.place.clock.now()));
     // Before anything is waited for; the transaction looks again.
     this.#catalog.refuseBranchOver(from.tenant, this.place.branchesMax);
     await this.place.refuseMore(from.tenant);
     // What a compute has acknowledged is there, as far as its maker can tell.
-    const at = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
+    const place = asked.kind === 'latest' && from.parent !== undefined ? ({ kind: 'now' } as const) : asked;
     const history = parentOf(pageServer, computes, from, request.timeout_ms);
-    const point = await unlessChanged(this.#catalog, from, findBranchPoint(history, at));
+    const point = await unlessChanged(this.#catalog, from, findBranchPoint(history, place));
     // Another branch may have its name by now; the point is one of this one's history.
-    this.#expectThere(from);
+    if (this.#catalog.findBranchNamed(parent)?.id !== from.id) throw branchDeleted(from.name);
     const settled = performance.now();
+    const at = branchPointView(asked, point);
     const { branch } = await pageServer.createBranch(name, from.name, point.lsn, {
       requestedAt,
       timeline: history.timelineOf(point),
       branchesMax: this.place.branchesMax,
       ...settings,
       ...(made === undefined ? {} : { role: made.role }),
+      ...madeBy(request, making, { at, timings_ms: { settle: settled - began } }),
     });
     this.place.events.tell('created', branch, {
+      ...actorFacts(making.by),
       from: from.name,
       at: formatLsn(point.lsn),
       ...(branch.expiresAt === undefined ? {} : { expires_at: branch.expiresAt }),
@@ -91,7 +110,7 @@ export class Branches {
     const timings = { settle: settled - began, catalog: performance.now() - settled };
     return {
       branch: views.one(branch),
-      at: branchPointView(asked, point),
+      at,
       timings_ms: timings,
       ...(made === undefined || branch.role === undefined
         ? {}
@@ -119,7 +138,7 @@ export class Branches {
     return views.one(branch);
   }
 
-  delete(name: string, options: { recursive?: boolean } = {}): Promise<DeletedBranch> {
+  delete(name: string, options: { recursive?: boolean; by?: Actor } = {}): Promise<DeletedBranch> {
     return this.place.deletion.delete(this.#catalog.branchNamed(parseBranchName(name)), options);
   }
 
@@ -132,10 +151,6 @@ export class Branches {
     return this.place.views.one(branch);
   }
 
-  #expectThere({ id, name }: BranchRecord): void {
-    if (this.#catalog.findBranch(id) === undefined) throw branchDeleted(name);
-  }
-
   #onlyTenant(): BranchName {
     const tenants = this.#catalog.tenants().filter(({ state }) => state === 'active');
     const [only] = tenants;
@@ -145,4 +160,25 @@ export class Branches {
     }
     return parseBranchName(only.name);
   }
+}
+
+/** What is written down of how a branch was made. */
+function madeBy(
+  { at }: CreateBranchRequest,
+  { by, key }: BranchMaking,
+  answer: Pick<CreatedBranch, 'at' | 'timings_ms'>,
+): Pick<NewBranchChoice, 'createdBy' | 'askedAt' | 'idempotencyKey'> {
+  return {
+    ...(by === undefined ? {} : { createdBy: by }),
+    ...(at === undefined ? {} : { askedAt: at }),
+    ...(key === undefined ? {} : { idempotencyKey: knownKey(key, JSON.stringify(answer)) }),
+  };
+}
+
+/** Without the password. */
+function knownKey(
+  { password: _, ...key }: NonNullable<BranchMaking['key']>,
+  answer: string,
+): NewIdempotencyKey {
+  return { ...key, answer };
 }

@@ -56,9 +56,9 @@ export class Connections {
   #byGateway(
     branch: BranchRecord,
     choice: ConnectionChoice & { password?: string },
-    { host: listens, port }: NonNullable<Status['gateway']>,
+    { host: listens, public_host, port }: NonNullable<Status['gateway']>,
   ): ConnectionString {
-    const host = hostToConnectTo(listens);
+    const host = public_host ?? hostToConnectTo(listens);
     // A running compute knows better which of the databases is there. Its role is one for ourselves.
     const connectedAs = this.computes.alive(branch.id)?.running.connectedAs;
     const tenant = this.catalog.tenant(branch.tenant);

@@ -6,7 +6,48 @@ export const controlError = defineErrors({
     kind: 'fix',
     sqlState: '28000',
     httpStatus: 401,
-    action: 'read the token from the file "token" in the data directory, and send it with each request',
+    action:
+      'read the token from the file "token" in the data directory, or have one made (pageserver-ctl token create), and ' +
+      'send it with each request',
+  },
+  token_expired: {
+    kind: 'fix',
+    sqlState: '28000',
+    httpStatus: 401,
+    action: 'have whoever runs the page server make another: pageserver-ctl token create',
+  },
+  /** The token is good, and its scope is not for this. */
+  forbidden: {
+    kind: 'fix',
+    sqlState: '42501',
+    httpStatus: 403,
+    action: 'use a token whose scope is for this; GET /v1/tokens/self says what this one is for',
+  },
+  too_many_requests: {
+    kind: 'retry',
+    sqlState: '53400',
+    httpStatus: 429,
+    action: 'wait as long as retry_after_ms says, then send the same request again',
+  },
+  idempotency_key_reused: {
+    kind: 'fix',
+    sqlState: '22023',
+    httpStatus: 409,
+    action: 'send another request under another Idempotency-Key',
+  },
+  /** What was made under the key is gone. */
+  idempotency_key_spent: {
+    kind: 'fix',
+    sqlState: '42704',
+    httpStatus: 409,
+    action: 'make another branch, under another Idempotency-Key',
+  },
+  /** There is a branch of that name, and it is another one than was asked for. */
+  branch_differs: {
+    kind: 'fix',
+    sqlState: '42710',
+    httpStatus: 409,
+    action: 'choose another name, or ask for the branch as it is: without from and at',
   },
   route_not_found: {
     kind: 'fix',

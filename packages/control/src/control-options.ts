@@ -1,5 +1,6 @@
 import type { ComputeDriver, ComputeEnd } from '@offshoot/compute';
 import type { PageServer } from '@offshoot/pageserver';
+import type { AccessSettings } from './access/access-settings.js';
 import type { DaemonFacts } from './daemon-facts.js';
 import type { EventLog } from './events/event-log.js';
 import type { ExpirySettings } from './expiry/expiry-settings.js';
@@ -17,6 +18,7 @@ export interface ControlPlaneOptions {
   computesMax: number;
   wake?: Partial<WakeSettings> | undefined;
   quota?: Partial<QuotaSettings> | undefined;
+  access?: Partial<AccessSettings> | undefined;
   expiry?: Partial<ExpirySettings> | undefined;
   /** Where what becomes of branches is written down; undefined: nowhere. The caller closes it. */
   events?: EventLog | undefined;

@@ -24,8 +24,14 @@ import type {
   UpdateTenantRequest,
 } from '@offshoot/client';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
+import type { Actor, BranchRecord, IdempotencyRecord } from '@offshoot/pageserver';
 import { type Lsn, parseBranchName, type TimelineId } from '@offshoot/types';
+import { type AccessSettings, accessDefaults } from './access/access-settings.js';
+import { type BranchAccess, branchFor, type Caller } from './access/caller.js';
+import { TokenKeeper } from './access/token-keeper.js';
 import { asOpenError, branchNameOfClient } from './branch-errors.js';
+import type { BranchPage } from './branch-views.js';
+import type { BranchMaking } from './branches.js';
 import type { ConnectionChoice } from './connections.js';
 import { controlError } from './control-errors.js';
 import type { ControlPlaneOptions } from './control-options.js';
@@ -41,12 +47,19 @@ export type { DaemonFacts } from './daemon-facts.js';
 export class ControlPlane implements BranchHost {
   /** Of all that the control plane knows; others add theirs. */
   readonly metrics = new Metrics();
+  /** Of the management API, besides the data directory's own. */
+  readonly tokens: TokenKeeper;
+  readonly access: AccessSettings;
   readonly #options: ControlPlaneOptions;
   readonly #parts: ControlParts;
   #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
+    this.access = { ...accessDefaults, ...options.access };
+    this.tokens = new TokenKeeper(options.pageServer.catalog, this.access, (error) =>
+      options.onTrouble?.('when tokens were last used was not written down', { branch: '', error }),
+    );
     this.#parts = composeParts(options, this.metrics, () => this.#expectOpen());
     this.#parts.reaper.stir();
     this.#parts.snapshots.stir();
@@ -101,9 +114,9 @@ export class ControlPlane implements BranchHost {
     return this.#parts.tenants.delete(name);
   }
 
-  async createBranch(request: CreateBranchRequest): Promise<CreatedBranch> {
+  async createBranch(request: CreateBranchRequest, making: BranchMaking = {}): Promise<CreatedBranch> {
     this.#expectOpen();
-    return this.#parts.branches.create(request);
+    return this.#parts.branches.create(request, making);
   }
 
   async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
@@ -124,7 +137,35 @@ export class ControlPlane implements BranchHost {
     return this.#parts.views.one(this.#catalog.branchNamed(parseBranchName(name)));
   }
 
-  async deleteBranch(name: string, options: { recursive?: boolean } = {}): Promise<DeletedBranch> {
+  branchPage(page: BranchPage) {
+    return this.#parts.views.page(page);
+  }
+
+  /** Throws what `branchFor` throws. */
+  branchFor(caller: Caller, name: string, access: BranchAccess): BranchRecord {
+    return branchFor(caller, this.#catalog, parseBranchName(name), access);
+  }
+
+  findBranch(name: string): BranchRecord | undefined {
+    return this.#catalog.findBranchNamed(parseBranchName(name));
+  }
+
+  /** What was made under an `Idempotency-Key`, and the branch while it is there. */
+  madeUnder(key: string): { record: IdempotencyRecord; branch: BranchRecord | undefined } | undefined {
+    const record = this.#catalog.idempotencyKey(key);
+    return record && { record, branch: this.#catalog.findBranch(record.branch) };
+  }
+
+  /** With a password that is known to be the one of the branch's role. */
+  credentials(branch: BranchRecord, password: string): BranchCredentials['credentials'] | undefined {
+    return branch.role && this.#parts.connections.withPassword(branch, branch.role, password);
+  }
+
+  /** `by`: whose call that is, for the event log. */
+  async deleteBranch(
+    name: string,
+    options: { recursive?: boolean; by?: Actor } = {},
+  ): Promise<DeletedBranch> {
     this.#expectOpen();
     return this.#parts.branches.delete(name, options);
   }
@@ -226,6 +267,7 @@ export class ControlPlane implements BranchHost {
       this.#parts.operations.cancelAll(),
       this.#parts.computes.close(shuttingDown()),
       this.#options.driver.close(),
+      this.tokens.close(),
     ]).then(() => undefined);
     return this.#closing;
   }

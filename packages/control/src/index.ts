@@ -1,3 +1,5 @@
+export { type AccessSettings, accessDefaults } from './access/access-settings.js';
+export type { FailureListener } from './api/answer-problem.js';
 export { type ApiOptions, buildApi } from './api/build-api.js';
 export { ControlPlane, type ControlPlaneOptions, type DaemonFacts } from './control-plane.js';
 export { EventLog, type EventSettings, eventDefaults } from './events/event-log.js';

@@ -12,6 +12,7 @@ const actions: Record<ErrorKind, string> = {
 export function toProblem(thrown: unknown): Problem {
   const error = asOffshootError(thrown);
   const own = error.details.action;
+  const { retryAfterMs } = error.details;
   const action = typeof own === 'string' ? own : (error.declaration.action ?? actions[error.kind]);
   return {
     type: 'about:blank',
@@ -20,6 +21,7 @@ export function toProblem(thrown: unknown): Problem {
     code: error.code,
     detail: error.message,
     retryable: error.kind === 'retry' || error.kind === 'reconnect',
+    ...(typeof retryAfterMs === 'number' ? { retry_after_ms: retryAfterMs } : {}),
     agent_action: action,
   };
 }

@@ -10,6 +10,7 @@ import { addGcCommands } from './commands/gc.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
+import { addTokenCommands } from './commands/token.js';
 import type { Context } from './context.js';
 import { type DaemonChoice, findDaemon, NoDaemonError } from './find-daemon.js';
 import { NoProgramError, ProgramEnd } from './run-program.js';
@@ -93,6 +94,7 @@ A first session:
   addExecCommands(program, context);
   addOperationCommands(program, context);
   addStatusCommands(program, context);
+  addTokenCommands(program, context);
   for (const command of allCommands(program)) acceptGlobalOptions(command, program);
   return { program, prepareCompletion: addCompletion(program) };
 }

@@ -3,7 +3,10 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 /** What the daemon leaves in its data directory for those who look for it; replaced at every start. */
 export interface DaemonFile {
   pid: number;
+  /** Plain HTTP on loopback: for this machine. */
   api_url: string;
+  /** With TLS; absent when there is none. */
+  api_tls_url?: string;
   /** `unix:/path` and `tcp:host:port`. */
   page_service: string[];
   /** `host:port`; absent when there is none. */

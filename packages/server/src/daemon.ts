@@ -8,7 +8,6 @@ import {
   resolvePostgres,
 } from '@offshoot/compute';
 import {
-  buildApi,
   ControlPlane,
   EventLog,
   gatewayMetrics,
@@ -17,7 +16,6 @@ import {
 } from '@offshoot/control';
 import type { Gateway } from '@offshoot/gateway';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
-import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
 import { openDataDirectory } from './data-directory.js';
 import type { Log } from './log.js';
@@ -28,6 +26,7 @@ import {
 } from './page-socket-directory.js';
 import { type Address, formatAddress, type Settings } from './settings.js';
 import { readSettingsFile, type TuningSettings } from './settings-file.js';
+import { makeApi } from './start-api.js';
 import { gatewayFacts, startGateway } from './start-gateway.js';
 import { readSecret, readTlsFiles } from './tls-files.js';
 import { openTokenFile } from './token-file.js';
@@ -36,6 +35,8 @@ import { version } from './version.js';
 /** A running page server with everything around it. */
 export interface Daemon {
   apiUrl: string;
+  /** Absent when it is not served with TLS. */
+  apiTlsUrl: string | undefined;
   /** Absent when there is none. */
   gateway: Address | undefined;
   token: string;
@@ -44,10 +45,6 @@ export interface Daemon {
   close(): Promise<void>;
 }
 
-/** Longest request body of the management API, in bytes. */
-const bodyBytesMax = 64 * 1024;
-/** How long answers under way may take when the API closes. */
-const apiCloseMsMax = 5_000;
 /** Ended operations that stay readable. */
 const operationsEndedMax = 100;
 
@@ -166,6 +163,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     wake: tuning.wake,
     quota: tuning.quota,
     expiry: tuning.expiry,
+    access: tuning.access,
     events,
     onTrouble: (message, { branch, error }) => log.warn({ branch, err: error }, message),
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
@@ -176,12 +174,11 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   // Whoever keeps history has said so by now; nobody else can ask for any yet.
   pageServer.startRetention();
   const token = await openTokenFile(join(dataDirectory, 'token'));
-  const api = buildApi(control, {
+  const api = await makeApi(control, settings, {
     token,
-    bodyBytesMax,
     onFailure: (err, request) => log.error({ err, ...request }, 'a request failed'),
   });
-  teardown.add(() => closeApi(api));
+  teardown.add(() => api.close());
   // Whose computes are gone by then.
   teardown.add(() => gateway?.close());
   // First of these: who waits for a compute or an import then gets an answer, while the API still sends it.
@@ -195,10 +192,11 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     control.metrics.add(gatewayMetrics(gateway));
     teardown.add(() => gateway?.retire());
   }
-  const apiUrl = await listen(api, settings.apiListen);
+  const { url: apiUrl, tlsUrl: apiTlsUrl } = await api.listen();
   await writeDaemonFile(daemonFile, {
     pid: process.pid,
     api_url: apiUrl,
+    ...(apiTlsUrl === undefined ? {} : { api_tls_url: apiTlsUrl }),
     page_service: [...pageService.addresses],
     ...(gateway === undefined ? {} : { gateway: formatAddress(gateway.address) }),
     socket_directory: socketDirectory,
@@ -207,6 +205,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   log.info(
     {
       apiUrl,
+      apiTlsUrl,
       gateway: gateway?.address,
       pageService: pageService.addresses,
       postgres: installation,
@@ -217,6 +216,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   );
   return {
     apiUrl,
+    apiTlsUrl,
     gateway: gateway?.address,
     token,
     dataDirectory,
@@ -258,23 +258,6 @@ async function readTls({ tlsCertificateFile: cert, tlsKeyFile: key }: Settings) 
   };
 }
 
-async function listen(api: ReturnType<typeof buildApi>, { host, port }: Address): Promise<string> {
-  try {
-    return await api.listen({ host, port });
-  } catch (cause) {
-    throw baseError('invalid_argument', `the API cannot listen on ${host}:${port}: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
-}
-
-/** Lets answers under way out, for a while. */
-async function closeApi(api: ReturnType<typeof buildApi>): Promise<void> {
-  const timer = setTimeout(() => api.server.closeAllConnections(), apiCloseMsMax);
-  await api.close();
-  clearTimeout(timer);
-}
-
 function factsOf({ addresses, counters }: PageService) {
   return {
     addresses: [...addresses],
@@ -282,8 +265,4 @@ function factsOf({ addresses, counters }: PageService) {
     pages_served: counters.requests.get_page,
     bytes_sent: counters.bytesSent,
   };
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -40,8 +40,17 @@ function program(): Command {
     )
     .option(
       '--api-listen <host:port>',
-      'management API, loopback only ($OFFSHOOT_API_LISTEN, default 127.0.0.1:0)',
+      'management API ($OFFSHOOT_API_LISTEN, default 127.0.0.1:0); on another address than loopback with TLS',
     )
+    .option(
+      '--api-tls <policy>',
+      'off or require TLS of its clients ($OFFSHOOT_API_TLS, default require with --api-tls-cert, else off)',
+    )
+    .option(
+      '--api-tls-cert <file>',
+      'its certificate chain, PEM ($OFFSHOOT_API_TLS_CERT, default one of its own)',
+    )
+    .option('--api-tls-key <file>', 'its private key, PEM ($OFFSHOOT_API_TLS_KEY)')
     .option('--page-listen <host:port>', 'page service on TCP as well ($OFFSHOOT_PAGE_LISTEN, default none)')
     .option(
       '--page-token-file <file>',
@@ -53,6 +62,10 @@ function program(): Command {
       '--gateway-listen <host:port>',
       'where clients name a branch and are connected to it, or off ' +
         '($OFFSHOOT_GATEWAY_LISTEN, default 127.0.0.1:0)',
+    )
+    .option(
+      '--gateway-public-host <host>',
+      'host that connection strings name ($OFFSHOOT_GATEWAY_PUBLIC_HOST, default the address that it listens on)',
     )
     .option(
       '--gateway-tls <policy>',
@@ -112,7 +125,7 @@ async function runUntilSignal(flags: StartFlags): Promise<void> {
   process.stdout.on('error', () => {});
   const daemon = await startDaemon(settings, log);
   process.stdout.write(
-    `page server ready: API at ${daemon.apiUrl}, ${gatewayWords(daemon)}data in ${settings.dataDirectory}\n` +
+    `page server ready: API at ${daemon.apiTlsUrl ?? daemon.apiUrl}, ${gatewayWords(daemon)}data in ${settings.dataDirectory}\n` +
       `control it with: pageserver-ctl --data ${settings.dataDirectory} status\n`,
   );
   log.info({ signal: await stopped }, 'shutting down');

@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits, sizeDefaults } from '@offshoot/compute';
-import { eventDefaults, expiryDefaults, quotaDefaults, wakeDefaults } from '@offshoot/control';
+import {
+  accessDefaults,
+  eventDefaults,
+  expiryDefaults,
+  quotaDefaults,
+  wakeDefaults,
+} from '@offshoot/control';
 import { gatewayDefaults } from '@offshoot/gateway';
 import {
   computeWalDefaults,
@@ -22,6 +28,8 @@ export interface TuningSettings {
   size: Record<string, number>;
   /** See `QuotaSettings`. */
   quota: Record<string, number>;
+  /** See `AccessSettings`. */
+  access: Record<string, number>;
   /** See `ExpirySettings`. */
   expiry: Record<string, number>;
   /** See `EventSettings`. */
@@ -49,6 +57,7 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   computeLimits: defaultLocalComputeLimits,
   size: sizeDefaults,
   quota: quotaDefaults,
+  access: accessDefaults,
   expiry: expiryDefaults,
   events: eventDefaults,
   wake: wakeDefaults,

@@ -22,7 +22,12 @@ test('flags win over the environment', () => {
 });
 
 test.each([
-  [{ apiListen: '0.0.0.0:1' }, /loopback/],
+  [{ apiListen: '0.0.0.0:1' }, /--api-tls-cert/],
+  [{ apiListen: '0.0.0.0:1', apiTls: 'off' }, /--api-tls require/],
+  [{ apiTlsCert: 'c.pem' }, /--api-tls-key/],
+  [{ apiTls: 'off', apiTlsCert: 'c.pem', apiTlsKey: 'k.pem' }, /contradict/],
+  [{ apiTls: 'maybe' }, /--api-tls/],
+  [{ gatewayPublicHost: 'db.example.com:5432' }, /without a port/],
   [{ pageListen: '127.0.0.1:0', tlsCert: 'c.pem' }, /--tls-key/],
   [{ tlsCert: 'c.pem', tlsKey: 'k.pem' }, /--page-listen/],
   [{ pageTokenFile: 't' }, /--page-listen/],
@@ -37,6 +42,14 @@ test.each([
   [{ osUser: '' }, /--os-user/],
 ])('%j is refused', (flags, reason) => {
   expect(() => readSettings(flags, {})).toThrow(reason);
+});
+
+test.each([
+  [{}, 'off'],
+  [{ apiTlsCert: 'c.pem', apiTlsKey: 'k.pem' }, 'require'],
+  [{ apiListen: '0.0.0.0:7070', apiTls: 'require' }, 'require'],
+])('%j: TLS of the API is %s', (flags, tls) => {
+  expect(readSettings(flags, {}).apiTls).toBe(tls);
 });
 
 test('an empty variable counts as unset', () => {

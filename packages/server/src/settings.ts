@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { homedir } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import type { CgroupChoice } from '@offshoot/compute';
@@ -13,8 +14,13 @@ export interface Address {
 export interface Settings {
   /** Tenants, catalog, computes and the token live here. */
   dataDirectory: string;
-  /** The management API; a loopback address. */
+  /** The management API. */
   apiListen: Address;
+  /** Whether it speaks TLS there; on another address than loopback it does. */
+  apiTls: 'off' | 'require';
+  /** PEM files; both or neither. Without them the data directory has a certificate of its own. */
+  apiTlsCertificateFile?: string;
+  apiTlsKeyFile?: string;
   /** The page service on TCP, besides the Unix socket that local computes use. */
   pageListen?: Address;
   /** File whose content page service clients must give as their password. Without it: trust. */
@@ -24,6 +30,8 @@ export interface Settings {
   tlsKeyFile?: string;
   /** Where clients name a branch and are connected to it; absent: nowhere. */
   gatewayListen?: Address;
+  /** What connection strings name as its host, where that is not the address that it listens on. */
+  gatewayPublicHost?: string;
   /** Whether the gateway speaks TLS, and whether it takes clients that do not. */
   gatewayTls: 'off' | 'allow' | 'require';
   /** In TLS, the host name `NAME.DOMAIN` names branch `NAME`. */
@@ -42,6 +50,7 @@ export interface Settings {
   settingsFile?: string;
 }
 
+export const apiTlsPolicies = ['off', 'require'] as const;
 export const gatewayTlsPolicies = ['off', 'allow', 'require'] as const;
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 
@@ -49,11 +58,15 @@ export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export interface StartFlags {
   data?: string;
   apiListen?: string;
+  apiTls?: string;
+  apiTlsCert?: string;
+  apiTlsKey?: string;
   pageListen?: string;
   pageTokenFile?: string;
   tlsCert?: string;
   tlsKey?: string;
   gatewayListen?: string;
+  gatewayPublicHost?: string;
   gatewayTls?: string;
   gatewaySniDomain?: string;
   gatewayTlsCert?: string;
@@ -70,22 +83,12 @@ export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Setting
   // An empty variable is one that somebody meant to unset.
   const choose = (flag: string | undefined, variable: string) => flag ?? (env[variable] || undefined);
   for (const [name, text] of Object.entries(flags)) notEmpty(`--${kebab(name)}`, text);
-  const apiListen = parseAddress(
-    '--api-listen',
-    choose(flags.apiListen, 'OFFSHOOT_API_LISTEN') ?? '127.0.0.1:0',
-  );
-  if (!isLoopback(apiListen.host)) {
-    throw baseError(
-      'invalid_argument',
-      `--api-listen ${apiListen.host}: the management API is bound to loopback only; use 127.0.0.1, ::1 or localhost`,
-    );
-  }
   const pageListen = choose(flags.pageListen, 'OFFSHOOT_PAGE_LISTEN');
   const settings: Settings = {
     dataDirectory: resolve(
       flags.data ?? defaultDataDirectory({ env, uid: process.getuid?.(), home: homedir() }),
     ),
-    apiListen,
+    ...apiSettings(flags, choose),
     logLevel: oneOf('--log-level', choose(flags.logLevel, 'OFFSHOOT_LOG_LEVEL') ?? 'info', logLevels),
     cgroup: parseCgroup(choose(flags.cgroup, 'OFFSHOOT_CGROUP') ?? 'auto'),
     ...gatewaySettings(flags, choose),
@@ -104,12 +107,44 @@ export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Setting
   return settings;
 }
 
+type Choose = (flag: string | undefined, variable: string) => string | undefined;
+
+type ApiKey = Extract<keyof Settings, `api${string}`>;
+
+function apiSettings(flags: StartFlags, choose: Choose): Pick<Settings, ApiKey> {
+  const listen = choose(flags.apiListen, 'OFFSHOOT_API_LISTEN') ?? '127.0.0.1:0';
+  const apiListen = parseAddress('--api-listen', listen);
+  const cert = choose(flags.apiTlsCert, 'OFFSHOOT_API_TLS_CERT');
+  const key = choose(flags.apiTlsKey, 'OFFSHOOT_API_TLS_KEY');
+  if ((cert === undefined) !== (key === undefined)) {
+    throw baseError(
+      'invalid_argument',
+      '--api-tls-cert and --api-tls-key belong together: give both or neither',
+    );
+  }
+  const policy = choose(flags.apiTls, 'OFFSHOOT_API_TLS') ?? (key === undefined ? 'off' : 'require');
+  const apiTls = oneOf('--api-tls', policy, apiTlsPolicies);
+  if (apiTls === 'off' && key !== undefined) {
+    throw baseError('invalid_argument', '--api-tls-cert and --api-tls off contradict each other');
+  }
+  if (apiTls === 'off' && !isLoopback(apiListen.host)) {
+    throw baseError(
+      'invalid_argument',
+      `--api-listen ${apiListen.host} can be reached from other machines, and tokens are not for the wire: give ` +
+        '--api-tls-cert and --api-tls-key, or --api-tls require for a certificate of its own',
+    );
+  }
+  return {
+    apiListen,
+    apiTls,
+    ...present('apiTlsCertificateFile', cert),
+    ...present('apiTlsKeyFile', key),
+  };
+}
+
 type GatewayKey = Extract<keyof Settings, `gateway${string}`>;
 
-function gatewaySettings(
-  flags: StartFlags,
-  choose: (flag: string | undefined, variable: string) => string | undefined,
-): Pick<Settings, GatewayKey> {
+function gatewaySettings(flags: StartFlags, choose: Choose): Pick<Settings, GatewayKey> {
   const listen = choose(flags.gatewayListen, 'OFFSHOOT_GATEWAY_LISTEN') ?? '127.0.0.1:0';
   const address = listen === 'off' ? undefined : parseAddress('--gateway-listen', listen);
   const tls = choose(flags.gatewayTls, 'OFFSHOOT_GATEWAY_TLS');
@@ -117,6 +152,7 @@ function gatewaySettings(
   return {
     ...present('gatewayListen', address),
     gatewayTls: oneOf('--gateway-tls', tls ?? 'allow', gatewayTlsPolicies),
+    ...present('gatewayPublicHost', choose(flags.gatewayPublicHost, 'OFFSHOOT_GATEWAY_PUBLIC_HOST')),
     ...present('gatewaySniDomain', choose(flags.gatewaySniDomain, 'OFFSHOOT_GATEWAY_SNI_DOMAIN')),
     ...present('gatewayTlsCertificateFile', choose(flags.gatewayTlsCert, 'OFFSHOOT_GATEWAY_TLS_CERT')),
     ...present('gatewayTlsKeyFile', choose(flags.gatewayTlsKey, 'OFFSHOOT_GATEWAY_TLS_KEY')),
@@ -134,6 +170,13 @@ function requireLoopbackOrTls(listen: Address | undefined): void {
 }
 
 function checkGateway(settings: Settings): void {
+  const { gatewayPublicHost } = settings;
+  if (gatewayPublicHost !== undefined && !isHost(gatewayPublicHost)) {
+    throw baseError(
+      'invalid_argument',
+      `--gateway-public-host ${gatewayPublicHost} is no host: write a name or an address, without a port`,
+    );
+  }
   const { gatewayTls, gatewayTlsCertificateFile, gatewayTlsKeyFile } = settings;
   if ((gatewayTlsCertificateFile === undefined) !== (gatewayTlsKeyFile === undefined)) {
     throw baseError(
@@ -144,6 +187,11 @@ function checkGateway(settings: Settings): void {
   if (gatewayTls === 'off' && gatewayTlsKeyFile !== undefined) {
     throw baseError('invalid_argument', '--gateway-tls-cert and --gateway-tls off contradict each other');
   }
+}
+
+/** A name, or an address. */
+function isHost(text: string): boolean {
+  return isIPv6(text) || /^[A-Za-z0-9._-]{1,253}$/.test(text);
 }
 
 function checkTogether(settings: Settings): void {

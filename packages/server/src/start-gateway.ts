@@ -34,9 +34,10 @@ async function gatewayTls(settings: Settings): Promise<GatewayTls> {
 }
 
 /** What the API tells of it. */
-export function gatewayFacts({ address, counters }: Gateway, { gatewayTls }: Settings) {
+export function gatewayFacts({ address, counters }: Gateway, { gatewayTls, gatewayPublicHost }: Settings) {
   return {
     ...address,
+    ...(gatewayPublicHost === undefined ? {} : { public_host: gatewayPublicHost }),
     tls: gatewayTls,
     connections: counters.connectionsOpen,
     connections_total: counters.connectionsTotal,

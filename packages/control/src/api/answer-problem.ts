@@ -18,6 +18,8 @@ export function answerProblem(
 ): FastifyReply {
   const problem = toProblem(refusalOfFramework(error));
   if (problem.status >= 500) onFailure(error, { method: request.method, url: request.url });
+  const { retry_after_ms: retryAfterMs } = problem;
+  if (retryAfterMs !== undefined) reply.header('retry-after', String(Math.ceil(retryAfterMs / 1000)));
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
   return reply.code(problem.status).type(mediaType).send(problem);
 }

@@ -26,10 +26,10 @@ let api: FastifyInstance;
 let url: string;
 
 beforeAll(async () => {
-  fixture = await ControlFixture.open(['shop']);
+  fixture = await ControlFixture.open(['shop'], { access: { bodyBytesMax: 8 * 1024 } });
   api = buildApi(fixture.control, {
     token,
-    bodyBytesMax: 8 * 1024,
+    version: '0',
     onFailure: (error) => failures.push(error),
   });
   url = await api.listen({ host: '127.0.0.1', port: 0 });
@@ -98,7 +98,7 @@ describe('what is wrong with a request is said', () => {
       'invalid_argument',
       /JSON/,
     ],
-    ['no body', 'POST', '/v1/branches', {}, 400, 'invalid_argument', /name/],
+    ['no body', 'POST', '/v1/tokens', {}, 400, 'invalid_argument', /name/],
     ['text', 'POST', '/v1/branches', { body: 'name=a' }, 415, 'media_type_unsupported', /application\/json/],
     [
       'another type',
@@ -111,13 +111,25 @@ describe('what is wrong with a request is said', () => {
     ],
     ['a list', 'POST', '/v1/branches', json(['a']), 400, 'invalid_argument', /object/],
     [
-      'a field too many',
+      'a field too many, to whom that matters',
       'POST',
       '/v1/branches',
-      json({ name: 'a', form: 'shop' }),
+      {
+        body: JSON.stringify({ name: 'a', form: 'shop' }),
+        headers: { 'content-type': 'application/json', prefer: 'respond-async, handling=strict' },
+      },
       400,
       'invalid_argument',
       /form/,
+    ],
+    [
+      'a field too many where it would not be seen',
+      'POST',
+      '/v1/tenants',
+      json({ name: 'a', source_url: 'postgres://h/d', slots: 2 }),
+      400,
+      'invalid_argument',
+      /slots/,
     ],
     [
       'a role with a field too many',
@@ -159,8 +171,8 @@ describe('what is wrong with a request is said', () => {
     [
       '__proto__',
       'POST',
-      '/v1/branches',
-      { ...json({}), body: '{"name":"a","__proto__":{"x":1}}' },
+      '/v1/tenants',
+      { ...json({}), body: '{"name":"a","source_url":"postgres://h/d","__proto__":{"x":1}}' },
       400,
       'invalid_argument',
       /__proto__/,
@@ -427,7 +439,7 @@ describe('the whole way round', () => {
 test('a mistake in the program is told, logged, and ends nothing', async () => {
   const broken = buildApi({ status: () => Promise.reject(new TypeError('x is undefined')) } as never, {
     token,
-    bodyBytesMax: 1000,
+    version: '0',
     onFailure: (error) => failures.push(error),
   });
   const before = failures.length;

@@ -14,15 +14,26 @@ export interface NewRole {
 const PASSWORD_BYTES = 24;
 
 /** Throws `invalid_argument`. */
-export async function newRole(branch: string, { name, rights = 'owner' }: RoleRequest): Promise<NewRole> {
+export async function newRole(
+  branch: string,
+  { name, rights = 'owner' }: RoleRequest,
+  password = randomPassword(),
+): Promise<NewRole> {
   const roleName = name === undefined ? roleNameFor(branch) : parseRoleName(name);
-  return withNewPassword({ name: roleName, rights });
+  return withPassword({ name: roleName, rights }, password);
 }
 
-export async function withNewPassword({
-  name,
-  rights,
-}: Pick<BranchRoleRecord, 'name' | 'rights'>): Promise<NewRole> {
-  const password = randomBytes(PASSWORD_BYTES).toString('base64url');
+export function withNewPassword(role: Pick<BranchRoleRecord, 'name' | 'rights'>): Promise<NewRole> {
+  return withPassword(role, randomPassword());
+}
+
+async function withPassword(
+  { name, rights }: Pick<BranchRoleRecord, 'name' | 'rights'>,
+  password: string,
+): Promise<NewRole> {
   return { role: { name, rights, verifier: await scramVerifier(password) }, password };
+}
+
+function randomPassword(): string {
+  return randomBytes(PASSWORD_BYTES).toString('base64url');
 }

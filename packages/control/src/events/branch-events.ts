@@ -1,5 +1,5 @@
 import type { BranchEvent } from '@offshoot/client';
-import type { BranchId, BranchRecord, Catalog } from '@offshoot/pageserver';
+import type { Actor, BranchId, BranchRecord, Catalog } from '@offshoot/pageserver';
 import type { Clock } from '../sleep/clock.js';
 
 /** Where events go. */
@@ -41,4 +41,9 @@ export class BranchEvents {
     const branch = this.catalog().findBranch(id);
     if (branch !== undefined) this.tell(event, branch, facts);
   }
+}
+
+/** Whose call it was: the token's id, and its name at that time. */
+export function actorFacts(actor: Actor | undefined): { token?: string; token_name?: string } {
+  return actor === undefined ? {} : { token: actor.token, token_name: actor.name };
 }

@@ -1,10 +1,16 @@
 import type { DeletedBranch } from '@offshoot/client';
-import { type BranchId, type BranchRecord, catalogError, type PageServer } from '@offshoot/pageserver';
+import {
+  type Actor,
+  type BranchId,
+  type BranchRecord,
+  catalogError,
+  type PageServer,
+} from '@offshoot/pageserver';
 import { asOffshootError, type OffshootError } from '@offshoot/types';
 import { branchDeleted, branchExpired } from '../branch-errors.js';
 import type { BranchViews } from '../branch-views.js';
 import type { ComputeBook } from '../compute-book.js';
-import type { BranchEvents } from '../events/branch-events.js';
+import { actorFacts, type BranchEvents } from '../events/branch-events.js';
 
 /** Branches that come while their parent is deleted with all its branches are looked for so often. */
 const LOOKS_MAX = 10;
@@ -26,11 +32,11 @@ export class BranchDeletion {
   /** `recursive`: those that start from it go before it. Throws what `Catalog.deleteBranch` throws; nothing is done then. */
   async delete(
     branch: BranchRecord,
-    { recursive = false }: { recursive?: boolean } = {},
+    { recursive = false, by }: { recursive?: boolean; by?: Actor } = {},
   ): Promise<DeletedBranch> {
     const view = this.views.one(branch);
-    const deleted = recursive ? await this.#deleteTree(branch) : [branch.name];
-    if (!recursive) await this.#deleteOne(branch, 'user');
+    const deleted = recursive ? await this.#deleteTree(branch, by) : [branch.name];
+    if (!recursive) await this.#deleteOne(branch, { by: 'user', ...actorFacts(by) });
     const activity = { ...view.activity, state: 'asleep' as const, connections: 0 };
     return { ...view, compute: 'stopped', activity, deleted };
   }
@@ -38,7 +44,7 @@ export class BranchDeletion {
   /** Of one whose time was over `now`. */
   async expire(branch: BranchRecord, now: Date): Promise<void> {
     const gone = branchDeleted(branch.name, `it expired at ${branch.expiresAt}`);
-    await this.#deleteOne(branch, 'expiry', { expiredBy: now }, gone);
+    await this.#deleteOne(branch, { by: 'expiry' }, { expiredBy: now }, gone);
   }
 
   /** It has expired, and others start from it: its compute ends. */
@@ -56,7 +62,7 @@ export class BranchDeletion {
   /** The catalog decides first: a branch that others start from keeps its compute, one that is gone ends with it. */
   async #deleteOne(
     branch: BranchRecord,
-    by: 'user' | 'cascade' | 'expiry',
+    facts: { readonly by: 'user' | 'cascade' | 'expiry' },
     condition: { expiredBy?: Date } = {},
     gone: OffshootError = branchDeleted(branch.name),
   ): Promise<void> {
@@ -71,18 +77,21 @@ export class BranchDeletion {
       await this.pageServer.deleteBranch(now.name, condition);
     });
     this.#shut.delete(branch.id);
-    this.events.tell('deleted', branch, { by });
+    this.events.tell('deleted', branch, { ...facts });
     this.onDeleted();
   }
 
-  async #deleteTree(root: BranchRecord): Promise<string[]> {
+  async #deleteTree(root: BranchRecord, actor: Actor | undefined): Promise<string[]> {
     const deleted: string[] = [];
     for (let look = 1; ; look += 1) {
       const leafFirst = this.#treeOf(root);
       for (const branch of leafFirst) this.#refuseKept(root, branch);
       try {
         for (const branch of leafFirst) {
-          await this.#deleteOne(branch, branch.id === root.id ? 'user' : 'cascade');
+          await this.#deleteOne(branch, {
+            by: branch.id === root.id ? 'user' : 'cascade',
+            ...actorFacts(actor),
+          });
           deleted.push(branch.name);
         }
         return deleted;

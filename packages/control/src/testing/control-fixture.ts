@@ -186,7 +186,7 @@ export class ControlFixture implements AsyncDisposable {
     }: { readonly broken?: readonly string[] } & Partial<
       Pick<
         ControlPlaneOptions,
-        'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'events' | 'onTrouble'
+        'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'events' | 'onTrouble' | 'access'
       >
     > = {},
   ): Promise<ControlFixture> {

@@ -91,6 +91,25 @@ export const catalogError = defineErrors({
     httpStatus: 422,
     action: 'choose an LSN between the readable ones: pageserver-ctl tenant show NAME',
   },
+  token_not_found: {
+    kind: 'fix',
+    sqlState: '42704',
+    httpStatus: 404,
+    action: 'look which tokens there are: pageserver-ctl token list',
+  },
+  token_exists: {
+    kind: 'fix',
+    sqlState: '42710',
+    httpStatus: 409,
+    action: 'choose another name, or revoke the other: pageserver-ctl token revoke NAME',
+  },
+  tokens_exhausted: {
+    kind: 'fix',
+    sqlState: '54000',
+    httpStatus: 409,
+    action:
+      'revoke those that nobody uses (pageserver-ctl token list shows the last use), or raise the setting access.tokensMax',
+  },
   /** A later Offshoot wrote this catalog. */
   catalog_too_new: { kind: 'alert', sqlState: '0A000', httpStatus: 500 },
   /** The catalog could not be written; what was acknowledged before is intact. */

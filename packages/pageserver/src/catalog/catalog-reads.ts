@@ -93,9 +93,11 @@ export class CatalogReads {
     return this.findTenantNamed(name) ?? notFound('tenant', name);
   }
 
-  /** Throws `branch_not_found`. */
+  /** By its name, else by its id. Throws `branch_not_found`. */
   branchNamed(name: BranchName): BranchRecord {
-    return this.findBranchNamed(name) ?? notFound('branch', name);
+    return (
+      this.findBranchNamed(name) ?? this.findBranch(name as string as BranchId) ?? notFound('branch', name)
+    );
   }
 
   /** Throws `timeline_not_found`. */
@@ -235,12 +237,15 @@ export class CatalogReads {
     return this.tables.children.getKeysCount(childrenOf(id));
   }
 
-  /** Throws `name_taken` when a tenant or branch has that name. */
+  /** Throws `name_taken` when a tenant or branch has that name, or a branch that id. */
   refuseTakenName(name: TenantName | BranchName): void {
     if (this.tables.tenantNames.get(name) !== undefined) {
       throw catalogError('name_taken', `there is already a tenant named ${name}`);
     }
-    if (this.tables.branchNames.get(name) !== undefined) {
+    if (
+      this.tables.branchNames.get(name) !== undefined ||
+      this.findBranch(name as string as BranchId) !== undefined
+    ) {
       throw catalogError('name_taken', `there is already a branch named ${name}`);
     }
   }

@@ -3,14 +3,23 @@ import type { Lsn, TenantId, TimelineId } from '@offshoot/types';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import { Packr } from 'msgpackr';
 import { catalogError } from './catalog-errors.js';
-import type { BranchId, BranchRecord, CheckpointRecord, TenantRecord, TimelineRecord } from './records.js';
+import type {
+  BranchId,
+  BranchRecord,
+  CheckpointRecord,
+  IdempotencyRecord,
+  TenantRecord,
+  TimelineRecord,
+  TokenId,
+  TokenRecord,
+} from './records.js';
 import { upgradeTables } from './upgrade-tables.js';
 
 /** Changes when a reader of an older catalog would misread a newer one. */
 const SCHEMA_VERSION = 2;
 
 /** Named databases in the catalog's environment. */
-const TABLES_MAX = 16;
+const TABLES_MAX = 32;
 
 /** The catalog's tables: LMDB databases in one environment, so that one transaction may write them all. */
 export interface CatalogTables {
@@ -31,6 +40,11 @@ export interface CatalogTables {
   readonly checkpoints: Database<CheckpointRecord, [BranchId, string]>;
   /** What holds a timeline: see {@link TimelineHold}. Those of one kind that need an LSN of it have that as their value. */
   readonly holds: Database<Lsn, TimelineHold>;
+  readonly tokens: Database<TokenRecord, TokenId>;
+  /** By the digest of a key and of whose it is. */
+  readonly idempotencyKeys: Database<IdempotencyRecord, string>;
+  /** [when it is forgotten, key] → name of the branch */
+  readonly idempotencyExpiries: Database<string, [string, string]>;
 }
 
 /**
@@ -75,6 +89,9 @@ export function openTables(dir: string): CatalogTables {
     expiries: table('expiries'),
     checkpoints: table('checkpoints'),
     holds: table('holds'),
+    tokens: table('tokens'),
+    idempotencyKeys: table('idempotency_keys'),
+    idempotencyExpiries: table('idempotency_expiries'),
   };
   if (version < SCHEMA_VERSION) upgradeTables(tables, SCHEMA_VERSION);
   return tables;

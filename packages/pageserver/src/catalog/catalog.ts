@@ -17,15 +17,19 @@ import { branchChanged, catalogError } from './catalog-errors.js';
 import { isExpired, notFound } from './catalog-reads.js';
 import { type CatalogTables, openTables } from './catalog-tables.js';
 import type { CatalogSurroundings } from './catalog-writes.js';
+import { type NewIdempotencyKey, putIdempotencyKey } from './idempotency-keys.js';
 import type {
+  Actor,
   BranchId,
   BranchRecord,
   BranchRoleRecord,
   BranchSettings,
   BranchUse,
+  IdempotencyRecord,
   RolesApplied,
   TimelineRecord,
 } from './records.js';
+import { Tokens } from './tokens.js';
 
 export type { BranchWithTimeline, RemovedTimelines } from './branch-timelines.js';
 export type { NewCheckpoint } from './catalog-checkpoints.js';
@@ -49,6 +53,10 @@ export interface NewBranch extends NewBranchChoice {
 export interface NewBranchChoice extends BranchSettings {
   readonly role?: Omit<BranchRoleRecord, 'passwordSetAt'> | undefined;
   readonly requestedAt?: string | undefined;
+  readonly createdBy?: Actor | undefined;
+  readonly askedAt?: string | undefined;
+  /** Becomes known with the branch. */
+  readonly idempotencyKey?: NewIdempotencyKey | undefined;
 }
 
 /**
@@ -57,10 +65,12 @@ export interface NewBranchChoice extends BranchSettings {
  * unique in the daemon, and are one set.
  */
 export class Catalog extends CatalogCheckpoints {
+  readonly tokens: Tokens;
   #closing: Promise<void> | undefined;
 
   private constructor(tables: CatalogTables, surroundings: CatalogSurroundings) {
     super(tables, surroundings);
+    this.tokens = new Tokens(tables);
   }
 
   /** One process at a time may have a catalog open: its directory's lock is the caller's business. */
@@ -86,6 +96,7 @@ export class Catalog extends CatalogCheckpoints {
     held,
     branchesMax,
     role,
+    idempotencyKey,
     ...settings
   }: NewBranch): Promise<BranchWithTimeline> {
     return this.write(() => {
@@ -95,18 +106,24 @@ export class Catalog extends CatalogCheckpoints {
       this.refuseExpired(parent, this.now());
       this.refuseBranchOver(parent.tenant, branchesMax);
       const from = this.timelineOf(parent, timelineId ?? parent.timeline);
-      return this.makeBranch(
-        name,
-        historyFrom(parent, from, { lsn: ancestorLsn, held }),
-        this.nextTimelineIndex(),
-        {
-          parent: parent.id,
-          ...settings,
-          durability: settings.durability ?? 'sync',
-          ...(role === undefined ? {} : this.#roleNow(role)),
-        },
-      );
+      const history = historyFrom(parent, from, { lsn: ancestorLsn, held });
+      const made = this.makeBranch(name, history, this.nextTimelineIndex(), {
+        parent: parent.id,
+        ...settings,
+        durability: settings.durability ?? 'sync',
+        ...(role === undefined ? {} : this.#roleNow(role)),
+      });
+      if (idempotencyKey !== undefined) {
+        putIdempotencyKey(this.tables, idempotencyKey, made.branch, this.now());
+      }
+      return made;
     });
+  }
+
+  /** What was made under a key; undefined when it is not known, or no longer. */
+  idempotencyKey(key: string): IdempotencyRecord | undefined {
+    const record = this.tables.idempotencyKeys.get(key);
+    return record === undefined || record.expiresAt <= this.now().toISOString() ? undefined : record;
   }
 
   /**

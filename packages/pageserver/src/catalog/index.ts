@@ -12,7 +12,9 @@ export {
 } from './catalog.js';
 export { catalogError } from './catalog-errors.js';
 export { isExpired } from './catalog-reads.js';
+export type { NewIdempotencyKey } from './idempotency-keys.js';
 export type {
+  Actor,
   BranchId,
   BranchRecord,
   BranchRoleRecord,
@@ -20,6 +22,7 @@ export type {
   BranchUse,
   CheckpointRecord,
   Durability,
+  IdempotencyRecord,
   ImportStats,
   RolesApplied,
   SnapshotPolicy,
@@ -27,5 +30,7 @@ export type {
   TenantSource,
   TenantState,
   TimelineRecord,
+  TokenId,
+  TokenRecord,
 } from './records.js';
 export type { KeptLsn } from './timeline-holds.js';

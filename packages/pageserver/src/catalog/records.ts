@@ -178,6 +178,51 @@ export interface CheckpointRecord {
   readonly kind: 'manual' | 'periodic';
 }
 
+/** Names one token of the management API for good: 32 lower-case hexadecimal digits. */
+export type TokenId = string & { readonly [brand]: 'TokenId' };
+
+/** Who asked for something: a token, or the data directory's own (`daemon`). */
+export interface Actor {
+  readonly token: TokenId | 'daemon';
+  /** As it was called then. */
+  readonly name: string;
+}
+
+/** A token of the management API. Its secret is nowhere. */
+export interface TokenRecord {
+  readonly id: TokenId;
+  readonly name: string;
+  readonly scope: 'admin' | 'read' | 'branch';
+  /** SHA-256 of its secret, in hexadecimal digits. */
+  readonly secretHash: string;
+  readonly createdAt: string;
+  readonly createdBy: Actor;
+  /** Absent: never. */
+  readonly expiresAt?: string | undefined;
+  /** Of scope `branch`: what it may branch. */
+  readonly parents?: readonly BranchId[] | undefined;
+  /** Of scope `branch`: besides what comes of its own branches. Absent: `own`. */
+  readonly reach?: 'own' | 'parents' | undefined;
+  /** As far as it was written down. */
+  readonly lastUsedAt?: string | undefined;
+}
+
+/** That a branch was made under a key: the same call again is answered the same. */
+export interface IdempotencyRecord {
+  /** Digest of the key and of whose it is. */
+  readonly key: string;
+  /** Digest of what was asked for. */
+  readonly requestHash: string;
+  readonly expiresAt: string;
+  readonly branch: BranchId;
+  /** With the key itself it gives the password that was told, which is nowhere. Absent: there was none. */
+  readonly passwordNonce?: string | undefined;
+  /** The branch's role, as it was made, has this; another one has another password. */
+  readonly passwordSetAt?: string | undefined;
+  /** What the answer said besides the branch, as JSON. */
+  readonly answer: string;
+}
+
 /** The user's name for a timeline. */
 export interface BranchRecord extends BranchSettings {
   readonly id: BranchId;
@@ -195,4 +240,8 @@ export interface BranchRecord extends BranchSettings {
   /** It has, or had: its data, and that of branches of it, may hold roles that were made for it. */
   readonly hadRole?: true | undefined;
   readonly rolesApplied?: RolesApplied | undefined;
+  /** Absent: in catalogs of earlier versions. */
+  readonly createdBy?: Actor | undefined;
+  /** Where in its parent's history it was asked for, in its maker's words. */
+  readonly askedAt?: string | undefined;
 }

@@ -1,0 +1,133 @@
+import type { NewBranchRequest } from '../creation.js';
+import { type ClientOptions, OffshootClient } from '../offshoot-client.js';
+import type { Branch, RoleRequest } from '../schemas.js';
+import { type Duration, seconds } from './duration.js';
+import { apiErrorOf, NotFoundError } from './errors.js';
+import { Fork, type ForkCalls } from './fork.js';
+import { type RetrySettings, retryDefaults, withRetries } from './retries.js';
+
+export interface OffshootOptions extends Partial<ClientOptions> {
+  /** What differs from `retryDefaults`. */
+  readonly retry?: Partial<RetrySettings>;
+}
+
+export interface ForkOptions {
+  /** The branch to start from; may be left out where there is only one tenant, or the token has only one parent. */
+  readonly from?: string;
+  /** `latest` (the default), `now`, an LSN, a time, `-5m`, or `@checkpoint`. */
+  readonly at?: string;
+  /** It expires after so long. */
+  readonly ttl?: Duration;
+  /** Default: one by chance. */
+  readonly name?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** `warm`: answer when its compute runs. */
+  readonly compute?: 'on_connect' | 'warm';
+  /** `return`: get the one of that name when it is there already. */
+  readonly ifExists?: 'fail' | 'return';
+  /** Its own role; `null`: none, and production's roles log in. */
+  readonly role?: RoleRequest | null;
+}
+
+/**
+ * Forks of a database, for agents and tests:
+ *
+ *     const db = new Offshoot({ url, token });
+ *     await using fork = await db.fork({ from: 'prod', ttl: '15m' });
+ *     const client = new pg.Client(fork.connectionString);
+ *
+ * Refusals are {@link ApiError}s by class and `code`; what the server says may succeed later is tried again.
+ */
+export class Offshoot {
+  /** The API, one method per call, without retries. */
+  readonly client: OffshootClient;
+  readonly #calls: ForkCalls;
+
+  /** `url` and `token` default to the environment's OFFSHOOT_URL and OFFSHOOT_TOKEN. Throws when there is none. */
+  constructor({ retry, url, token, ...options }: OffshootOptions = {}) {
+    const client = new OffshootClient({
+      ...options,
+      url: url ?? fromEnvironment('OFFSHOOT_URL', 'url'),
+      token: token ?? fromEnvironment('OFFSHOOT_TOKEN', 'token'),
+      errorOf: apiErrorOf,
+    });
+    const settings = { ...retryDefaults, ...retry };
+    this.client = client;
+    this.#calls = {
+      client,
+      read: (call) => withRetries(settings, options.signal, call),
+      write: (call) => {
+        // One key for all attempts: done once, whichever of them was heard.
+        const key = crypto.randomUUID();
+        return withRetries(settings, options.signal, () => call(key));
+      },
+    };
+  }
+
+  /** Makes a fork; its connection string works at once. */
+  async fork(options: ForkOptions = {}): Promise<Fork> {
+    const { ifExists, name } = options;
+    const request = asRequest(options);
+    if (ifExists === 'return' && name === undefined) throw new TypeError('ifExists "return" needs a name');
+    const made =
+      ifExists === 'return' && name !== undefined
+        ? await this.#calls.read(() => this.client.createOrGetBranch(name, request))
+        : await this.#calls.write((key) => this.client.createBranch(request, key));
+    return new Fork(this.#calls, made.branch, {
+      created: made.created,
+      connectionString: made.dsn,
+      dataAgeMs: made.data_age_ms,
+      timingsMs: made.timings_ms,
+    });
+  }
+
+  /** The fork of that name or id. Its connection string has no password. */
+  async get(fork: string): Promise<Fork> {
+    const branch = await this.#calls.read(() => this.client.branch(fork));
+    const found = await this.#calls
+      .read(() => this.client.connectionString(branch.id))
+      .catch(() => undefined);
+    return new Fork(this.#calls, branch, { created: false, connectionString: found?.url });
+  }
+
+  /** Branches that the token sees, by name; with all of the labels. */
+  list(
+    filter: { labels?: Record<string, string>; parent?: string; tenant?: string } = {},
+  ): Promise<Branch[]> {
+    return this.#calls.read(() => this.client.branches(filter));
+  }
+
+  /** Deletes a fork by its name or id; answers whether it was there. */
+  async deleteFork(
+    fork: string | { readonly id: string },
+    options: { recursive?: boolean } = {},
+  ): Promise<boolean> {
+    const name = typeof fork === 'string' ? fork : fork.id;
+    try {
+      await this.#calls.read(() => this.client.deleteBranch(name, options));
+      return true;
+    } catch (error) {
+      if (error instanceof NotFoundError && error.code === 'branch_not_found') return false;
+      throw error;
+    }
+  }
+}
+
+function asRequest({ from, at, ttl, name, labels, compute, role }: ForkOptions): NewBranchRequest {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(from === undefined ? {} : { from }),
+    ...(at === undefined ? {} : { at }),
+    ...(ttl === undefined ? {} : { ttl_seconds: seconds(ttl) }),
+    ...(labels === undefined ? {} : { labels: { ...labels } }),
+    ...(compute === 'warm' ? { wait: 'compute' } : {}),
+    role: role === undefined ? {} : role,
+  };
+}
+
+function fromEnvironment(variable: string, option: string): string {
+  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
+  const value = process?.env?.[variable];
+  if (value === undefined || value === '') throw new TypeError(`say ${option}, or set ${variable}`);
+  return value;
+}

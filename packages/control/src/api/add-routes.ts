@@ -1,0 +1,99 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Caller } from '../access/caller.js';
+import { controlError } from '../control-errors.js';
+import type { ApiPlace } from './api-place.js';
+import { checkInput, checkKnownFields } from './check-input.js';
+import { readIdempotencyKey, sentKey } from './idempotency-key.js';
+import { Answer, type Route } from './route.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Needs no token. */
+    isPublic?: boolean;
+  }
+}
+
+/** Has fastify serve the routes; `callerOf` answers whom a request was found to come from. */
+export function addRoutes(
+  app: FastifyInstance,
+  routes: readonly Route[],
+  place: ApiPlace,
+  callerOf: (request: FastifyRequest) => Caller,
+): void {
+  for (const route of routes) {
+    app.route({
+      method: route.method,
+      url: route.path.replace(/\{(\w+)\}/g, ':$1'),
+      config: { isPublic: route.scopes === 'public' },
+      handler: async (request, reply) => {
+        const { answer, ignored, strict } = await answerOf(route, request, place, callerOf(request));
+        const body =
+          ignored === undefined ? answer.body : { ...(answer.body as object), ignored_fields: ignored };
+        if (strict) reply.header('preference-applied', 'handling=strict');
+        return reply.code(answer.status).headers(answer.headers).send(body);
+      },
+    });
+  }
+}
+
+async function answerOf(
+  route: Route,
+  request: FastifyRequest,
+  place: ApiPlace,
+  caller: Caller,
+): Promise<{ answer: Answer; ignored: string[] | undefined; strict: boolean }> {
+  expectScope(route, caller);
+  const path = route.pathSchema && checkInput(route.pathSchema, request.params, 'path');
+  if (typeof path?.name === 'string' && route.path.startsWith('/v1/branches/')) {
+    expectBranch(route, path.name, place, caller);
+  }
+  const query = route.querySchema && checkInput(route.querySchema, request.query, 'query');
+  const strict = route.unknownFields === 'reported' && prefersStrict(request);
+  const { body, ignored } = bodyOf(route, request, strict);
+  const idempotencyKey =
+    route.idempotency === undefined ? undefined : readIdempotencyKey(request.headers['idempotency-key']);
+  const work = () => route.work({ place, caller, path, query, body, idempotencyKey });
+  const done =
+    route.idempotency === 'process' && idempotencyKey !== undefined
+      ? await place.answers.once(
+          `${caller.actor.token}\n${idempotencyKey}`,
+          sentKey(idempotencyKey, { id: route.id, path, body }).requestHash,
+          work,
+        )
+      : await work();
+  const answer = done instanceof Answer ? done : new Answer(firstStatus(route), done);
+  return { answer, ignored, strict };
+}
+
+function bodyOf(route: Route, { body }: FastifyRequest, strict: boolean) {
+  const { bodySchema } = route;
+  if (bodySchema === undefined) return { body: undefined, ignored: undefined };
+  if (route.unknownFields !== 'reported') {
+    return { body: checkInput(bodySchema, body, 'body'), ignored: undefined };
+  }
+  if (strict) return { body: checkInput(bodySchema, body, 'body'), ignored: [] };
+  const { data, ignored } = checkKnownFields(bodySchema, body);
+  return { body: data, ignored };
+}
+
+/** Throws `forbidden`. */
+function expectScope({ scopes, method, path }: Route, { scope }: Caller): void {
+  if (scopes === 'public' || scope === 'admin' || scopes.includes(scope)) return;
+  throw controlError('forbidden', `${method} ${path} is not for tokens of scope ${scope}`);
+}
+
+/** A caller who may do with every branch what they like is told by the work itself whether there is one. */
+function expectBranch({ branchAccess = 'use' }: Route, name: string, place: ApiPlace, caller: Caller): void {
+  if (caller.reach === undefined || branchAccess === 'later') return;
+  place.control.branchFor(caller, name, branchAccess);
+}
+
+function firstStatus({ responses }: Route): number {
+  return Number(Object.keys(responses)[0] ?? 200);
+}
+
+/** RFC 7240. */
+function prefersStrict({ headers }: FastifyRequest): boolean {
+  const prefer = [headers.prefer ?? []].flat().join(',');
+  return prefer.split(',').some((each) => /^handling\s*=\s*"?strict"?$/i.test(each.trim()));
+}

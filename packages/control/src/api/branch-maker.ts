@@ -1,0 +1,273 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type {
+  Branch,
+  ConnectVia,
+  CreatedBranch,
+  NewBranch,
+  NewBranchRequest,
+  Problem,
+} from '@offshoot/client';
+import type { BranchRecord, IdempotencyRecord } from '@offshoot/pageserver';
+import { asOffshootError, OffshootError } from '@offshoot/types';
+import { type Caller, expectAccess } from '../access/caller.js';
+import { newPasswordNonce, passwordOfKey } from '../branch-role/password-of-key.js';
+import type { BranchMaking } from '../branches.js';
+import { controlError } from '../control-errors.js';
+import type { ControlPlane } from '../control-plane.js';
+import { toProblem } from '../problem.js';
+import { refuseContradiction, settingsThatDiffer } from './same-branch.js';
+
+export type Made = Omit<NewBranch, 'ignored_fields'>;
+
+/** A key as the caller sent it, and what it is asked for under it. */
+export interface SentKey {
+  readonly text: string;
+  readonly requestHash: string;
+}
+
+interface Running {
+  readonly requestHash: string;
+  readonly made: Promise<Made>;
+}
+
+/** Makes branches for callers of the API: once for each key, with a way to connect in the answer. */
+export class BranchMaker {
+  readonly #running = new Map<string, Running>();
+
+  constructor(private readonly control: ControlPlane) {}
+
+  /** `replayed`: it was made by an earlier call with the same key. */
+  async create(
+    caller: Caller,
+    request: NewBranchRequest,
+    sent?: SentKey,
+  ): Promise<{ made: Made; replayed: boolean }> {
+    if (sent === undefined) return { made: await this.#make(caller, request), replayed: false };
+    const key = digest(`${caller.actor.token}\n${sent.text}`);
+    const running = this.#running.get(key);
+    if (running !== undefined) {
+      refuseOther(running.requestHash, sent);
+      return { made: await running.made, replayed: true };
+    }
+    const known = this.control.madeUnder(key);
+    if (known !== undefined) {
+      refuseOther(known.record.requestHash, sent);
+      return { made: await this.#again(caller, request, known, sent), replayed: true };
+    }
+    const made = this.#make(caller, request, { ...sent, key });
+    this.#running.set(key, { requestHash: sent.requestHash, made });
+    try {
+      return { made: await made, replayed: false };
+    } finally {
+      this.#running.delete(key);
+    }
+  }
+
+  /** The branch of that name, which is made when there is none. Throws `branch_differs`, `name_taken`. */
+  async createOrGet(caller: Caller, name: string, request: NewBranchRequest): Promise<Made> {
+    if (this.control.findBranch(name) !== undefined) return this.#found(caller, name, request);
+    try {
+      return await this.#make(caller, { ...request, name });
+    } catch (error) {
+      // Somebody else was quicker.
+      const isTaken = error instanceof OffshootError && error.code === 'name_taken';
+      if (!isTaken || this.control.findBranch(name) === undefined) throw error;
+      return this.#found(caller, name, request);
+    }
+  }
+
+  async #found(caller: Caller, name: string, request: NewBranchRequest): Promise<Made> {
+    const record = this.control.findBranch(name);
+    if (record?.parent === undefined || caller.reach?.uses(record) === false) {
+      throw controlError('branch_differs', `the name ${name} is that of something else`);
+    }
+    const branch = this.control.branch(name);
+    refuseContradiction(branch, record.askedAt, request);
+    return this.#answer(
+      caller,
+      {
+        branch,
+        at: { kind: 'lsn', lsn: branch.base_lsn },
+        timings_ms: {},
+      },
+      request,
+      { created: false, not_applied: settingsThatDiffer(branch, request) },
+    );
+  }
+
+  async #make(
+    caller: Caller,
+    { wait, role, ...request }: NewBranchRequest,
+    sent?: SentKey & { key: string },
+  ): Promise<Made> {
+    const asked = role === undefined ? {} : role;
+    refuseSuperuser(caller, asked?.rights);
+    const from = request.from ?? this.#onlyParent(caller);
+    const making: BranchMaking = {
+      by: caller.actor,
+      expectParent: (parent) => expectAccess(caller, parent, 'see'),
+      ...(sent === undefined ? {} : { key: this.#newKey(sent) }),
+    };
+    const created = await this.#withName(request.name, (name) =>
+      this.control.createBranch(
+        {
+          ...request,
+          name,
+          ...(from === undefined ? {} : { from }),
+          ...(asked === null ? {} : { role: asked }),
+        },
+        making,
+      ),
+    );
+    return this.#answer(caller, created, { wait }, { created: true });
+  }
+
+  /** A name by chance may be taken after all. */
+  async #withName(
+    name: string | undefined,
+    make: (name: string) => Promise<CreatedBranch>,
+  ): Promise<CreatedBranch> {
+    if (name !== undefined) return make(name);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await make(`fork-${randomBytes(6).toString('hex')}`);
+      } catch (error) {
+        const isTaken = error instanceof OffshootError && error.code === 'name_taken';
+        if (!isTaken || attempt === NAMES_TRIED_MAX) throw error;
+      }
+    }
+  }
+
+  #onlyParent({ reach, scope }: Caller): string | undefined {
+    if (reach === undefined) return undefined;
+    const parents = reach.parentNames();
+    const [only] = parents;
+    if (only !== undefined && parents.length === 1) return only;
+    const names = parents.join(', ') || 'none of them is there any more';
+    throw controlError(
+      'parent_needed',
+      `say which branch to start from with "from"; this token of scope ${scope} may branch: ${names}`,
+    );
+  }
+
+  #newKey({ key, text, requestHash }: SentKey & { key: string }): NonNullable<BranchMaking['key']> {
+    const { idempotencyKeyMs, idempotencyKeysMax } = this.control.access;
+    const passwordNonce = newPasswordNonce();
+    return {
+      key,
+      requestHash,
+      expiresAt: new Date(Date.now() + idempotencyKeyMs).toISOString(),
+      keysMax: idempotencyKeysMax,
+      passwordNonce,
+      password: passwordOfKey(passwordNonce, text),
+    };
+  }
+
+  /** As the first call was answered, with the branch as it is now. Throws `idempotency_key_spent`. */
+  #again(
+    caller: Caller,
+    request: NewBranchRequest,
+    { record, branch }: { record: IdempotencyRecord; branch: BranchRecord | undefined },
+    { text }: SentKey,
+  ): Promise<Made> {
+    if (branch === undefined) {
+      throw controlError(
+        'idempotency_key_spent',
+        'the branch that was made under this Idempotency-Key is gone',
+      );
+    }
+    const { passwordNonce, passwordSetAt } = record;
+    const isSame = passwordSetAt !== undefined && branch.role?.passwordSetAt === passwordSetAt;
+    const credentials =
+      isSame && passwordNonce !== undefined
+        ? this.control.credentials(branch, passwordOfKey(passwordNonce, text))
+        : undefined;
+    const answer = JSON.parse(record.answer) as Pick<CreatedBranch, 'at' | 'timings_ms'>;
+    return this.#answer(
+      caller,
+      { ...answer, branch: this.control.branch(branch.name), ...(credentials && { credentials }) },
+      request,
+      { created: true },
+    );
+  }
+
+  async #answer(
+    caller: Caller,
+    created: CreatedBranch,
+    { wait }: Pick<NewBranchRequest, 'wait'>,
+    facts: Pick<Made, 'created' | 'not_applied'>,
+  ): Promise<Made> {
+    const { name } = created.branch;
+    const began = performance.now();
+    const problem = wait === 'compute' ? await this.#warm(name) : undefined;
+    const waited = wait === 'compute' ? { compute: performance.now() - began } : {};
+    const branch = wait === 'compute' ? this.control.branch(name) : created.branch;
+    const { data_age_ms } = created.at;
+    const dsn = created.credentials?.connection_string ?? this.#dsnOf(caller, branch);
+    return {
+      ...created,
+      branch,
+      ...facts,
+      timings_ms: { ...created.timings_ms, ...waited },
+      id: branch.id,
+      name: branch.name,
+      ...(branch.parent === undefined ? {} : { parent: branch.parent }),
+      base_lsn: branch.base_lsn,
+      ...(data_age_ms === undefined ? {} : { data_age_ms }),
+      ...(branch.expires_at === undefined ? {} : { expires_at: branch.expires_at }),
+      ...(dsn === undefined ? {} : { dsn }),
+      ready: branch.compute === 'running' ? 'warm' : 'on_connect',
+      ...(problem === undefined ? {} : { compute_problem: problem }),
+    };
+  }
+
+  async #warm(name: string): Promise<Problem | undefined> {
+    try {
+      await this.control.startCompute(name);
+      return undefined;
+    } catch (error) {
+      return toProblem(asOffshootError(error));
+    }
+  }
+
+  /** Without a gateway only a compute that runs can be connected to. */
+  #dsnOf(caller: Caller, { name, role }: Branch): string | undefined {
+    const via = wayFor(caller, undefined);
+    try {
+      return this.control.connectionString(name, {
+        ...(role === undefined ? {} : { user: role.name }),
+        ...(via === undefined ? {} : { via }),
+      }).url;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+const NAMES_TRIED_MAX = 3;
+
+/** What runs programs as the OS user of every compute is not for whom only some branches are. */
+export function refuseSuperuser({ reach }: Caller, rights: string | undefined): void {
+  if (reach === undefined || rights !== 'superuser') return;
+  throw controlError('forbidden', 'a token of scope branch makes no superusers', {
+    details: { action: 'ask for rights owner, or for none: owner is the default' },
+  });
+}
+
+/** A compute's socket asks for no password: whoever may not do everything goes by the gateway. Throws `forbidden`. */
+export function wayFor({ scope }: Caller, via: ConnectVia | undefined): ConnectVia | undefined {
+  if (scope === 'admin') return via;
+  if (via !== 'socket') return 'gateway';
+  throw controlError('forbidden', `a token of scope ${scope} is told no sockets`, {
+    details: { action: 'leave via out: the gateway is the way for this token' },
+  });
+}
+
+function refuseOther(requestHash: string, sent: SentKey): void {
+  if (requestHash === sent.requestHash) return;
+  throw controlError('idempotency_key_reused', 'this Idempotency-Key was sent with another request before');
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

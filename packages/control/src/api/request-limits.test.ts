@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { ApiFixture } from '../testing/api-fixture.js';
+
+test('a token that asks too often is told how long to wait; others are not held up', async () => {
+  await using api = await ApiFixture.open(['shop'], { access: { requestsPerSecondMax: 1 } });
+  const busy = await api.token({ name: 'busy', scope: 'read' });
+  const calm = await api.token({ name: 'calm', scope: 'read' });
+  for (let n = 0; n < 5; n += 1) await api.send('GET', '/v1/status', undefined, { token: busy });
+  const answer = await api.send('GET', '/v1/status', undefined, { token: busy });
+  const { retry_after_ms: wait } = answer.json() as { retry_after_ms: number };
+  expect(answer.json()).toMatchObject({ status: 429, code: 'too_many_requests', retryable: true });
+  expect(answer.headers['retry-after']).toBe(String(Math.ceil(wait / 1000)));
+  expect(await api.refusal('GET', '/v1/status', undefined, { token: calm })).toBe('200');
+  expect(await api.refusal('GET', '/v1/status')).toBe('200');
+});
+
+test('an address that guesses is held up, but not whoever has the right token', async () => {
+  await using api = await ApiFixture.open(['shop'], { access: { refusalsPerMinuteMax: 3 } });
+  for (let n = 0; n < 3; n += 1) {
+    expect(await api.refusal('GET', '/v1/status', undefined, { token: `guess-${n}` })).toBe(
+      '401 unauthorized',
+    );
+  }
+  expect(await api.refusal('GET', '/v1/status', undefined, { token: 'guess' })).toBe('429 too_many_requests');
+  expect(await api.refusal('GET', '/v1/status')).toBe('200');
+});
+
+test('a token is refused when its time is over', async () => {
+  await using api = await ApiFixture.open(['shop']);
+  const brief = await api.token({ name: 'brief', scope: 'read', ttl_seconds: 1 });
+  expect(await api.refusal('GET', '/v1/status', undefined, { token: brief })).toBe('200');
+  await expect
+    .poll(() => api.refusal('GET', '/v1/status', undefined, { token: brief }), { timeout: 10_000 })
+    .toBe('401 token_expired');
+});

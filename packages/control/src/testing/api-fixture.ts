@@ -1,0 +1,77 @@
+import { type CreateTokenRequest, createdToken, newBranch, problem } from '@offshoot/client';
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
+import { buildApi } from '../api/build-api.js';
+import { ControlFixture } from './control-fixture.js';
+
+export const daemonToken = 'a-token-that-nobody-guesses';
+
+/** The management API over a {@link ControlFixture} with a gateway; requests do not go by a socket. */
+export class ApiFixture implements AsyncDisposable {
+  readonly failures: unknown[] = [];
+
+  private constructor(
+    readonly world: ControlFixture,
+    private readonly app: () => FastifyInstance,
+  ) {}
+
+  static async open(...options: Parameters<typeof ControlFixture.open>): Promise<ApiFixture> {
+    const world = await ControlFixture.open(...options);
+    world.gateway = {
+      host: '127.0.0.1',
+      port: 5433,
+      tls: 'allow',
+      connections: 0,
+      connections_total: 0,
+      parked: 0,
+      refused: {},
+    };
+    const fixture: ApiFixture = new ApiFixture(world, () => app);
+    const app = buildApi(world.control, {
+      token: daemonToken,
+      version: '0',
+      onFailure: (error) => fixture.failures.push(error),
+    });
+    return fixture;
+  }
+
+  async send(
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    url: string,
+    body?: object,
+    { token = daemonToken, ...headers }: { token?: string } & Record<string, string> = {},
+  ): Promise<LightMyRequestResponse> {
+    return this.app().inject({
+      method,
+      url,
+      headers: { authorization: `Bearer ${token}`, ...headers },
+      ...(body === undefined ? {} : { payload: body }),
+    });
+  }
+
+  /** Makes a branch and answers what the API says of it. */
+  async create(body: object = {}, headers: { token?: string } & Record<string, string> = {}) {
+    const answer = await this.send('POST', '/v1/branches', body, headers);
+    if (answer.statusCode !== 201) throw new Error(answer.body);
+    return newBranch.parse(answer.json());
+  }
+
+  /** Makes a token and answers its secret. */
+  async token(request: CreateTokenRequest): Promise<string> {
+    const answer = await this.send('POST', '/v1/tokens', request);
+    if (answer.statusCode !== 201) throw new Error(answer.body);
+    return createdToken.parse(answer.json()).secret;
+  }
+
+  /** The status and code of a refusal. */
+  async refusal(...call: Parameters<ApiFixture['send']>): Promise<string> {
+    const answer = await this.send(...call);
+    if (answer.statusCode < 400) return `${answer.statusCode}`;
+    const { status, code } = problem.parse(answer.json());
+    return `${status} ${code}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.app().close();
+    await this.world[Symbol.asyncDispose]();
+  }
+}
