@@ -6,6 +6,17 @@ import { credentialLines, roleRequest, superuserOption } from './branch-role.js'
 import { durabilityOption, idleTimeoutOption } from './compute-options.js';
 import { addLifeOptions, type LifeOptions, lifeOf, parseTimeout } from './life-options.js';
 
+/** The branch is there, and cannot be reached by a URL with a password. */
+export class NoUrlError extends Error {
+  override readonly name = 'NoUrlError';
+  readonly code = 'no_url';
+  readonly agentAction = 'connect on the machine of the page server: pageserver-ctl psql, or exec';
+
+  constructor(branch: string) {
+    super(`branch ${branch} is made, but the page server was started without a gateway`);
+  }
+}
+
 const WHAT = 'branch a tenant or another branch; one durable catalog entry, whatever the size';
 
 /** `branch create`, and the other words that people have for it. */
@@ -81,7 +92,7 @@ function ownRole({
 
 function urlOf({ branch, credentials }: CreatedBranch): string {
   if (credentials?.connection_string !== undefined) return credentials.connection_string;
-  throw new Error(`branch ${branch.name} is made, but there is no URL: the page server has no gateway`);
+  throw new NoUrlError(branch.name);
 }
 
 function created({ branch, at, timings_ms, credentials }: CreatedBranch): string {
