@@ -111,6 +111,17 @@ describe('exec', () => {
   });
 });
 
+test.each([['branch', 'create'], ['fork'], ['clone']])(
+  '%s %s prints a URL that works at once',
+  async (...words) => {
+    const name = `by-${words.join('-')}`;
+    const { code, stdout } = await ctl(world.data, ...words, name, '--from', 'prod', '--print-url');
+    expect(code).toBe(0);
+    expect(stdout.trim().split('\n')).toHaveLength(1);
+    expect(await value(stdout.trim(), 'select count(*)::int from notes')).toBe(1);
+  },
+);
+
 describe('psql', () => {
   /** Stands for psql: prints its arguments. */
   const psql = ['--psql', process.execPath];

@@ -1,6 +1,7 @@
 import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
+import { NoUrlError } from './commands/branch-create.js';
 import { addCheckpointCommands } from './commands/checkpoint.js';
 import { addCompletion, completionAsked } from './commands/completion.js';
 import { addComputeCommands } from './commands/compute.js';
@@ -154,12 +155,16 @@ function printJsonError(error: Explanation): void {
   process.stdout.write(`${JSON.stringify({ error }, null, 2)}\n`);
 }
 
+/** Those that say themselves what to do next. */
+const ownErrors = [ConnectionError, NoDaemonError, NoProgramError, NoUrlError];
+
 function explain(error: unknown): Explanation {
   if (error instanceof ApiError) {
     return { code: error.code, message: error.message, agent_action: error.problem.agent_action };
   }
-  if (error instanceof ConnectionError || error instanceof NoDaemonError || error instanceof NoProgramError) {
-    return { code: error.code, message: error.message, agent_action: error.agentAction };
+  if (ownErrors.some((known) => error instanceof known)) {
+    const { code, message, agentAction } = error as InstanceType<(typeof ownErrors)[number]>;
+    return { code, message, agent_action: agentAction };
   }
   const message = error instanceof Error ? error.message : String(error);
   return { code: 'failed', message, agent_action: 'this is a mistake in pageserver-ctl; report it' };

@@ -77,8 +77,8 @@ describe('refused', () => {
       '"c"',
     ],
     ['two databases differ', [user, byDatabase, ['database', 'db@c']], 'branch_names_differ', '"c"'],
-    ['a name that cannot be one', [user, ['database', 'db@B!']], 'invalid_argument', '"B!"'],
-    ['a name of other bytes', [user, ['database', 'db@\xc3\xa4']], 'invalid_argument', '"ä"'],
+    ['a name that cannot be one', [user, ['database', 'db@B!']], 'branch_name_impossible', '"B!"'],
+    ['a name of other bytes', [user, ['database', 'db@\xc3\xa4']], 'branch_name_impossible', '"ä"'],
     ['no user', [byDatabase], 'user_not_named', 'user'],
     ['an empty user', [['user', ''], byDatabase], 'user_not_named', 'user'],
   ])('%s', (_name, parameters, code, words) => {

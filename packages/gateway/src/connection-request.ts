@@ -27,7 +27,7 @@ interface Named {
 /**
  * Finds the branch that a start-up packet names: behind the last `@` of the database, in the setting
  * `offshoot.branch`, or by the host name in TLS. Throws `branch_not_named`, `branch_names_differ`, `user_not_named`,
- * `invalid_argument`.
+ * `branch_name_impossible`.
  */
 export function connectionRequest(message: StartupMessage, serverName: ServerName): ConnectionRequest {
   const named: Named[] = [];
@@ -106,7 +106,17 @@ function theOne(named: readonly Named[]): BranchName {
     const names = [first, other].map(({ branch, where }) => `${where} names branch ${quote(branch)}`);
     throw gatewayError('branch_names_differ', names.join(', '));
   }
-  return parseBranchName(readable(first.branch));
+  return possibleName(readable(first.branch));
+}
+
+/** As any other that does not exist. */
+function possibleName(name: string): BranchName {
+  try {
+    return parseBranchName(name);
+  } catch (cause) {
+    const words = cause instanceof Error ? cause.message : String(cause);
+    throw gatewayError('branch_name_impossible', `there is no such branch: ${words}`, { cause });
+  }
 }
 
 /** Postgres would refuse it too, but the branch would be woken for that. */

@@ -10,6 +10,12 @@ export const gatewayError = defineErrors({
       'name the branch behind the database, as in dbname=postgres@try-1 or postgres://user@host:port/postgres@try-1, ' +
       'or with options=-coffshoot.branch=try-1',
   },
+  branch_name_impossible: {
+    kind: 'fix',
+    sqlState: '3D000',
+    httpStatus: 404,
+    action: 'look which branches there are: pageserver-ctl branch list; their names are in lower case',
+  },
   branch_names_differ: {
     kind: 'fix',
     sqlState: '08P01',

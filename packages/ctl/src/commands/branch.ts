@@ -1,55 +1,21 @@
-import type { Branch, CreateBranchRequest, CreatedBranch, UpdateBranchRequest } from '@offshoot/client';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Branch, UpdateBranchRequest } from '@offshoot/client';
+import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes, table } from '../table.js';
 import { activityLines } from './activity.js';
+import { addCreateCommands } from './branch-create.js';
 import { addLifeCommands } from './branch-life.js';
 import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
 import { addMoveCommands } from './branch-moves.js';
-import { addRoleCommands, credentialLines, roleRequest, superuserOption } from './branch-role.js';
+import { addRoleCommands } from './branch-role.js';
 import { addSnapshotCommand } from './checkpoint.js';
-import { addLifeOptions, type LifeOptions, labelOption, lifeOf, parseTimeout } from './life-options.js';
+import { durabilityOption, idleTimeoutOption } from './compute-options.js';
+import { labelOption } from './life-options.js';
 
 /** `branch create|list|show|update` and what is in the files beside this one. */
 export function addBranchCommands(program: Command, context: () => Context): void {
   const branch = program.command('branch').description('copy-on-write branches');
-  addLifeOptions(addLimitOptions(branch.command('create <name>')))
-    .description('branch a tenant or another branch; one durable catalog entry, whatever the size')
-    .option('--from <parent>', 'the branch to start from (default: the only tenant)')
-    .option(
-      '--at <place>',
-      "where in the parent's history: latest (default), now, an LSN, a time, how long ago, or @CHECKPOINT; see below",
-    )
-    .option(
-      '--timeout <seconds>',
-      'how long to wait for what production has by now (default: the setting catchUpTimeoutMs, 30 s)',
-      parseTimeout,
-    )
-    .addOption(durabilityOption())
-    .addOption(idleTimeoutOption())
-    .option(
-      '--role [role]',
-      'give it a role of its own (default: one named after the branch), and print its password, this once',
-    )
-    .addOption(superuserOption('--role-superuser'))
-    .addHelpText('after', placesHelp)
-    .action(async (name: string, options: CreateOptions) => {
-      const { from, at, durability, timeout, idleTimeout, role, roleSuperuser } = options;
-      const wait = timeout === undefined ? {} : { timeout_ms: timeout };
-      const idle = idleTimeout === undefined ? {} : { idle_timeout: idleTimeout };
-      const request = {
-        name,
-        ...(from === undefined ? {} : { from }),
-        ...(at === undefined ? {} : { at }),
-        ...(durability === undefined ? {} : { durability }),
-        ...wait,
-        ...idle,
-        ...limitsOf(options),
-        ...lifeOf(options),
-        ...ownRole(role, roleSuperuser),
-      };
-      show(context(), await context().client().createBranch(request), created);
-    });
+  addCreateCommands(program, branch, context);
   addRoleCommands(branch, context);
   branch
     .command('list')
@@ -90,88 +56,6 @@ export function addBranchCommands(program: Command, context: () => Context): voi
 type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number } & LimitOptions;
 
 type ChangeOptions = UpdateOptions & { label?: Record<string, string>; removeLabel?: string[] };
-
-type CreateOptions = LifeOptions &
-  Pick<CreateBranchRequest, 'from' | 'at'> &
-  UpdateOptions & { timeout?: number; role?: string | true; roleSuperuser?: true };
-
-function ownRole(
-  role: string | true | undefined,
-  superuser: true | undefined,
-): Pick<CreateBranchRequest, 'role'> {
-  if (role === undefined && superuser === undefined) return {};
-  return { role: roleRequest(role === true ? undefined : role, superuser) };
-}
-
-const placesHelp = `
-Where a branch starts (--at):
-  latest                        what the page server has of production, moments old (default); of another branch, all
-                                that was committed there, also while its compute goes on writing
-  now                           all that production has committed by the time of the call: it is asked and waited for
-  0/16B5A50                     an LSN within what can be read
-  2026-11-21T12:00:00Z, "2026-11-21 12:00:00+01", "2026-11-21 12:00"
-                                a time by production's clock (without a zone: UTC): what Postgres' recovery to that
-                                time has; a commit at exactly that time is in
-  -5m, -90s, -1h30m, -2d        so long ago
-  @before-backfill, @newest     a checkpoint of the parent's, or its newest one; see checkpoint create --help
-
-The answer says which LSN that is, the time of the last commit in it, and how old the data is.
-
-Examples:
-  pageserver-ctl branch create try-1 --from prod --at now
-  pageserver-ctl branch create before-the-mistake --from prod --at "2026-11-21 14:03:20+01"
-  pageserver-ctl branch create an-hour-ago --from prod --at -1h
-  pageserver-ctl branch create small --from prod --cpu-max 0.5 --memory 512MiB --write-quota 1GiB
-  pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json
-  pageserver-ctl branch create for-an-agent --from prod --role --ttl 2h --label agent=x`;
-
-function idleTimeoutOption(): Option {
-  return new Option(
-    '--idle-timeout <time>',
-    'put the compute to sleep after so long without connections and work: 300, 90s, 5m, 2h, or never; the next ' +
-      'connection wakes it (default: the setting idleTimeoutSeconds, 300)',
-  ).argParser(parseIdleTimeout);
-}
-
-const SECONDS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600 };
-const IDLE_SECONDS_MAX = 2_147_483;
-
-/** As seconds; 0 is never. */
-export function parseIdleTimeout(text: string): number {
-  if (text === 'never') return 0;
-  const [, count, unit] = /^(\d{1,9})([smh]?)$/.exec(text) ?? [];
-  const seconds = Number(count) * (SECONDS[unit ?? ''] ?? Number.NaN);
-  if (!(seconds <= IDLE_SECONDS_MAX)) {
-    throw new InvalidArgumentError(
-      `write a time like 300, 90s, 5m or 2h (${IDLE_SECONDS_MAX} s at most), or never`,
-    );
-  }
-  return seconds;
-}
-
-function created({ branch, at, timings_ms, credentials }: CreatedBranch): string {
-  const took = Object.values(timings_ms).reduce((sum, ms) => sum + ms, 0);
-  const lines = [
-    `created branch ${branch.name} from ${branch.parent ?? branch.tenant} at ${branch.base_lsn} in ${took.toFixed(1)} ms`,
-  ];
-  if (at.time !== undefined) {
-    const zone = at.assumed_zone === undefined ? '' : ` (no zone was given: taken as ${at.assumed_zone})`;
-    lines.push(`  as of        ${at.time}${zone}`);
-  }
-  if (at.last_commit_time !== undefined) lines.push(`  last commit  ${at.last_commit_time}`);
-  if (at.data_age_ms !== undefined) lines.push(`  data age     ${(at.data_age_ms / 1000).toFixed(1)} s`);
-  if (branch.expires_at !== undefined) lines.push(`  expires      ${branch.expires_at}`);
-  if (credentials !== undefined) lines.push(...credentialLines(credentials));
-  return lines.join('\n');
-}
-
-function durabilityOption(): Option {
-  return new Option(
-    '--durability <kind>',
-    'sync: a commit returns when the page server has it on disk (default); async: it returns earlier, and a crash ' +
-      'of the compute loses the last moments',
-  ).choices(['sync', 'async']);
-}
 
 function list(branches: Branch[]): string {
   if (branches.length === 0)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { activityLines } from './activity.js';
-import { parseIdleTimeout } from './branch.js';
+import { parseIdleTimeout } from './compute-options.js';
 
 describe('an idle timeout', () => {
   test.each([
