@@ -83,6 +83,7 @@ describe('the history of a branch that was restored', () => {
   });
 
   it('has single points of it', () => {
+    expect(historyOf(young, { ...former, readableFrom: 290, kept: [50, 100] }).readableFrom).toBe(100n);
     const history = historyOf(narrowed, { ...former, readableFrom: 290, kept: [50, 100, 200] });
     expect([50, 51, 100, 200].map((at) => history.covers(lsn(at)))).toEqual([true, false, true, false]);
   });

@@ -48,7 +48,9 @@ export class OwnHistory implements Timeline {
   get readableFrom(): Lsn {
     const [first] = this.#stretches;
     let { readableFrom } = first.open;
-    for (const { open, start } of this.#stretches) {
+    for (const { open, start, end } of this.#stretches) {
+      // What is kept of a former one may all be of after the branch left it.
+      if (end !== undefined && open.readableFrom > end) break;
       readableFrom = open.readableFrom;
       if (readableFrom > start) break;
     }
