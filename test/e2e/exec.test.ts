@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ctl, runCommand } from '../fixture/command-line.js';
-import { value } from '../fixture/query.js';
+import { query, value } from '../fixture/query.js';
 import { waitUntil } from '../fixture/wait-until.js';
 import { World } from '../fixture/world.js';
 
@@ -144,5 +144,31 @@ describe('psql', () => {
     expect(code).toBe(1);
     expect(stderr).toContain('read-only');
     expect(await value(await world.url('prod'), 'select count(*)::int from notes')).toBe(1);
+  });
+});
+
+describe('doctor', () => {
+  const states = (checks: { name: string; state: string }[]) =>
+    Object.fromEntries(checks.map(({ name, state }) => [name, state]));
+
+  test('finds nothing in the way at a source that can be imported', async () => {
+    const { code, stdout } = await ctl(world.data, 'doctor', '--source', world.production.url(), '--json');
+    const { machine, source } = JSON.parse(stdout);
+    expect([code, Object.values(states(source)).includes('failed')]).toEqual([0, false]);
+    expect(states(source)).toMatchObject({ replication: 'ok', sql: 'ok', version: 'ok', role: 'ok' });
+    // Postgres' default has no limit, and it is said how there is one.
+    expect(states(source).slot_limit).toBe('warning');
+    expect(states(machine)).toMatchObject({ disk: expect.anything(), open_files: expect.anything() });
+    expect((await ctl(world.data, 'doctor')).stdout).toContain('This machine');
+  });
+
+  test('says what is in the way, and prints what mends it', async () => {
+    await query(world.production.url(), `create role reader login password 'of reader'`);
+    const url = world.production.url().replace(/\/\/[^/]*@/, '//reader:of%20reader@');
+    const { code, stdout } = await ctl(world.data, 'doctor', '--source', url, '--print-sql');
+    expect(code).toBe(1);
+    expect(stdout).toContain('ALTER ROLE "reader" REPLICATION;');
+    expect(await ctl(world.data, 'doctor', '--source', 'mysql://x')).toMatchObject({ code: 1 });
+    expect((await ctl(world.data, 'doctor', '--print-sql')).code).toBe(2);
   });
 });

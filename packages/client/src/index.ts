@@ -1,4 +1,5 @@
 export { ApiError, ConnectionError } from './api-error.js';
+export * from './checkup.js';
 export * from './creation.js';
 export { type ClientOptions, OffshootClient } from './offshoot-client.js';
 export * from './retention-schemas.js';

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { ApiError, ConnectionError } from './api-error.js';
+import { type Checkup, type CheckupRequest, checkup } from './checkup.js';
 import {
   type ChangedBranch,
   changedBranch,
@@ -53,6 +54,11 @@ export class OffshootClient {
 
   status(): Promise<schemas.Status> {
     return this.#call('GET', '/v1/status', schemas.status);
+  }
+
+  /** Looks over the machine, and over a Postgres that is to be imported; nothing is changed there. */
+  checkUp(request: CheckupRequest = {}): Promise<Checkup> {
+    return this.#call('POST', '/v1/checkup', checkup, request);
   }
 
   /** Starts an import; watch it with {@link operation}. */

@@ -3,6 +3,8 @@ import type {
   BranchCredentials,
   BranchEvent,
   Checkpoint,
+  Checkup,
+  CheckupRequest,
   Compute,
   ConnectionString,
   CreateBranchRequest,
@@ -32,6 +34,8 @@ import { TokenKeeper } from './access/token-keeper.js';
 import { asOpenError, branchNameOfClient } from './branch-errors.js';
 import type { BranchPage } from './branch-views.js';
 import type { BranchMaking } from './branches.js';
+import { machineChecks } from './checkup/machine-checks.js';
+import { checkView } from './checkup/source-checks.js';
 import type { ConnectionChoice } from './connections.js';
 import { controlError } from './control-errors.js';
 import type { ControlPlaneOptions } from './control-options.js';
@@ -42,6 +46,9 @@ import { statusView } from './status-view.js';
 
 export type { ControlPlaneOptions } from './control-options.js';
 export type { DaemonFacts } from './daemon-facts.js';
+
+/** A source that does not answer has made itself known before. */
+const CHECKUP_MS_MAX = 60_000;
 
 /** Tenants, branches and computes as the management API shows them, and branches as a gateway opens them. */
 export class ControlPlane implements BranchHost {
@@ -255,6 +262,16 @@ export class ControlPlane implements BranchHost {
   status(): Promise<Status> {
     const { computes, room } = this.#parts;
     return statusView({ ...this.#options, computes, room });
+  }
+
+  /** Looks over the machine, and over a Postgres that is to be imported. Throws `source_url_invalid`. */
+  async checkUp({ source_url: url }: CheckupRequest): Promise<Checkup> {
+    const { pageServer } = this.#options;
+    const [machine, source] = await Promise.all([
+      this.status().then(machineChecks),
+      url === undefined ? undefined : pageServer.checkSource(url, AbortSignal.timeout(CHECKUP_MS_MAX)),
+    ]);
+    return { machine, ...(source === undefined ? {} : { source: source.map(checkView) }) };
   }
 
   /** Begins nothing new, cancels what is under way and ends all computes. A second call waits for the same end. */

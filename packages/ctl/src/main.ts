@@ -5,6 +5,7 @@ import { NoUrlError } from './commands/branch-create.js';
 import { addCheckpointCommands } from './commands/checkpoint.js';
 import { addCompletion, completionAsked } from './commands/completion.js';
 import { addComputeCommands } from './commands/compute.js';
+import { addDoctorCommand } from './commands/doctor.js';
 import { addEventCommands } from './commands/events.js';
 import { addExecCommands } from './commands/exec.js';
 import { addGcCommands } from './commands/gc.js';
@@ -93,6 +94,7 @@ A first session:
   addComputeCommands(program, context);
   addGcCommands(program, context);
   addExecCommands(program, context);
+  addDoctorCommand(program, context);
   addOperationCommands(program, context);
   addStatusCommands(program, context);
   addTokenCommands(program, context);

@@ -1,5 +1,6 @@
 export type { LoginCandidates } from '@offshoot/engine';
 export * from './catalog/index.js';
+export type { SourceCheck } from './checkup/index.js';
 export * from './compute-wal/index.js';
 export * from './import/index.js';
 export type { OpenTimeline } from './open-timeline.js';

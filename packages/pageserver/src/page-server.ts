@@ -22,6 +22,7 @@ import {
 } from './catalog/catalog.js';
 import { branchChanged, catalogError } from './catalog/catalog-errors.js';
 import type { BranchRecord, CheckpointRecord, TenantRecord, TimelineRecord } from './catalog/records.js';
+import { checkSource, type SourceCheck } from './checkup/index.js';
 import type { ComputeWalState, TimelineWal } from './compute-wal/timeline-wal.js';
 import { WalBook } from './compute-wal/wal-book.js';
 import { followError } from './import/follow-errors.js';
@@ -405,6 +406,13 @@ export class PageServer implements PageSource {
     if (running.length >= this.#settings.importsMax) {
       throw pageServerError('too_many_imports', `${running.length} imports run already`);
     }
+  }
+
+  /** Looks whether a source can be imported: see `checkSource`. */
+  async checkSource(url: string, signal: AbortSignal): Promise<SourceCheck[]> {
+    this.#expectOpen();
+    const { import: settings } = this.#settings;
+    return await checkSource({ url, directory: this.#dataDir, settings, signal });
   }
 
   /** See `importTenant` and `refuseImport`. */

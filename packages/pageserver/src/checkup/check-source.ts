@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { Client } from 'pg';
 import type { ImportSettings } from '../import/import-settings.js';
 import { ReplicationConnection } from '../import/replication-connection.js';
 import { probeSource } from '../import/source-probe.js';
@@ -62,9 +63,9 @@ async function freeBytesOf(directory: string): Promise<number> {
 }
 
 function hbaLines(url: string, what: 'replication' | 'database'): string[] {
-  const { username, pathname } = new URL(url.replace(/^postgres(ql)?:/, 'http:'));
-  const user = decodeURIComponent(username) || 'ROLE';
-  const database = what === 'replication' ? 'replication' : decodeURIComponent(pathname.slice(1)) || user;
+  const parsed = new Client({ connectionString: url });
+  const user = parsed.user || 'ROLE';
+  const database = what === 'replication' ? 'replication' : parsed.database || user;
   return [
     '-- in pg_hba.conf of the source, with the address of the page server:',
     `-- hostssl  ${database}  ${user}  ADDRESS/32  scram-sha-256`,

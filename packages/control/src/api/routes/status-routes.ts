@@ -1,7 +1,7 @@
-import { eventList, status } from '@offshoot/client';
+import { checkup, checkupRequest, eventList, status } from '@offshoot/client';
 import { z } from 'zod';
 import { controlError } from '../../control-errors.js';
-import { ofBranch } from '../error-groups.js';
+import { ofBranch, withBody } from '../error-groups.js';
 import { Answer, type Route, route } from '../route.js';
 
 const EVENTS_DEFAULT = 100;
@@ -28,6 +28,20 @@ export const statusRoutes: readonly Route[] = [
     responses: { 200: { description: 'The status.', schema: status } },
     errors: [],
     work: ({ place }) => place.control.status(),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/checkup',
+    id: 'checkUp',
+    tag: 'Status',
+    summary: 'Look over the machine, and a Postgres that is to be imported',
+    description:
+      'What was looked at, and what mends what is in the way: SQL, to be run on the source. Nothing is changed there.',
+    scopes: [],
+    bodySchema: checkupRequest,
+    responses: { 200: { description: 'What was found.', schema: checkup } },
+    errors: [...withBody, 'source_url_invalid', 'page_server_closed'],
+    work: ({ place, body }) => place.control.checkUp(body),
   }),
   route({
     method: 'GET',
