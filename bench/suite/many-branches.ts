@@ -137,7 +137,7 @@ class Fleet {
     const { client, daemon } = this.stage;
     const running = (await client.computes()).filter(({ state }) => state === 'running');
     const disks = await Promise.all(
-      running.map(({ log_file: log }) => directoryBytes(log.slice(0, log.lastIndexOf('/log/')))),
+      running.map(({ log_file: log = '' }) => directoryBytes(log.slice(0, log.lastIndexOf('/log/')))),
     );
     const seen = processMemory(daemon.child.pid ?? 0);
     return {

@@ -104,7 +104,9 @@ impl Tenant {
 
     /// Forgets a timeline; its branches keep what they need of it, and the store keeps its data.
     pub fn detach(&self, index: u32) {
-        self.timelines.write().remove(&index);
+        if let Some(timeline) = self.timelines.write().remove(&index) {
+            timeline.set_detached();
+        }
     }
 
     /// An attached timeline.
@@ -125,7 +127,9 @@ impl Tenant {
     /// `UnknownTimeline`, `Store`.
     pub fn view(&self, index: u32, lsn: Lsn) -> Result<View, EngineError> {
         let timeline = self.timeline(index)?;
-        Ok(View::new(self.store.read()?, &timeline, lsn))
+        let snapshot = self.store.read()?;
+        timeline.expect_attached()?;
+        Ok(View::new(snapshot, &timeline, lsn))
     }
 
     /// A timeline at an LSN that may be served; at its newest when `lsn` is `None`.
@@ -151,12 +155,13 @@ impl Tenant {
     /// up to a last record that was asked for before it, and all of a window that is asked for after it.
     ///
     /// # Errors
-    /// `Store`.
+    /// `Store`, `UnknownTimeline`.
     pub(crate) fn readable_now(&self, timeline: &Timeline) -> Result<ReadableNow, EngineError> {
         let mut attempts = 0;
         loop {
             let last_record_lsn = timeline.last_record_lsn();
             let snapshot = self.store.read()?;
+            timeline.expect_attached()?;
             let window = timeline.window();
             attempts += 1;
             // Between two looks both may have moved on. What stays so is a timeline that is not complete yet.
@@ -209,5 +214,32 @@ impl Tenant {
     pub fn close(&self) -> Result<(), EngineError> {
         self.timelines.write().clear();
         Ok(self.store.close()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_late_to_a_timeline_that_is_detached_reads_nothing_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let tenant = Tenant::open(dir.path(), TenantOptions::default()).unwrap();
+        let spec = TimelineSpec {
+            index: 1,
+            parent: None,
+            last_record_lsn: Lsn(10),
+            readable_from: Lsn(10),
+        };
+        // Found before it is detached, and read after: its pages may be gone by then.
+        let found = tenant.attach(&spec).unwrap();
+        assert!(tenant.readable_now(&found).is_ok());
+        tenant.detach(1);
+        let unknown = |error| matches!(error, EngineError::UnknownTimeline(1));
+        assert!(tenant.readable_now(&found).is_err_and(unknown));
+        // Attached again it is another.
+        let again = tenant.attach(&spec).unwrap();
+        assert!(tenant.readable_now(&again).is_ok());
+        assert!(tenant.readable_now(&found).is_err());
     }
 }

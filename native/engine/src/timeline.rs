@@ -34,6 +34,8 @@ pub struct Timeline {
     owns_extents: AtomicBool,
     /// Of a root timeline; its branches ask it.
     cluster: OnceLock<Cluster>,
+    /// What it has may be removed from the store from then on.
+    detached: AtomicBool,
     /// The tenant's.
     cache: Arc<PageCache>,
 }
@@ -65,6 +67,7 @@ impl Timeline {
             owns_data: AtomicBool::new(has_data(snapshot, spec.index, &Table::ALL)?),
             owns_extents: AtomicBool::new(has_data(snapshot, spec.index, &[Table::Extents])?),
             cluster: OnceLock::new(),
+            detached: AtomicBool::new(false),
             cache: Arc::clone(cache),
         })
     }
@@ -118,6 +121,21 @@ impl Timeline {
         let mut current = self.window.write();
         current.refuse_widening(&window)?;
         *current = Arc::new(window);
+        Ok(())
+    }
+
+    pub(crate) fn set_detached(&self) {
+        self.detached.store(true, Ordering::Release);
+    }
+
+    /// To be asked by whoever has taken a snapshot: one that was taken before has all of it.
+    ///
+    /// # Errors
+    /// `UnknownTimeline`.
+    pub(crate) fn expect_attached(&self) -> Result<(), EngineError> {
+        if self.detached.load(Ordering::Acquire) {
+            return Err(EngineError::UnknownTimeline(self.index));
+        }
         Ok(())
     }
 

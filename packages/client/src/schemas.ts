@@ -213,7 +213,8 @@ export const compute = z.object({
   activity,
   /** While it runs. */
   usage: usage.optional(),
-  log_file: z.string(),
+  /** Told to whoever may do everything. */
+  log_file: z.string().optional(),
   /** Why it stopped, when it was not asked to. */
   reason: z.string().optional(),
 });

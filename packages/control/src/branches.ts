@@ -88,10 +88,11 @@ export class Branches {
     const history = parentOf(pageServer, computes, from, request.timeout_ms);
     const point = await unlessChanged(this.#catalog, from, findBranchPoint(history, place));
     // Another branch may have its name by now; the point is one of this one's history.
-    if (this.#catalog.findBranchNamed(parent)?.id !== from.id) throw branchDeleted(from.name);
+    const now = this.#catalog.findBranch(from.id);
+    if (now === undefined) throw branchDeleted(from.name);
     const settled = performance.now();
     const at = branchPointView(asked, point);
-    const { branch } = await pageServer.createBranch(name, from.name, point.lsn, {
+    const { branch } = await pageServer.createBranch(name, now.name, point.lsn, {
       requestedAt,
       timeline: history.timelineOf(point),
       branchesMax: this.place.branchesMax,

@@ -54,7 +54,7 @@ export async function connectCandidatesNow(
   signal: AbortSignal,
 ): Promise<ConnectAs[]> {
   await pageServer.settleBranch(branch, undefined, signal);
-  const lsn = pageServer.timelineOfBranch(branch.name).lastRecordLsn();
+  const lsn = pageServer.timelineOf(branch.tenant, branch.timeline).lastRecordLsn();
   return await connectCandidatesAt(pageServer, branch, lsn);
 }
 
@@ -65,7 +65,7 @@ async function loginCandidates(
   lsn: Lsn,
 ): Promise<LoginCandidates> {
   try {
-    return await pageServer.timelineOfBranch(branch.name).loginCandidates(lsn);
+    return await pageServer.timelineOf(branch.tenant, branch.timeline).loginCandidates(lsn);
   } catch {
     return { users: [], databases: [] };
   }

@@ -179,7 +179,7 @@ async function workOnFork(
   narrator.say('\nAfterwards');
   if ((await digest(production.url())) !== before) throw new Error('production has changed');
   narrator.say('             production is unchanged: same columns, same rows, same digest');
-  const computeBytes = await diskUsage(dirname(dirname(compute.log_file)));
+  const computeBytes = await diskUsage(dirname(dirname(compute.log_file ?? '')));
   narrator.say(
     `             the branch cost one catalog entry, and ${mb(computeBytes)} of pages read and written`,
   );

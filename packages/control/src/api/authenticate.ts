@@ -33,9 +33,13 @@ export class Authenticator {
     const { ip } = request;
     const sent = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
     if (sent !== undefined && timingSafeEqual(digest(sent), this.#expected)) return daemonCaller;
-    refuseFor(this.#refusals.wait(ip), 'too many requests with a token that is none came from this address');
     const caller = sent === undefined ? undefined : this.control.tokens.callerOf(sent);
     if (caller === undefined) {
+      // Those at the same address that have one are not held up: it cannot be guessed.
+      refuseFor(
+        this.#refusals.wait(ip),
+        'too many requests with a token that is none came from this address',
+      );
       this.#refusals.take(ip);
       throw controlError('unauthorized', 'send a token of the page server as "Authorization: Bearer TOKEN"');
     }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type {
   Branch,
+  Compute,
   ConnectVia,
   CreatedBranch,
   NewBranch,
@@ -252,6 +253,13 @@ export function refuseSuperuser({ reach }: Caller, rights: string | undefined): 
   throw controlError('forbidden', 'a token of scope branch makes no superusers', {
     details: { action: 'ask for rights owner, or for none: owner is the default' },
   });
+}
+
+/** A compute as its caller may see it: where it is on this machine is for whoever may do everything. */
+export function computeFor<C extends Compute>({ scope }: Caller, compute: C) {
+  if (scope === 'admin') return compute;
+  const { socket_directory: _socket, address: _address, log_file: _log, ...shown } = compute;
+  return shown;
 }
 
 /** A compute's socket asks for no password: whoever may not do everything goes by the gateway. Throws `forbidden`. */

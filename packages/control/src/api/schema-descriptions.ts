@@ -47,6 +47,7 @@ export const schemaDescriptions: Readonly<Record<string, string>> = {
   "compute.address": "Where it asks for the passwords of the branch's roles; while it runs.",
   "compute.base_lsn": "Of a compute that reads only: what it shows, for as long as it runs.",
   "compute.durability": "As it was of the branch when the compute started.",
+  "compute.log_file": "Told to whoever may do everything.",
   "compute.reason": "Why it stopped, when it was not asked to.",
   "compute.timings_ms": "How long the start took, by phase, in milliseconds.",
   "compute.usage": "While it runs.",

@@ -126,6 +126,37 @@ describe('a token of scope branch', () => {
     expect(await api.refusal('POST', '/v1/branches/bare/role', {}, { token: agent })).toBe('201');
   });
 
+  test('is not told the password of a superuser that somebody else made', async () => {
+    await api.create({ name: 'powerful', role: null }, { token: agent });
+    const role = { rights: 'superuser' };
+    expect(await api.refusal('POST', '/v1/branches/powerful/role', role)).toBe('201');
+    const rotation = ['POST', '/v1/branches/powerful/role/password', {}] as const;
+    expect(await api.refusal(...rotation, { token: agent })).toBe('403 forbidden');
+    expect(await api.refusal(...rotation)).toBe('200');
+  });
+
+  test('is not told where a compute is on the machine', async () => {
+    await api.create({ name: 'placed' }, { token: agent });
+    const places = ['address', 'log_file', 'socket_directory'];
+    const told = (compute: object) =>
+      Object.keys(compute)
+        .filter((key) => places.includes(key))
+        .sort();
+    const start = (token?: string) =>
+      api.send('POST', '/v1/branches/placed/compute', undefined, token ? { token } : {});
+    expect(told((await start()).json())).toEqual(places);
+    expect(told((await start(agent)).json())).toEqual([]);
+    const list = (await api.send('GET', '/v1/computes', undefined, { token: reader })).json();
+    expect(list.computes.flatMap(told)).toEqual([]);
+    await api.send('DELETE', '/v1/branches/placed/compute');
+  });
+
+  test('branches a branch by its id', async () => {
+    const { branch } = await api.create({ name: 'by-id' }, { token: agent });
+    const made = await api.create({ from: branch.id }, { token: agent });
+    expect(made.parent).toBe('by-id');
+  });
+
   test('with reach parents it works with all that come of them', async () => {
     const wide = await api.token({ name: 'wide', scope: 'branch', parents: ['shop'], reach: 'parents' });
     expect(await names(wide)).toEqual(expect.arrayContaining(['one', 'theirs', 'shop']));

@@ -1,5 +1,5 @@
 import { historyFrom } from './branch-timelines.js';
-import { catalogError } from './catalog-errors.js';
+import { branchChanged, catalogError } from './catalog-errors.js';
 import { notFound } from './catalog-reads.js';
 import { CatalogTenants } from './catalog-tenants.js';
 import type { BranchId, CheckpointRecord, TimelineRecord } from './records.js';
@@ -33,11 +33,13 @@ export class CatalogCheckpoints extends CatalogTenants {
       if (this.findCheckpoint(id, name) !== undefined) {
         throw catalogError('checkpoint_exists', `branch ${branch.name} has a checkpoint ${name} already`);
       }
+      if (keepPeriodic !== undefined && branch.timeline !== timeline) throw branchChanged(branch);
+      // First: those that go may be the last that held its timeline.
+      hold(this.tables, [timeline, 'checkpoint', `${id}/${name}`], lsn);
       const removed = keepPeriodic === undefined ? [] : this.#dropPeriodic(id, keepPeriodic - 1);
       this.refuseCheckpointOver(branch, checkpointsMax);
       const record = { ...checkpoint, createdAt: this.now().toISOString() };
       this.tables.checkpoints.put([id, name], record);
-      hold(this.tables, [timeline, 'checkpoint', `${id}/${name}`], lsn);
       return { checkpoint: record, removed };
     });
   }

@@ -147,14 +147,17 @@ export class Collector {
       const pace = new Pace(this.place.settings.busyPercentMax, signal);
       const timelines = this.#timelines(id);
       const starts = branchStarts(timelines);
+      const failures: unknown[] = [];
       for (const { id: timeline } of timelines) {
         const open = tenant.find(timeline);
         if (open === undefined) continue;
         await this.#collect({ id, tenant, starts, pace }, timeline, open).catch((error: unknown) => {
-          // Deleted meanwhile.
-          if (tenant.find(timeline) === open) throw error;
+          signal.throwIfAborted();
+          // Else it was deleted meanwhile. What is wrong with one is no reason to leave the others.
+          if (tenant.find(timeline) === open) failures.push(error);
         });
       }
+      if (failures.length > 0) throw failures[0];
       const lastRound = { endedAt: new Date(this.place.now()), durationMs: performance.now() - began };
       this.#count(id, { rounds: this.view(id).rounds + 1, lastRound });
     } finally {

@@ -7,7 +7,7 @@ import {
   rotatePasswordRequest,
   stoppedCompute,
 } from '@offshoot/client';
-import { refuseSuperuser } from '../branch-maker.js';
+import { computeFor, refuseSuperuser } from '../branch-maker.js';
 import { changing, ofBranch, ofCompute, withBody } from '../error-groups.js';
 import { type Route, route } from '../route.js';
 import { branchPath } from './parameters.js';
@@ -26,12 +26,13 @@ export const computeRoutes: readonly Route[] = [
     scopes: ['read', 'branch'],
     responses: { 200: { description: 'The computes.', schema: computeList } },
     errors: [],
-    work: ({ place, caller: { reach } }) => {
+    work: ({ place, caller }) => {
+      const { reach } = caller;
       const shows = (name: string) => {
         const found = place.control.findBranch(name);
         return found !== undefined && reach?.uses(found) === true;
       };
-      const all = place.control.computes();
+      const all = place.control.computes().map((each) => computeFor(caller, each));
       return { computes: reach === undefined ? all : all.filter(({ branch }) => shows(branch)) };
     },
   }),
@@ -46,7 +47,7 @@ export const computeRoutes: readonly Route[] = [
     pathSchema: branchPath,
     responses: { 200: { description: 'The compute runs.', schema: compute } },
     errors: [...changing, ...ofBranch, ...ofCompute],
-    work: ({ place, path }) => place.control.startCompute(path.name),
+    work: async ({ place, caller, path }) => computeFor(caller, await place.control.startCompute(path.name)),
   }),
   route({
     method: 'DELETE',
@@ -58,7 +59,7 @@ export const computeRoutes: readonly Route[] = [
     pathSchema: branchPath,
     responses: { 200: { description: 'The compute has stopped.', schema: stoppedCompute } },
     errors: [...ofBranch, ...ofCompute],
-    work: ({ place, path }) => place.control.stopCompute(path.name),
+    work: async ({ place, caller, path }) => computeFor(caller, await place.control.stopCompute(path.name)),
   }),
   route({
     method: 'POST',
@@ -89,7 +90,11 @@ export const computeRoutes: readonly Route[] = [
     bodySchema: rotatePasswordRequest,
     responses: { 200: { description: 'The password is changed.', schema: branchCredentials } },
     errors: [...withBody, ...roleErrors, 'branch_role_absent'],
-    work: ({ place, path, body }) => place.control.rotatePassword(path.name, body),
+    work: ({ place, caller, path, body }) => {
+      // Whoever gets its password is it.
+      refuseSuperuser(caller, place.control.branch(path.name).role?.rights);
+      return place.control.rotatePassword(path.name, body);
+    },
   }),
   route({
     method: 'DELETE',
