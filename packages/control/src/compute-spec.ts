@@ -45,14 +45,14 @@ export class ComputeSpecs {
     };
     if (ofProduction) return { ...common, access: 'read_only' };
     const account = this.accounts.of(branch);
+    const isPast = account.writtenBytes >= hardLimitBytes(account);
     // Who may log in comes first, and is seen to by a compute that may write.
-    if (roles === undefined && account.writtenBytes >= hardLimitBytes(account)) {
-      return { ...common, access: 'read_only' };
-    }
+    if (isPast && roles === undefined) return { ...common, access: 'read_only' };
     return {
       ...common,
       wal: this.pageServer.walOfCompute(branch),
-      durability: branch.durability ?? 'sync',
+      // What is seen to has to be known for certain, so that the next one need not write.
+      durability: isPast ? 'sync' : (branch.durability ?? 'sync'),
       size: chosenSize(branch),
       refuseWrites: writeRefusalOf(account),
       ...(roles === undefined ? {} : { roles }),
