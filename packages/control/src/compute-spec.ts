@@ -7,7 +7,7 @@ import { accessOf } from './branch-views.js';
 import type { ComputeBases } from './compute-bases.js';
 import { connectCandidatesAt, connectCandidatesNow } from './connect-candidates.js';
 import type { WriteAccounts } from './quota/write-accounts.js';
-import { hardLimitBytes, writeRefusalOf } from './quota/write-quotas.js';
+import { readOnlyFromBytes, writeRefusalOf } from './quota/write-quotas.js';
 
 /** What the computes of branches are started with. */
 export class ComputeSpecs {
@@ -45,7 +45,7 @@ export class ComputeSpecs {
     };
     if (ofProduction) return { ...common, access: 'read_only' };
     const account = this.accounts.of(branch);
-    const isPast = account.writtenBytes >= hardLimitBytes(account);
+    const isPast = account.writtenBytes >= readOnlyFromBytes(account);
     // Who may log in comes first, and is seen to by a compute that may write.
     if (isPast && roles === undefined) return { ...common, access: 'read_only' };
     return {

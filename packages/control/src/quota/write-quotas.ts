@@ -66,14 +66,21 @@ export function writeRefusalOf({
 
 /**
  * What a refusal does not reach has an end too: Postgres 15 lets read-only transactions write messages and large objects.
- * Bytes; a branch that has written as much is read and no more.
+ * Bytes; a compute whose branch has written as much is ended.
  */
 export function hardLimitBytes({ quotaBytes }: Pick<QuotaBranch, 'quotaBytes'>): number {
-  return quotaBytes === 0 ? Number.POSITIVE_INFINITY : quotaBytes + Math.max(HARD_ROOM_BYTES, quotaBytes / 4);
+  return quotaBytes === 0 ? Number.POSITIVE_INFINITY : quotaBytes + roomPast(quotaBytes);
 }
 
-/** Several segments: what is written between two looks is no offence. */
-const HARD_ROOM_BYTES = 64 * 1024 ** 2;
+/** From then on the next compute only reads. Less: the end of one that is ended may have lost some of what had come in. */
+export function readOnlyFromBytes({ quotaBytes }: Pick<QuotaBranch, 'quotaBytes'>): number {
+  return quotaBytes === 0 ? Number.POSITIVE_INFINITY : quotaBytes + roomPast(quotaBytes) / 2;
+}
+
+/** At least several segments: what is written between two looks is no offence. */
+function roomPast(quotaBytes: number): number {
+  return Math.max(64 * 1024 ** 2, quotaBytes / 4);
+}
 
 /** As pageserver-ctl reads it: `10GiB`, exact to a hundredth. */
 export function sizeText(bytes: number): string {
