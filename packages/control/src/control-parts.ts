@@ -76,7 +76,12 @@ export function composeParts(
   const room = new ComputeRoom({ ...wake, computesMax, computesPerTenantMax }, clock, (tenant) =>
     tenantComputesFull(catalog.tenant(tenant), computesPerTenantMax),
   );
-  const bytes = new TenantBytes(pageServer, quota.storedBytesPerTenantMax, quota.storedCheckMs);
+  const bytes = new TenantBytes(
+    pageServer,
+    quota.storedBytesPerTenantMax,
+    quota.storedCheckMs,
+    (branch, error) => options.onTrouble?.('what a tenant has stored is not known', { branch, error }),
+  );
   const accounts = new WriteAccounts(pageServer, () => computes, limits, bytes);
   const idleTimeoutSeconds = (branch: BranchRecord | undefined) =>
     branch?.idleTimeoutSeconds ?? wake.idleTimeoutSeconds;

@@ -1,8 +1,9 @@
+import { ApiError } from '../api-error.js';
 import type { NewBranchRequest } from '../creation.js';
 import { type ClientOptions, OffshootClient } from '../offshoot-client.js';
 import type { Branch, RoleRequest } from '../schemas.js';
 import { type Duration, seconds } from './duration.js';
-import { apiErrorOf, NotFoundError } from './errors.js';
+import { AccessError, apiErrorOf, NotFoundError } from './errors.js';
 import { Fork, type ForkCalls } from './fork.js';
 import { type RetrySettings, retryDefaults, withRetries } from './retries.js';
 
@@ -84,9 +85,7 @@ export class Offshoot {
   /** The fork of that name or id. Its connection string has no password. */
   async get(fork: string): Promise<Fork> {
     const branch = await this.#calls.read(() => this.client.branch(fork));
-    const found = await this.#calls
-      .read(() => this.client.connectionString(branch.id))
-      .catch(() => undefined);
+    const found = await this.#calls.read(() => this.client.connectionString(branch.id)).catch(noConnection);
     return new Fork(this.#calls, branch, { created: false, connectionString: found?.url });
   }
 
@@ -130,4 +129,11 @@ function fromEnvironment(variable: string, option: string): string {
   const value = process?.env?.[variable];
   if (value === undefined || value === '') throw new TypeError(`say ${option}, or set ${variable}`);
   return value;
+}
+
+/** The branch can be looked at, and not be connected to: by this token, or by any as there is no gateway. */
+function noConnection(error: unknown): undefined {
+  if (error instanceof AccessError || (error instanceof ApiError && error.code === 'gateway_off')) return;
+  if (error instanceof ApiError && error.code === 'compute_not_running') return;
+  throw error;
 }

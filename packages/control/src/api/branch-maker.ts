@@ -239,8 +239,12 @@ export class BranchMaker {
         ...(role === undefined ? {} : { user: role.name }),
         ...(via === undefined ? {} : { via }),
       }).url;
-    } catch {
-      return undefined;
+    } catch (error) {
+      // Without a gateway there is no way for whoever cannot be told a socket, or before the compute runs.
+      const { code } = asOffshootError(error);
+      if (code === 'gateway_off' || code === 'compute_not_running' || code === 'compute_starting')
+        return undefined;
+      throw error;
     }
   }
 }

@@ -51,6 +51,7 @@ function openFilesMax(): number | undefined {
   try {
     const [, limit] =
       /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    if (limit === undefined) return undefined;
     return limit === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(limit);
   } catch {
     return undefined;

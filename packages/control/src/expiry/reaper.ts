@@ -1,4 +1,5 @@
 import type { BranchRecord, Catalog } from '@offshoot/pageserver';
+import { LookLoop } from '../look-loop.js';
 import type { Clock } from '../sleep/clock.js';
 
 /** Deletions under way at one time. */
@@ -23,46 +24,31 @@ export interface ReaperPlace {
  * with the last of them. What is due is in the catalog alone, so that neither a restart nor a clock that is set loses it.
  */
 export class Reaper {
-  #callOff: (() => void) | undefined;
-  #looking: Promise<void> | undefined;
+  readonly #loop: LookLoop;
   #lookedAt = new Date(0);
-  #again = false;
-  #closed = false;
 
-  constructor(private readonly place: ReaperPlace) {}
+  constructor(private readonly place: ReaperPlace) {
+    this.#loop = new LookLoop({
+      clock: place.clock,
+      checkMs: place.checkMs,
+      look: () => this.#look(),
+      nextLookMs: () => this.#nextLookMs(),
+      onTrouble: (error) => place.onTrouble(undefined, error),
+    });
+  }
 
   /** Something may be due, or due sooner. */
   stir(): void {
-    if (this.#closed) return;
-    this.#again = true;
-    this.#looking ??= this.#look()
-      .then(() => this.#nextLookMs())
-      .catch((error: unknown) => {
-        this.place.onTrouble(undefined, error);
-        return this.place.checkMs;
-      })
-      .then((waitMs) => {
-        this.#looking = undefined;
-        if (this.#again) this.stir();
-        else if (waitMs === 0) this.stir();
-        else if (waitMs !== undefined && !this.#closed) {
-          this.#callOff = this.place.clock.after(waitMs, () => this.stir());
-        }
-      });
+    this.#loop.stir();
   }
 
   /** Waits for what is under way. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#callOff?.();
-    await this.#looking;
+  close(): Promise<void> {
+    return this.#loop.close();
   }
 
   async #look(): Promise<void> {
-    this.#callOff?.();
-    this.#callOff = undefined;
-    this.#again = false;
-    for (let gone = -1; gone !== 0 && !this.#closed; ) gone = await this.#round();
+    for (let gone = -1; gone !== 0 && !this.#loop.isClosed; ) gone = await this.#round();
   }
 
   /** Deletes what can be; answers how many went. Their parents may be next. */
@@ -72,7 +58,7 @@ export class Reaper {
     let gone = 0;
     this.#lookedAt = now;
     const due = catalog.expired(now);
-    for (let from = 0; from < due.length && !this.#closed; from += AT_ONCE) {
+    for (let from = 0; from < due.length && !this.#loop.isClosed; from += AT_ONCE) {
       const some = due.slice(from, from + AT_ONCE);
       const ended = await Promise.all(some.map((branch) => this.#end(branch, now)));
       gone += ended.filter((end) => end === 'gone').length;

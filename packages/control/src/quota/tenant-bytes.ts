@@ -13,9 +13,11 @@ export class TenantBytes {
     /** 0: any. */
     private readonly max: number,
     checkMs: number,
+    /** A tenant cannot be measured by the watch: what was measured last goes on to count. */
+    private readonly onTrouble: (tenant: string, error: unknown) => void,
   ) {
     if (max > 0) {
-      this.#timer = setInterval(() => void this.look().catch(() => undefined), checkMs).unref();
+      this.#timer = setInterval(() => void this.look(), checkMs).unref();
     }
   }
 
@@ -23,7 +25,7 @@ export class TenantBytes {
     clearInterval(this.#timer);
   }
 
-  /** Measures anew; what cannot be measured is as before. */
+  /** Measures anew; what cannot be measured is as before. Never rejects. */
   look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
@@ -53,7 +55,9 @@ export class TenantBytes {
   }
 
   async #look(): Promise<void> {
-    for (const { id } of this.pageServer.catalog.tenants()) await this.#measure(id);
+    for (const { id, name } of this.pageServer.catalog.tenants()) {
+      await this.#measure(id).catch((error: unknown) => this.onTrouble(name, error));
+    }
   }
 
   async #measure(tenant: TenantId): Promise<void> {

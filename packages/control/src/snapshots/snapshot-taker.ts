@@ -1,5 +1,6 @@
 import type { BranchId, BranchRecord, Catalog } from '@offshoot/pageserver';
 import type { PeriodicCheckpoint } from '../lifecycle/checkpoints.js';
+import { LookLoop } from '../look-loop.js';
 import type { Clock } from '../sleep/clock.js';
 
 /** What takes snapshots again and again. */
@@ -22,12 +23,17 @@ export class SnapshotTaker {
   #branches: Set<BranchId> | undefined;
   /** When one was last tried, whatever came of it: nothing may have changed. */
   readonly #triedMs = new Map<BranchId, number>();
-  #callOff: (() => void) | undefined;
-  #looking: Promise<void> | undefined;
-  #again = false;
-  #closed = false;
+  readonly #loop: LookLoop;
 
-  constructor(private readonly place: SnapshotPlace) {}
+  constructor(private readonly place: SnapshotPlace) {
+    this.#loop = new LookLoop({
+      clock: place.clock,
+      checkMs: place.checkMs,
+      look: () => this.#look(),
+      nextLookMs: () => this.#nextLookMs(),
+      onTrouble: (error) => place.onTrouble(undefined, error),
+    });
+  }
 
   /** It has another policy by now, or none. */
   changed({ id, snapshots }: Pick<BranchRecord, 'id' | 'snapshots'>): void {
@@ -38,34 +44,15 @@ export class SnapshotTaker {
   }
 
   stir(): void {
-    if (this.#closed) return;
-    this.#again = true;
-    this.#looking ??= this.#look()
-      .then(() => this.#nextLookMs())
-      .catch((error: unknown) => {
-        this.place.onTrouble(undefined, error);
-        return this.place.checkMs;
-      })
-      .then((waitMs) => {
-        this.#looking = undefined;
-        if (this.#again) this.stir();
-        else if (waitMs !== undefined && !this.#closed) {
-          this.#callOff = this.place.clock.after(waitMs, () => this.stir());
-        }
-      });
+    this.#loop.stir();
   }
 
   /** Waits for what is under way. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#callOff?.();
-    await this.#looking;
+  close(): Promise<void> {
+    return this.#loop.close();
   }
 
   async #look(): Promise<void> {
-    this.#callOff?.();
-    this.#callOff = undefined;
-    this.#again = false;
     this.#branches ??= this.#withPolicy();
     const branches = this.#branches;
     await Promise.all([...branches].map((id) => this.#takeIfDue(id, branches)));
