@@ -42,6 +42,11 @@ impl Mailbox {
         true
     }
 
+    /// False: the worker has ended.
+    pub fn is_open(&self) -> bool {
+        self.queue.lock().is_some()
+    }
+
     pub fn take(&self) -> Vec<Mail> {
         self.bell.silence();
         self.queue

@@ -99,6 +99,8 @@ impl Pump {
             .workers
             .iter()
             .enumerate()
+            // One that has ended has nothing to do, and would be given everything.
+            .filter(|(_, worker)| worker.is_open())
             .min_by_key(|(_, worker)| worker.load.load(Ordering::Relaxed));
         let closed = || io::Error::new(io::ErrorKind::NotConnected, "the pump is closed");
         let (index, worker) = least.ok_or_else(closed)?;
@@ -140,5 +142,32 @@ impl Pump {
 impl Drop for Pump {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_worker_that_has_ended_is_given_nothing() {
+        let options = PumpOptions {
+            threads: 2,
+            buffer_bytes: 4096,
+            turn_bytes: 4096,
+            linger: Duration::from_millis(100),
+        };
+        let pump = Pump::start(&options, |_| {}).unwrap();
+        pump.workers[0].post(Mail::Stop);
+        while pump.workers[0].is_open() {
+            std::thread::yield_now();
+        }
+        for _ in 0..8 {
+            let (client, compute) = UnixStream::pair().unwrap();
+            let pair = Pair::duplicate(client.as_raw_fd(), compute.as_raw_fd()).unwrap();
+            assert_eq!(pump.adopt(pair).unwrap() % 2, 1);
+        }
     }
 }
