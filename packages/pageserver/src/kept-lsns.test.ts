@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Lsn, parseBranchName, parseTenantName, randomTenantId, type TenantId } from '@offshoot/types';
+import { type Lsn, parseBranchName, randomTenantId, type TenantId } from '@offshoot/types';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Catalog } from './catalog/catalog.js';
+import { newTenant } from './catalog/testing/new-tenant.js';
 import { PageServer } from './page-server.js';
 import { retentionDefaults } from './retention/retention-settings.js';
 
@@ -23,19 +24,7 @@ beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'offshoot-kept-'));
   tenant = randomTenantId();
   const catalog = Catalog.open(join(dataDir, 'catalog'));
-  await catalog.reserveTenant({
-    id: tenant,
-    name: parseTenantName('shop'),
-    source: { url: 'postgres://db', systemIdentifier: '7' },
-    pgMajor: 15,
-    pgVersionNum: 150018,
-    walSegmentBytes: 16 * 1024 * 1024,
-    blockBytes: 8192,
-    dataChecksums: 'off',
-    defaultUser: 'postgres',
-    defaultDatabase: 'postgres',
-    databases: [],
-  });
+  await catalog.reserveTenant(newTenant('shop', tenant));
   mkdirSync(join(dataDir, 'tenants', tenant), { recursive: true });
   const history = { readableFrom: IMPORTED, lastRecordLsn: at(800n), tli: 1, stats: {} as never };
   await catalog.activateTenant(tenant, history);

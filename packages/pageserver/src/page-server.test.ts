@@ -11,6 +11,7 @@ import {
 } from '@offshoot/types';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Catalog } from './catalog/catalog.js';
+import { newTenant } from './catalog/testing/new-tenant.js';
 import { fakeSource } from './import/testing/fake-source.js';
 import { PageServer } from './page-server.js';
 import { pageServerDefaults } from './page-server-settings.js';
@@ -49,19 +50,7 @@ async function tenant(
   state: 'importing' | 'active' | 'deleting' | 'failed',
 ): Promise<TenantId> {
   const catalog = Catalog.open(join(dataDir, 'catalog'));
-  const { id } = await catalog.reserveTenant({
-    id: randomTenantId(),
-    name: parseTenantName(text),
-    source: { url: 'postgres://db', systemIdentifier: '7' },
-    pgMajor: 15,
-    pgVersionNum: 150018,
-    walSegmentBytes: 16 * 1024 * 1024,
-    blockBytes: 8192,
-    dataChecksums: 'off',
-    defaultUser: 'postgres',
-    defaultDatabase: 'postgres',
-    databases: [],
-  });
+  const { id } = await catalog.reserveTenant(newTenant(text));
   mkdirSync(directory(id), { recursive: true });
   if (state === 'active' || state === 'deleting') {
     await catalog.activateTenant(id, {

@@ -1,16 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  type Lsn,
-  parseBranchName as name,
-  parseTenantName,
-  randomTenantId,
-  type TenantId,
-} from '@offshoot/types';
+import { type Lsn, parseBranchName as name, randomTenantId, type TenantId } from '@offshoot/types';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Catalog } from './catalog.js';
 import { openTables } from './catalog-tables.js';
+import { newTenant } from './testing/new-tenant.js';
 
 const LSN = 0x200_0138n as Lsn;
 let dir: string;
@@ -25,19 +20,7 @@ beforeEach(async () => {
   nowMs = Date.parse('2026-01-01T00:00:00Z');
   catalog = open();
   tenant = randomTenantId();
-  await catalog.reserveTenant({
-    id: tenant,
-    name: parseTenantName('shop'),
-    source: { url: 'postgres://db', systemIdentifier: '7' },
-    pgMajor: 15,
-    pgVersionNum: 150018,
-    walSegmentBytes: 16 * 1024 * 1024,
-    blockBytes: 8192,
-    dataChecksums: 'off',
-    defaultUser: 'postgres',
-    defaultDatabase: 'postgres',
-    databases: [],
-  });
+  await catalog.reserveTenant(newTenant('shop', tenant));
   const history = { readableFrom: LSN, lastRecordLsn: LSN, tli: 1, stats: {} as never };
   await catalog.activateTenant(tenant, history);
 });
