@@ -69,7 +69,7 @@ export function composeParts(
   const wake = resolveWakeSettings(options.wake);
   const { catalog } = pageServer;
   const quota = { ...quotaDefaults, ...options.quota };
-  const limits = new BranchLimits(driver.defaultSize, quota.writeBytesMax);
+  const limits = new BranchLimits(driver, quota.writeBytesMax);
   const clock = options.clock ?? systemClock;
   const { computesMax } = options;
   const { computesPerTenantMax } = quota;

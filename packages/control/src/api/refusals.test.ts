@@ -281,6 +281,16 @@ const ways: readonly (readonly [code: string, what: string, call: () => Promise<
     'a size that cannot be',
     () => post(branches, { from: 'shop', cpu_min: 2, cpu_max: 1 }),
   ],
+  [
+    'compute_setting_invalid',
+    'more cores for sure than there are',
+    () => post(branches, { from: 'shop', cpu_min: 1000 }),
+  ],
+  [
+    'compute_setting_invalid',
+    'the same of a branch that is there',
+    () => send({ method: 'PATCH', path: `${branches}/bare`, body: { cpu_min: 2.1 } }),
+  ],
   ['compute_not_running', 'a compute that is not there', () => remove(`${branches}/bare/compute`)],
   [
     'compute_starting',
