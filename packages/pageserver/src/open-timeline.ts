@@ -4,6 +4,7 @@ import {
   engineError,
   type LoginCandidates,
   type LsnAtTime,
+  type NamedRole,
   type PagesReply,
   type TenantStore,
 } from '@offshoot/engine';
@@ -98,6 +99,11 @@ export class OpenTimeline implements TimelinePages {
   /** Who may log in where, as the pages tell. */
   loginCandidates(lsn: Lsn): Promise<LoginCandidates> {
     return this.#store.loginCandidates(this.index, lsn);
+  }
+
+  /** The role of that name, as the pages tell. */
+  namedRole(lsn: Lsn, name: string): Promise<NamedRole | undefined> {
+    return this.#store.namedRole(this.index, lsn, name);
   }
 
   /** What it shows is kept until all of it was taken. */

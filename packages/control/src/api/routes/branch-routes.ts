@@ -73,6 +73,7 @@ const creationErrors = [
   ...ofPlace,
   'parent_needed',
   'name_taken',
+  'role_name_taken',
   'compute_setting_invalid',
   'branch_expired',
   'branch_changed',
