@@ -31,12 +31,11 @@ export class CatalogReads {
     return [...this.tables.branches.getRange()].map(({ value }) => value);
   }
 
-  /** Grows with each commit. What is read after it was asked for is of that commit or a later one. */
+  /** Has grown when a write resolves. What is read after it was asked for is of that commit or a later one. */
   version(): number {
-    const { lastTxnId } = this.tables.root.getStats() as Record<string, number>;
     // The snapshot that this turn of the event loop reads from may be older.
     this.tables.root.resetReadTxn();
-    return lastTxnId ?? 0;
+    return this.tables.commits.count;
   }
 
   /** How many branches there are in all; looks at none of them. */

@@ -24,6 +24,11 @@ const TABLES_MAX = 32;
 /** The catalog's tables: LMDB databases in one environment, so that one transaction may write them all. */
 export interface CatalogTables {
   readonly root: RootDatabase;
+  /**
+   * Transactions that have ended since the tables were opened. LMDB's own number will not do: in `mdb_env_info` it is the
+   * new one from the moment that the meta page is written, but readers begin at the old one until that write is through.
+   */
+  readonly commits: { count: number };
   /** `schema_version`, `next_timeline_index`, and how many branches each tenant has, by `branches_of/TENANT`. */
   readonly meta: Database<number, string>;
   readonly tenants: Database<TenantRecord, TenantId>;
@@ -79,6 +84,7 @@ export function openTables(dir: string): CatalogTables {
   const version = checkVersion(meta);
   const tables: CatalogTables = {
     root,
+    commits: { count: 0 },
     meta,
     tenants: table('tenants'),
     timelines: table('timelines'),

@@ -34,7 +34,7 @@ export class CatalogWrites extends CatalogReads {
   }
 
   protected write<T>(change: () => T): Promise<T> {
-    return inOneTransaction(this.tables.root, change);
+    return inOneTransaction(this.tables, change);
   }
 
   protected makeBranch(

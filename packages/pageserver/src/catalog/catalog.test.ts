@@ -68,6 +68,28 @@ async function branch(name: string, from: string, ancestorLsn: bigint = stats.en
 const names = () => catalog.branches().map(({ name }) => name as string);
 const coded = (code: string) => expect.objectContaining({ code });
 
+it('has another version after a write than when what it wrote was not seen yet', async () => {
+  await imported('shop');
+  let looks = 0;
+  for (let round = 0; round < 50; round += 1) {
+    const name = `b${round}`;
+    let written = false;
+    const write = branch(name, 'shop').then(() => {
+      written = true;
+    });
+    let without = -1;
+    for (; !written; looks += 1) {
+      const version = catalog.version();
+      if (catalog.findBranchNamed(name as BranchName) === undefined) without = version;
+      await new Promise(setImmediate);
+    }
+    await write;
+    expect(catalog.version()).not.toBe(without);
+    expect(catalog.findBranchNamed(name as BranchName)).toBeDefined();
+  }
+  expect(looks).toBeGreaterThan(50);
+});
+
 describe('what is chosen for a branch, and how it is used', () => {
   it('is absent until it is chosen, as in catalogs of earlier versions', async () => {
     await imported('shop');
