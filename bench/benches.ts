@@ -1,5 +1,6 @@
 import type { Bench } from './bench.js';
 import { branchCreate } from './suite/branch-create.js';
+import { branchScale } from './suite/branch-scale.js';
 import { coldScan } from './suite/cold-scan.js';
 import { durableTpcb } from './suite/durable-tpcb.js';
 import { forkToFirstRow } from './suite/fork-to-first-row.js';
@@ -22,6 +23,7 @@ export const benches: readonly Bench[] = [
   manyBranches,
   getpage,
   branchCreate,
+  branchScale,
   importBench,
   coldScan,
   warmPgbench,
