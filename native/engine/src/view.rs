@@ -58,6 +58,12 @@ impl View {
         &self.timeline
     }
 
+    /// How often the store was looked into for it.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.snapshot.looks()
+    }
+
     pub(crate) fn chain(&self) -> impl DoubleEndedIterator<Item = &Link> {
         self.chain.iter().map(|known| &known.link)
     }
