@@ -1,5 +1,6 @@
 import type { Bench } from './bench.js';
 import { branchCreate } from './suite/branch-create.js';
+import { branchDepth } from './suite/branch-depth.js';
 import { branchScale } from './suite/branch-scale.js';
 import { coldScan } from './suite/cold-scan.js';
 import { durableTpcb } from './suite/durable-tpcb.js';
@@ -24,6 +25,7 @@ export const benches: readonly Bench[] = [
   getpage,
   branchCreate,
   branchScale,
+  branchDepth,
   importBench,
   coldScan,
   warmPgbench,
