@@ -2,10 +2,10 @@ import { mkdirSync } from 'node:fs';
 import type { Lsn, TenantId, TimelineId } from '@offshoot/types';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import { Packr } from 'msgpackr';
+import { BranchTable } from './branch-table.js';
 import { catalogError } from './catalog-errors.js';
 import type {
   BranchId,
-  BranchRecord,
   CheckpointRecord,
   IdempotencyRecord,
   TenantRecord,
@@ -24,16 +24,11 @@ const TABLES_MAX = 32;
 /** The catalog's tables: LMDB databases in one environment, so that one transaction may write them all. */
 export interface CatalogTables {
   readonly root: RootDatabase;
-  /**
-   * Transactions that have ended since the tables were opened. LMDB's own number will not do: in `mdb_env_info` it is the
-   * new one from the moment that the meta page is written, but readers begin at the old one until that write is through.
-   */
-  readonly commits: { count: number };
   /** `schema_version`, `next_timeline_index`, and how many branches each tenant has, by `branches_of/TENANT`. */
   readonly meta: Database<number, string>;
   readonly tenants: Database<TenantRecord, TenantId>;
   readonly timelines: Database<TimelineRecord, TimelineId>;
-  readonly branches: Database<BranchRecord, BranchId>;
+  readonly branches: BranchTable;
   /** Names of tenants and branches are one set: a tenant's first branch has the tenant's name. */
   readonly tenantNames: Database<TenantId, string>;
   readonly branchNames: Database<BranchId, string>;
@@ -84,11 +79,10 @@ export function openTables(dir: string): CatalogTables {
   const version = checkVersion(meta);
   const tables: CatalogTables = {
     root,
-    commits: { count: 0 },
     meta,
     tenants: table('tenants'),
     timelines: table('timelines'),
-    branches: table('branches'),
+    branches: new BranchTable(table('branches')),
     tenantNames: table('tenant_names'),
     branchNames: table('branch_names'),
     children: table('children'),

@@ -1,16 +1,13 @@
 import { setTimeout } from 'node:timers/promises';
 import { OffshootError } from '@offshoot/types';
+import type { RootDatabase } from 'lmdb';
 import { catalogError } from './catalog-errors.js';
-import type { CatalogTables } from './catalog-tables.js';
 
 /**
  * Runs `change` in one durable transaction. When `change` throws, none of its writes stay and the error is the
  * caller's; a commit that fails (a full disk) rejects with `catalog_write_failed`.
  */
-export async function inOneTransaction<T>(
-  { root, commits }: Pick<CatalogTables, 'root' | 'commits'>,
-  change: () => T,
-): Promise<T> {
+export async function inOneTransaction<T>(root: RootDatabase, change: () => T): Promise<T> {
   try {
     // A plain lmdb transaction keeps the writes made before a throw; a child transaction takes them back.
     return await root.childTransaction(change);
@@ -22,8 +19,6 @@ export async function inOneTransaction<T>(
     throw catalogError('catalog_write_failed', `the catalog could not be written: ${cause.message}`, {
       cause,
     });
-  } finally {
-    commits.count += 1;
   }
 }
 

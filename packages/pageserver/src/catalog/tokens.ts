@@ -5,7 +5,7 @@ import type { TokenId, TokenRecord } from './records.js';
 
 /** The tokens of the management API that were made by it. Reads are synchronous; a write is durable when it resolves. */
 export class Tokens {
-  constructor(private readonly tables: Pick<CatalogTables, 'root' | 'commits' | 'tokens'>) {}
+  constructor(private readonly tables: Pick<CatalogTables, 'root' | 'tokens'>) {}
 
   all(): TokenRecord[] {
     return [...this.tables.tokens.getRange()].map(({ value }) => value);
@@ -56,6 +56,6 @@ export class Tokens {
   }
 
   #write<T>(change: () => T): Promise<T> {
-    return inOneTransaction(this.tables, change);
+    return inOneTransaction(this.tables.root, change);
   }
 }
