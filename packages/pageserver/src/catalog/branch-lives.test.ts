@@ -87,6 +87,27 @@ describe('a branch that goes on from another point', () => {
     expect((await catalog.deleteBranch(branch.id)).removed).toHaveLength(2);
   });
 
+  it('hands its history on with the former state, which goes its own way from there', async () => {
+    const { branch, timeline: first } = await create('a', 'shop');
+    const { timeline: second } = await move('a', 16n);
+    await move('a', 20n, 'kept');
+    const own = (text: string) => catalog.ownTimelines(now(text)).map(({ id }) => id);
+    expect(own('kept')).toEqual([second.id, first.id]);
+    const { timeline: fourth } = await move('kept', 18n, 'kept-again');
+    expect(own('kept')).toEqual([fourth.id, second.id, first.id]);
+    expect(own('kept-again')).toEqual([second.id, first.id]);
+    const { timeline: fifth } = await move('kept-again', 17n);
+    await catalog.deleteBranch(branch.id);
+    await catalog.deleteBranch(now('kept').id);
+    expect(own('kept-again')).toEqual([fifth.id, second.id, first.id]);
+    // Another branch of one of them has none of their history.
+    await create('child', 'kept-again', 18n);
+    expect(own('child')).toEqual([now('child').timeline]);
+    await catalog.deleteBranch(now('child').id);
+    await catalog.deleteBranch(now('kept-again').id);
+    expect(indexes()).toHaveLength(1);
+  });
+
   it('is refused when it is not where its mover found it, kept, or production’s own', async () => {
     const { branch } = await create('a', 'shop');
     await move('a', 8n);

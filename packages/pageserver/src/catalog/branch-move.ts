@@ -20,12 +20,12 @@ export interface MovedBranch extends RemovedTimelines {
   readonly preserved?: BranchRecord | undefined;
 }
 
-/** The branch that keeps the state before: with the settings, and the written WAL, but no role to log in with. */
+/** The branch that keeps the state before: with the settings, history and written WAL, but no role to log in with. */
 export function preservedBranch(
   before: BranchRecord,
   own: Pick<BranchRecord, 'id' | 'name' | 'createdAt'>,
 ): BranchRecord {
   const { role: _, rolesApplied: __, snapshots: ___, requestedAt: ____, use, ...rest } = before;
   const wal = use?.wal === undefined ? {} : { use: { wakes: 0, wal: use.wal } };
-  return { ...rest, ...wal, ...own };
+  return { ...rest, ...wal, ...own, heirOf: [before.id, ...(before.heirOf ?? [])] };
 }

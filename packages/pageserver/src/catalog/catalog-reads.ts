@@ -129,14 +129,15 @@ export class CatalogReads {
 
   /**
    * The branch's own history: the timeline that it names and those that it named before and went on from, the youngest
-   * first, each up to where the next one leaves it.
+   * first, each up to where the next one leaves it. One that keeps another's former state has that one's history too.
    */
-  ownTimelines({ id, timeline }: BranchRecord): TimelineRecord[] {
+  ownTimelines({ id, timeline, heirOf = [] }: BranchRecord): TimelineRecord[] {
+    const makers = [id, ...heirOf];
     const own: TimelineRecord[] = [];
     for (let each = this.findTimeline(timeline); each !== undefined; ) {
       own.push(each);
       const before: TimelineRecord | undefined = each.parent && this.findTimeline(each.parent.timeline);
-      each = before?.madeFor === id ? before : undefined;
+      each = before?.madeFor !== undefined && makers.includes(before.madeFor) ? before : undefined;
     }
     return own;
   }

@@ -244,4 +244,6 @@ export interface BranchRecord extends BranchSettings {
   readonly createdBy?: Actor | undefined;
   /** Where in its parent's history it was asked for, in its maker's words. */
   readonly askedAt?: string | undefined;
+  /** It keeps what the first of these had, and that what the next had: timelines that were made for them are its own too. */
+  readonly heirOf?: readonly BranchId[] | undefined;
 }
