@@ -1,5 +1,6 @@
 import type { BranchName, Lsn, TimelineId } from '@offshoot/types';
 import type { RemovedTimelines } from './branch-timelines.js';
+import type { NewIdempotencyKey } from './idempotency-keys.js';
 import type { BranchRecord, TimelineRecord } from './records.js';
 
 /** Where a branch goes on from. */
@@ -13,6 +14,8 @@ export interface BranchMove {
   /** The state before stays as a branch of this name. */
   readonly preserveAs?: BranchName | undefined;
   readonly branchesMax?: number | undefined;
+  /** Becomes known with the move. */
+  readonly idempotencyKey?: NewIdempotencyKey | undefined;
 }
 
 export interface MovedBranch extends RemovedTimelines {

@@ -11,6 +11,7 @@ import { branchChanged, catalogError } from './catalog-errors.js';
 import { CatalogReads } from './catalog-reads.js';
 import type { CatalogTables } from './catalog-tables.js';
 import { inOneTransaction } from './catalog-transaction.js';
+import { type NewIdempotencyKey, putIdempotencyKey } from './idempotency-keys.js';
 import type { BranchId, BranchRecord, BranchSettings, TimelineRecord } from './records.js';
 
 /** Clock and chance, as a test may want to hold them. */
@@ -58,6 +59,11 @@ export class CatalogWrites extends CatalogReads {
     madeFor: BranchId,
   ): TimelineRecord {
     return { id: randomTimelineId(this.#random), index, ...history, madeFor };
+  }
+
+  /** What was done to a branch was asked for under a key, or none. */
+  protected putKey(key: NewIdempotencyKey | undefined, branch: BranchRecord): void {
+    if (key !== undefined) putIdempotencyKey(this.tables, key, branch, this.now());
   }
 
   protected newBranchId(): BranchId {

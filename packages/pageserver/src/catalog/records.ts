@@ -207,13 +207,14 @@ export interface TokenRecord {
   readonly lastUsedAt?: string | undefined;
 }
 
-/** That a branch was made under a key: the same call again is answered the same. */
+/** That a branch was made or changed under a key: the same call again is answered the same. */
 export interface IdempotencyRecord {
   /** Digest of the key and of whose it is. */
   readonly key: string;
   /** Digest of what was asked for. */
   readonly requestHash: string;
   readonly expiresAt: string;
+  /** The branch that was made or changed. */
   readonly branch: BranchId;
   /** With the key itself it gives the password that was told, which is nowhere. Absent: there was none. */
   readonly passwordNonce?: string | undefined;
