@@ -140,7 +140,8 @@ export class BranchMoves {
       if (now === undefined) throw branchDeleted(branch.name);
       const answer = JSON.stringify({ ...said, ...ended, timings_ms: timings });
       const idempotencyKey = key && { ...key, answer };
-      const move = { from: now.timeline, point: to, preserveAs, branchesMax, idempotencyKey };
+      const continues = of.id === branch.id;
+      const move = { from: now.timeline, point: to, continues, preserveAs, branchesMax, idempotencyKey };
       const moved = await pageServer.moveBranch(now, move);
       const catalog = performance.now() - stopped;
       return { moved, ...ended, timings_ms: { ...timings, catalog }, use: moved.branch.use };

@@ -7,8 +7,9 @@ import type { BranchRecord, TimelineRecord } from './records.js';
 export interface BranchMove {
   /** The timeline that it names, as its mover knows it. */
   readonly from: TimelineId;
-  /** What it goes on from: a point of that one, of one before it, or of its parent. */
+  /** What it goes on from: a point of its parent's history, or of its own (`continues`), be it one of a checkpoint. */
   readonly point: { readonly timeline: TimelineId; readonly lsn: Lsn };
+  readonly continues?: boolean | undefined;
   /** Whoever moves it holds that point, be it before where reading begins. */
   readonly held?: boolean | undefined;
   /** The state before stays as a branch of this name. */
@@ -30,5 +31,5 @@ export function preservedBranch(
 ): BranchRecord {
   const { role: _, rolesApplied: __, snapshots: ___, requestedAt: ____, use, ...rest } = before;
   const wal = use?.wal === undefined ? {} : { use: { wakes: 0, wal: use.wal } };
-  return { ...rest, ...wal, ...own, heirOf: [before.id, ...(before.heirOf ?? [])] };
+  return { ...rest, ...wal, ...own };
 }

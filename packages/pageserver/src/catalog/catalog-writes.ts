@@ -40,12 +40,12 @@ export class CatalogWrites extends CatalogReads {
 
   protected makeBranch(
     name: BranchName,
-    history: Omit<TimelineRecord, 'id' | 'index' | 'madeFor'>,
+    history: Omit<TimelineRecord, 'id' | 'index'>,
     index: number,
     own: Pick<BranchRecord, 'parent' | 'role' | 'hadRole'> & BranchSettings = {},
   ): BranchWithTimeline {
     const id = this.newBranchId();
-    const timeline = this.newTimeline(history, index, id);
+    const timeline = this.newTimeline(history, index);
     const createdAt = this.now().toISOString();
     const branch = { id, tenant: history.tenant, name, timeline: timeline.id, createdAt, ...own };
     putTimeline(this.tables, timeline);
@@ -53,12 +53,8 @@ export class CatalogWrites extends CatalogReads {
     return { branch, timeline };
   }
 
-  protected newTimeline(
-    history: Omit<TimelineRecord, 'id' | 'index' | 'madeFor'>,
-    index: number,
-    madeFor: BranchId,
-  ): TimelineRecord {
-    return { id: randomTimelineId(this.#random), index, ...history, madeFor };
+  protected newTimeline(history: Omit<TimelineRecord, 'id' | 'index'>, index: number): TimelineRecord {
+    return { id: randomTimelineId(this.#random), index, ...history };
   }
 
   /** What was done to a branch was asked for under a key, or none. */

@@ -130,17 +130,15 @@ export class Catalog extends CatalogCheckpoints {
    * `branch_expired`, `branch_is_root`, `name_taken`, `quota_reached`, `branch_point_out_of_range`.
    */
   moveBranch(id: BranchId, move: BranchMove): Promise<MovedBranch> {
-    const { from, point, held, preserveAs, branchesMax, idempotencyKey } = move;
+    const { from, point, continues, held, preserveAs, branchesMax, idempotencyKey } = move;
     return this.write(() => {
       const before = this.findBranch(id) ?? notFound('branch', id);
       if (before.timeline !== from) throw branchChanged(before);
       this.refuseMove(before, this.now());
       this.expectActive(before.tenant);
       const history = historyFrom(before, this.timelineOf(before, point.timeline), { lsn: point.lsn, held });
-      const former = this.timeline(before.timeline);
-      // One that a catalog of an earlier version has does not say so.
-      this.tables.timelines.put(former.id, { ...former, madeFor: former.madeFor ?? id });
-      const timeline = this.newTimeline(history, this.nextTimelineIndex(), id);
+      const own = { ...history, ...(continues ? { continues: true as const } : {}) };
+      const timeline = this.newTimeline(own, this.nextTimelineIndex());
       putTimeline(this.tables, timeline);
       const preserved = preserveAs && this.#preserve(before, preserveAs, branchesMax);
       const moved = { ...pointBranchAt(this.tables, before, timeline.id), timeline, preserved };

@@ -94,8 +94,8 @@ export interface TimelineRecord {
   readonly readableFrom: Lsn;
   /** End of the last record, as of when this record was written. */
   readonly lastRecordLsn: Lsn;
-  /** The branch that it was made for, which may name another one by now. Absent: in catalogs of earlier versions. */
-  readonly madeFor?: BranchId | undefined;
+  /** It was made to go on from a point of its branch's own history, so that its parent's is that too. */
+  readonly continues?: true | undefined;
 }
 
 /** Whether commits on a branch's compute wait until the page server has them on disk. */
@@ -245,6 +245,4 @@ export interface BranchRecord extends BranchSettings {
   readonly createdBy?: Actor | undefined;
   /** Where in its parent's history it was asked for, in its maker's words. */
   readonly askedAt?: string | undefined;
-  /** It keeps what the first of these had, and that what the next had: timelines that were made for them are its own too. */
-  readonly heirOf?: readonly BranchId[] | undefined;
 }
