@@ -45,7 +45,7 @@ export class ApiFixture implements AsyncDisposable {
 
   /** The same by a socket; answers the address. */
   listen(): Promise<string> {
-    return this.app().listen({ host: '127.0.0.1', port: 0 });
+    return this.#app.listen({ host: '127.0.0.1', port: 0 });
   }
 
   async send(
