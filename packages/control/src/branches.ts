@@ -148,9 +148,10 @@ export class Branches {
   }
 
   /** Its connections stay, and its branches know it by its id. */
-  async rename(name: string, to: string): Promise<Branch> {
+  async rename(name: string, to: string, key?: Omit<NewIdempotencyKey, 'answer'>): Promise<Branch> {
     const { id } = this.#catalog.branchNamed(parseBranchName(name));
-    const branch = await this.#catalog.renameBranch(id, parseBranchName(to));
+    const known = key && { ...key, answer: '' };
+    const branch = await this.#catalog.renameBranch(id, parseBranchName(to), known);
     this.place.computes.rename(branch);
     this.place.events.tell('renamed', branch, { before: name });
     return this.place.views.one(branch);

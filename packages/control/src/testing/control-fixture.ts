@@ -197,7 +197,12 @@ export class ControlFixture implements AsyncDisposable {
       dataDir,
       now: () => new Date(options.clock?.now() ?? Date.now()),
       settings: {
-        store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 },
+        store: {
+          mapSizeInitialBytes: 16 * 1024 * 1024,
+          readersMax: 16,
+          pageCacheBytes: 1024 * 1024,
+          keyFilterBytes: 1024 * 1024,
+        },
         importsMax: 2,
       },
     });
