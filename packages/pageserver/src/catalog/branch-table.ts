@@ -12,7 +12,12 @@ export interface BranchChanges {
   readonly ids: readonly BranchId[] | undefined;
 }
 
-/** Branches by their ids. It remembers which were written, so that who knows all of them need not read all again. */
+/**
+ * Branches by their ids. It remembers which were written, so that who knows all of them need not read all again.
+ *
+ * LMDB's number of the last commit would not tell that something has changed: `mdb_env_info` has the new one from the moment
+ * that the meta page is written, but readers begin at the old one until that write is through.
+ */
 export class BranchTable {
   /** In the transaction that runs now: one at a time, without a pause. */
   #touched: BranchId[] = [];

@@ -123,14 +123,14 @@ export class CatalogReads {
 
   /**
    * The branch's own history: the timeline that it names and those that it named before and went on from, the youngest
-   * first, each up to where the next one leaves it.
+   * first, each up to where the next one leaves it. One that keeps another's former state has that one's history too.
    */
-  ownTimelines({ id, timeline }: BranchRecord): TimelineRecord[] {
+  ownTimelines({ timeline }: BranchRecord): TimelineRecord[] {
     const own: TimelineRecord[] = [];
     for (let each = this.findTimeline(timeline); each !== undefined; ) {
       own.push(each);
-      const before: TimelineRecord | undefined = each.parent && this.findTimeline(each.parent.timeline);
-      each = before?.madeFor === id ? before : undefined;
+      const { parent, continues } = each;
+      each = parent !== undefined && continues ? this.findTimeline(parent.timeline) : undefined;
     }
     return own;
   }

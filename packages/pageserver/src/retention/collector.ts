@@ -4,6 +4,7 @@ import type { TimelineRecord } from '../catalog/records.js';
 import type { OpenTenant } from '../open-tenant.js';
 import type { OpenTimeline } from '../open-timeline.js';
 import { cutoffOf } from './cutoff.js';
+import { HistoryReaders } from './history-readers.js';
 import { Pace } from './pace.js';
 import type { HistorySettings, RetentionSettings } from './retention-settings.js';
 import { TenantTurns } from './tenant-turns.js';
@@ -27,7 +28,10 @@ export interface CollectorView {
 
 export interface CollectorPlace {
   readonly settings: RetentionSettings;
-  readonly catalog: Pick<Catalog, 'timelines' | 'refresh' | 'raiseReadableFrom' | 'findTenant'>;
+  readonly catalog: Pick<
+    Catalog,
+    'timelines' | 'refresh' | 'raiseReadableFrom' | 'findTenant' | 'branchOf' | 'findBranch' | 'keptLsns'
+  >;
   /** Undefined: it is not open. */
   readonly open: (tenant: TenantId) => OpenTenant | undefined;
   readonly keepers: Iterable<Keeper>;
@@ -57,6 +61,7 @@ interface Round {
   readonly tenant: OpenTenant;
   /** By the catalog, as the round began. */
   readonly starts: ReadonlyMap<TimelineId, ReadonlySet<Lsn>>;
+  readonly readers: HistoryReaders;
   readonly pace: Pace;
 }
 
@@ -150,11 +155,13 @@ export class Collector {
       const pace = new Pace(this.place.settings.busyPercentMax, signal);
       const timelines = this.#timelines(id);
       const starts = branchStarts(timelines);
+      const readers = new HistoryReaders(this.place.catalog, timelines);
+      const round = { id, tenant, starts, readers, pace };
       const failures: unknown[] = [];
       for (const { id: timeline } of timelines) {
         const open = tenant.find(timeline);
         if (open === undefined) continue;
-        await this.#collect({ id, tenant, starts, pace }, timeline, open).catch((error: unknown) => {
+        await this.#collect(round, timeline, open).catch((error: unknown) => {
           signal.throwIfAborted();
           // Else it was deleted meanwhile. What is wrong with one is no reason to leave the others.
           if (tenant.find(timeline) === open) failures.push(error);
@@ -168,12 +175,9 @@ export class Collector {
     }
   }
 
-  async #collect(
-    { id, tenant, starts, pace }: Round,
-    timeline: TimelineId,
-    open: OpenTimeline,
-  ): Promise<void> {
-    const cutoff = await pace.portion(() => cutoffOf(open, this.historyOf(id), this.place.now()));
+  async #collect(round: Round, timeline: TimelineId, open: OpenTimeline): Promise<void> {
+    const { id, tenant, starts, pace } = round;
+    const cutoff = await pace.portion(() => this.#cutoff(round, timeline, open));
     if (cutoff > open.readableFrom) {
       const known = await this.place.catalog.raiseReadableFrom(timeline, cutoff);
       if (known === undefined) return;
@@ -190,6 +194,21 @@ export class Collector {
       return;
     }
     await this.#measure(tenant, open, lastRecordLsn, pace);
+  }
+
+  /** As much as whoever has it in their history needs most. Nobody: of its history nothing, but for single LSNs. */
+  async #cutoff({ id, tenant, readers }: Round, timeline: TimelineId, open: OpenTimeline): Promise<Lsn> {
+    const { readableFrom } = open;
+    const found = readers.of(timeline);
+    if (found === undefined) return readableFrom;
+    let cutoff = open.lastRecordLsn();
+    for (const reader of found.map((each) => tenant.find(each))) {
+      // It was left in this moment.
+      if (reader === undefined) return readableFrom;
+      const own = await cutoffOf(open, this.historyOf(id), this.place.now(), reader);
+      if (own < cutoff) cutoff = own;
+    }
+    return cutoff;
   }
 
   /**
