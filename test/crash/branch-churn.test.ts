@@ -19,7 +19,7 @@ import { waitUntil } from '../fixture/wait-until.js';
 import { World } from '../fixture/world.js';
 
 /** Longer by hand: OFFSHOOT_CHURN_SECONDS=600; another course of things: OFFSHOOT_SEED. */
-const seconds = Number(process.env.OFFSHOOT_CHURN_SECONDS ?? 30);
+const seconds = Number(process.env.OFFSHOOT_CHURN_SECONDS ?? 20);
 const seed = Number(process.env.OFFSHOOT_SEED ?? 20);
 const OWN_CLIENTS = 3;
 const SHARED_CLIENTS = 2;
