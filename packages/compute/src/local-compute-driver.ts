@@ -31,6 +31,7 @@ import {
   type SizeSettings,
   sizeDefaults,
   sizeOf,
+  thisMachine,
 } from './isolation/compute-size.js';
 import { DiskGuard, type DiskUser } from './isolation/disk-guard.js';
 import { Governor } from './isolation/governor.js';
@@ -208,6 +209,8 @@ export class LocalComputeDriver implements ComputeDriver {
   get isolation(): IsolationFacts {
     return this.host.isolation.facts;
   }
+
+  readonly cores = thisMachine().cores;
 
   get defaultSize(): ComputeSize {
     return this.host.size;

@@ -75,7 +75,7 @@ export class Branches {
     const made =
       request.role === undefined ? undefined : await newRole(name, request.role, making.key?.password);
     const settings = newBranchSettings(request, this.place.clock.now());
-    limits.sizeOf(settings);
+    limits.expectSize(settings, {});
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
     making.expectParent?.(from);
@@ -125,7 +125,7 @@ export class Branches {
     const before = this.#catalog.branchNamed(parseBranchName(name));
     const { id } = before;
     const change = branchChange(request, this.place.clock.now());
-    limits.sizeOf({ ...before, ...settingsOf(request) });
+    limits.expectSize(settingsOf(request), before);
     const branch = await this.#catalog.updateBranch(id, change);
     this.place.events.tell('changed', branch, {
       what: Object.keys(request).join(','),

@@ -43,6 +43,11 @@ export class ApiFixture implements AsyncDisposable {
     this.#app = this.#api();
   }
 
+  /** The same by a socket; answers the address. */
+  listen(): Promise<string> {
+    return this.#app.listen({ host: '127.0.0.1', port: 0 });
+  }
+
   async send(
     method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     url: string,

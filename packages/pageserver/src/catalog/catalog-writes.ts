@@ -35,7 +35,8 @@ export class CatalogWrites extends CatalogReads {
   }
 
   protected write<T>(change: () => T): Promise<T> {
-    return inOneTransaction(this.tables.root, change);
+    const { root, branches } = this.tables;
+    return branches.telling((telling) => inOneTransaction(root, () => telling(change)));
   }
 
   protected makeBranch(

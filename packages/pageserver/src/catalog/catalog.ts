@@ -199,7 +199,7 @@ export class Catalog extends CatalogCheckpoints {
   removeBranchRole(id: BranchId): Promise<BranchRecord> {
     return this.write(() => {
       const { role: _, rolesApplied: __, ...branch } = this.findBranch(id) ?? notFound('branch', id);
-      this.tables.branches.put(id, branch);
+      this.tables.branches.put(branch);
       return branch;
     });
   }
@@ -249,7 +249,7 @@ export class Catalog extends CatalogCheckpoints {
   #changeBranch(id: BranchId, change: Partial<BranchRecord>): Promise<BranchRecord> {
     return this.write(() => {
       const branch = { ...(this.findBranch(id) ?? notFound('branch', id)), ...change };
-      this.tables.branches.put(id, branch);
+      this.tables.branches.put(branch);
       return branch;
     });
   }

@@ -31,7 +31,7 @@ export interface CollectorPlace {
   readonly settings: RetentionSettings;
   readonly catalog: Pick<
     Catalog,
-    'timelines' | 'version' | 'raiseReadableFrom' | 'findTenant' | 'branchOf' | 'findBranch' | 'keptLsns'
+    'timelines' | 'refresh' | 'raiseReadableFrom' | 'findTenant' | 'branchOf' | 'findBranch' | 'keptLsns'
   >;
   /** Undefined: it is not open. */
   readonly open: (tenant: TenantId) => OpenTenant | undefined;
@@ -135,12 +135,15 @@ export class Collector {
 
   #declare(id: TenantId): void {
     const tenant = this.place.open(id);
-    const timelines = tenant === undefined ? [] : this.#timelines(id);
+    if (tenant === undefined) return;
+    const timelines = this.#timelines(id);
     const starts = branchStarts(timelines);
     for (const { id: timeline } of timelines) {
-      const open = tenant?.find(timeline);
-      if (tenant === undefined || open === undefined) continue;
-      this.#narrow(tenant, open, timeline, open.readableFrom, starts);
+      const open = tenant.find(timeline);
+      if (open === undefined) continue;
+      const needed = this.#needed(open, timeline, starts);
+      // Of most nothing is: they are as they were opened.
+      if (needed.size > 0) tenant.narrow(open, open.readableFrom, needed);
     }
   }
 
@@ -224,10 +227,18 @@ export class Collector {
     readableFrom: Lsn,
     starts: ReadonlyMap<TimelineId, ReadonlySet<Lsn>>,
   ): void {
+    tenant.narrow(open, readableFrom, this.#needed(open, timeline, starts));
+  }
+
+  #needed(
+    open: OpenTimeline,
+    timeline: TimelineId,
+    starts: ReadonlyMap<TimelineId, ReadonlySet<Lsn>>,
+  ): Set<Lsn> {
     const needed = new Set<Lsn>(open.pinned());
     for (const lsn of starts.get(timeline) ?? []) needed.add(lsn);
     for (const keeper of this.place.keepers) for (const lsn of keeper(timeline)) needed.add(lsn);
-    tenant.narrow(open, readableFrom, needed);
+    return needed;
   }
 
   async #walk(id: TenantId, tenant: OpenTenant, open: OpenTimeline, pace: Pace): Promise<void> {
@@ -264,7 +275,7 @@ export class Collector {
 
   /** As the catalog has them now. */
   #timelines(id: TenantId): TimelineRecord[] {
-    this.place.catalog.version();
+    this.place.catalog.refresh();
     return this.place.catalog.timelines(id);
   }
 
