@@ -45,10 +45,10 @@ impl Window {
         Window::new(Lsn::MAX, kept)
     }
 
-    /// Nothing can be read but what is kept.
+    /// Nothing can be read but what is kept. One of which nobody has said yet what that is, is not complete.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.readable_from == Lsn::MAX
+        self.readable_from == Lsn::MAX && !self.is_first
     }
 
     /// `Lsn::MAX` when it is closed.
