@@ -1,6 +1,7 @@
 export { ApiError, ConnectionError } from './api-error.js';
 export * from './checkup.js';
 export * from './creation.js';
+export * from './databases.js';
 export { type ClientOptions, OffshootClient } from './offshoot-client.js';
 export * from './retention-schemas.js';
 export * from './schemas.js';
@@ -14,6 +15,6 @@ export {
   ServerError,
 } from './sdk/errors.js';
 export { Fork } from './sdk/fork.js';
-export { type ForkOptions, Offshoot, type OffshootOptions } from './sdk/offshoot.js';
+export { type DatabaseOptions, type ForkOptions, Offshoot, type OffshootOptions } from './sdk/offshoot.js';
 export { type RetrySettings, retryDefaults } from './sdk/retries.js';
 export * from './tokens.js';

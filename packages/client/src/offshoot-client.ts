@@ -8,6 +8,7 @@ import {
   type NewBranchRequest,
   newBranch,
 } from './creation.js';
+import { type NewDatabase, type NewDatabaseRequest, newDatabase } from './databases.js';
 import type { UpdateTenantRequest } from './retention-schemas.js';
 import * as schemas from './schemas.js';
 import * as tokens from './tokens.js';
@@ -110,6 +111,11 @@ export class OffshootClient {
   createOrGetBranch(name: string, request: NewBranchRequest = {}): Promise<NewBranch> {
     const path = `/v1/branches/${encodeURIComponent(name)}`;
     return this.#call('PUT', path, newBranch, { role: null, ...request });
+  }
+
+  /** An empty database, with a role of its own unless `role` is null. */
+  createDatabase(request: NewDatabaseRequest = {}, idempotencyKey?: string): Promise<NewDatabase> {
+    return this.#call('POST', '/v1/databases', newDatabase, request, idempotencyKey);
   }
 
   /** All of them, or those that have all of the labels; by name. */

@@ -53,8 +53,10 @@ export const tenant = z.object({
   /** `unavailable`: its store could not be opened when the page server started; see `unavailable`. */
   state: z.enum(['importing', 'active', 'unavailable', 'deleting', 'failed']),
   created_at: time,
-  /** The connection string that it was imported from, without its password. */
-  source_url: z.string(),
+  /** The page server made it itself, for new databases to start from. */
+  template: z.boolean(),
+  /** The connection string that it was imported from, without its password. Absent of a template. */
+  source_url: z.string().optional(),
   system_identifier: z.string(),
   server_version: z.string(),
   wal_segment_bytes: bytes,

@@ -153,7 +153,7 @@ export class Branches {
   }
 
   #onlyTenant(): BranchName {
-    const tenants = this.#catalog.tenants().filter(({ state }) => state === 'active');
+    const tenants = this.#catalog.tenants().filter(({ state, template }) => state === 'active' && !template);
     const [only] = tenants;
     if (only === undefined || tenants.length > 1) {
       const names = tenants.map(({ name }) => name).join(', ') || 'none is imported yet';

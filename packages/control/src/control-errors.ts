@@ -132,6 +132,13 @@ export const controlError = defineErrors({
     httpStatus: 400,
     action: 'name the branch to start from: pageserver-ctl branch create NAME --from PARENT',
   },
+  /** initdb has failed, or the import of what it made. */
+  template_not_made: {
+    kind: 'alert',
+    sqlState: '58000',
+    httpStatus: 503,
+    action: 'mend what the message says on the machine of the page server, then ask again',
+  },
   shutting_down: {
     kind: 'retry',
     sqlState: '57P01',

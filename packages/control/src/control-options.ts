@@ -1,4 +1,4 @@
-import type { ComputeDriver, ComputeEnd } from '@offshoot/compute';
+import type { ComputeDriver, ComputeEnd, TemplateSource } from '@offshoot/compute';
 import type { PageServer } from '@offshoot/pageserver';
 import type { AccessSettings } from './access/access-settings.js';
 import type { DaemonFacts } from './daemon-facts.js';
@@ -16,6 +16,8 @@ export interface ControlPlaneOptions {
   operationsEndedMax: number;
   /** Computes that are awake at one time; no more than the driver takes. */
   computesMax: number;
+  /** Where the template of new databases comes from; undefined: there are none. */
+  template?: TemplateSource | undefined;
   wake?: Partial<WakeSettings> | undefined;
   quota?: Partial<QuotaSettings> | undefined;
   access?: Partial<AccessSettings> | undefined;

@@ -40,6 +40,7 @@ import type { ConnectionChoice } from './connections.js';
 import { controlError } from './control-errors.js';
 import type { ControlPlaneOptions } from './control-options.js';
 import { type ControlParts, composeParts } from './control-parts.js';
+import { TemplateKeeper } from './databases/template-keeper.js';
 import type { EventQuery } from './events/event-log.js';
 import { Metrics } from './metrics/index.js';
 import { statusView } from './status-view.js';
@@ -59,6 +60,7 @@ export class ControlPlane implements BranchHost {
   readonly access: AccessSettings;
   readonly #options: ControlPlaneOptions;
   readonly #parts: ControlParts;
+  readonly #template: TemplateKeeper;
   #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
@@ -67,6 +69,7 @@ export class ControlPlane implements BranchHost {
     this.tokens = new TokenKeeper(options.pageServer.catalog, this.access, (error) =>
       options.onTrouble?.('when tokens were last used was not written down', { branch: '', error }),
     );
+    this.#template = new TemplateKeeper(options.pageServer, options.template);
     this.#parts = composeParts(options, this.metrics, () => this.#expectOpen());
     this.#parts.reaper.stir();
     this.#parts.snapshots.stir();
@@ -124,6 +127,12 @@ export class ControlPlane implements BranchHost {
   async createBranch(request: CreateBranchRequest, making: BranchMaking = {}): Promise<CreatedBranch> {
     this.#expectOpen();
     return this.#parts.branches.create(request, making);
+  }
+
+  /** What new databases start from is there when it resolves; how long that took, if it was not. */
+  async ensureTemplate(): Promise<number | undefined> {
+    this.#expectOpen();
+    return this.#template.ensure();
   }
 
   async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
@@ -279,6 +288,7 @@ export class ControlPlane implements BranchHost {
     this.#parts.quotas.close();
     this.#parts.bytes.close();
     this.#closing ??= Promise.all([
+      this.#template.close(),
       this.#parts.reaper.close(),
       this.#parts.snapshots.close(),
       this.#parts.operations.cancelAll(),

@@ -1,14 +1,15 @@
 import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
-import { NoUrlError } from './commands/branch-create.js';
 import { addCheckpointCommands } from './commands/checkpoint.js';
 import { addCompletion, completionAsked } from './commands/completion.js';
 import { addComputeCommands } from './commands/compute.js';
+import { addDatabaseCommands } from './commands/database.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEventCommands } from './commands/events.js';
 import { addExecCommands } from './commands/exec.js';
 import { addGcCommands } from './commands/gc.js';
+import { NoUrlError } from './commands/no-url-error.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
@@ -89,6 +90,7 @@ A first session:
   });
   addTenantCommands(program, context);
   addBranchCommands(program, context);
+  addDatabaseCommands(program, context);
   addCheckpointCommands(program, context);
   addEventCommands(program, context);
   addComputeCommands(program, context);

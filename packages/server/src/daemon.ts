@@ -6,6 +6,7 @@ import {
   LocalComputeDriver,
   resolveOsUser,
   resolvePostgres,
+  TemplateCluster,
 } from '@offshoot/compute';
 import {
   ControlPlane,
@@ -143,6 +144,8 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   }
   if (swept.removedDirectories.length > 0) log.warn(swept, 'removed what a former daemon left');
 
+  const template = new TemplateCluster({ directory: join(dataDirectory, 'template'), installation, osUser });
+  await template.sweep();
   const events = EventLog.open(join(dataDirectory, 'events'), tuning.events);
   teardown.add(() => events.close());
   const startedAt = new Date();
@@ -159,6 +162,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
       pageService: () => factsOf(pageService),
       gateway: () => (gateway === undefined ? undefined : gatewayFacts(gateway, settings)),
     },
+    template,
     computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
     wake: tuning.wake,
     quota: tuning.quota,

@@ -1,5 +1,6 @@
 import { ApiError } from '../api-error.js';
-import type { NewBranchRequest } from '../creation.js';
+import type { NewBranch, NewBranchRequest } from '../creation.js';
+import type { NewDatabaseRequest } from '../databases.js';
 import { type ClientOptions, OffshootClient } from '../offshoot-client.js';
 import type { Branch, RoleRequest } from '../schemas.js';
 import { type Duration, seconds } from './duration.js';
@@ -29,6 +30,9 @@ export interface ForkOptions {
   /** Its own role; `null`: none, and production's roles log in. */
   readonly role?: RoleRequest | null;
 }
+
+/** Of a new database: as of a fork, but for where it starts. */
+export type DatabaseOptions = Omit<ForkOptions, 'from' | 'at' | 'ifExists'>;
 
 /**
  * Forks of a database, for agents and tests:
@@ -74,12 +78,23 @@ export class Offshoot {
       ifExists === 'return' && name !== undefined
         ? await this.#calls.read(() => this.client.createOrGetBranch(name, request))
         : await this.#calls.write((key) => this.client.createBranch(request, key));
+    return this.#made(made);
+  }
+
+  #made(made: NewBranch): Fork {
     return new Fork(this.#calls, made.branch, {
       created: made.created,
       connectionString: made.dsn,
       dataAgeMs: made.data_age_ms,
       timingsMs: made.timings_ms,
     });
+  }
+
+  /** Makes an empty database; its connection string works at once. */
+  async createDatabase(options: DatabaseOptions = {}): Promise<Fork> {
+    const request = databaseRequest(options);
+    const made = await this.#calls.write((key) => this.client.createDatabase(request, key));
+    return this.#made(made);
   }
 
   /** The fork of that name or id. Its connection string has no password. */
@@ -122,6 +137,11 @@ function asRequest({ from, at, ttl, name, labels, compute, role }: ForkOptions):
     ...(compute === 'warm' ? { wait: 'compute' } : {}),
     role: role === undefined ? {} : role,
   };
+}
+
+function databaseRequest(options: DatabaseOptions): NewDatabaseRequest {
+  const { from: _, at: __, ...request } = asRequest(options);
+  return request;
 }
 
 function fromEnvironment(variable: string, option: string): string {

@@ -9,7 +9,7 @@ import type {
   Problem,
 } from '@offshoot/client';
 import type { BranchRecord, IdempotencyRecord } from '@offshoot/pageserver';
-import { asOffshootError, OffshootError } from '@offshoot/types';
+import { asOffshootError, OffshootError, TEMPLATE_NAME } from '@offshoot/types';
 import { type Caller, expectAccess } from '../access/caller.js';
 import { newPasswordNonce, passwordOfKey } from '../branch-role/password-of-key.js';
 import type { BranchMaking } from '../branches.js';
@@ -109,7 +109,10 @@ export class BranchMaker {
       expectParent: (parent) => expectAccess(caller, parent, 'see'),
       ...(sent === undefined ? {} : { key: this.#newKey(sent) }),
     };
-    const created = await this.#withName(request.name, (name) =>
+    // Whoever may only branch what there is finds it, or not.
+    const templateMs =
+      from === TEMPLATE_NAME && caller.reach === undefined ? await this.control.ensureTemplate() : undefined;
+    const made = await this.#withName(request.name, (name) =>
       this.control.createBranch(
         {
           ...request,
@@ -120,6 +123,8 @@ export class BranchMaker {
         making,
       ),
     );
+    const timings = templateMs === undefined ? {} : { template: templateMs };
+    const created = { ...made, timings_ms: { ...timings, ...made.timings_ms } };
     return this.#answer(caller, created, { wait }, { created: true });
   }
 

@@ -35,6 +35,8 @@ const named = {
   MovedBranch: client.movedBranch,
   NewBranch: client.newBranch,
   NewBranchRequest: client.newBranchRequest,
+  NewDatabase: client.newDatabase,
+  NewDatabaseRequest: client.newDatabaseRequest,
   Operation: client.operation,
   OperationList: client.operationList,
   Problem: client.problem,

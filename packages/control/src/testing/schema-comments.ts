@@ -7,6 +7,7 @@ const files = [
   'schemas.ts',
   'branch-life.ts',
   'creation.ts',
+  'databases.ts',
   'tokens.ts',
   'retention-schemas.ts',
   'schema-parts.ts',

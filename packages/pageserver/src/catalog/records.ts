@@ -59,6 +59,8 @@ export interface TenantRecord {
   /** RFC 3339, as all times here. */
   readonly createdAt: string;
   readonly source: TenantSource;
+  /** The page server made it itself, for new databases to start from: it has no source, and nothing follows one. */
+  readonly template?: true | undefined;
   readonly pgMajor: number;
   /** As `server_version_num`: 150018. */
   readonly pgVersionNum: number;
