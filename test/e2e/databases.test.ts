@@ -1,9 +1,14 @@
-import { existsSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, openAsBlob, readFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { Offshoot, type OffshootClient } from '@offshoot/client';
+import { gzipSync } from 'node:zlib';
+import { type DumpChoice, Offshoot, type OffshootClient } from '@offshoot/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ctl } from '../fixture/command-line.js';
+import { ctl, runCommand } from '../fixture/command-line.js';
 import { DaemonProcess } from '../fixture/daemon-process.js';
+import { postgresProgram } from '../fixture/postgres-program.js';
 import { query, value } from '../fixture/query.js';
 import { ScratchDirectory } from '../fixture/scratch-directory.js';
 import { waitUntil } from '../fixture/wait-until.js';
@@ -20,6 +25,18 @@ afterAll(async () => {
   await daemon.end('SIGTERM');
   scratch[Symbol.dispose]();
 });
+
+const pgDump = postgresProgram('pg_dump');
+
+async function serve(answer: (response: ServerResponse) => void) {
+  const server = createServer((_, response) => answer(response)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: async () => void server.close(),
+  };
+}
 
 const client = (): OffshootClient => daemon.client();
 const templateDirectory = () => join(daemon.dataDirectory, 'template');
@@ -51,9 +68,7 @@ describe('an empty database', () => {
     }
   });
 
-  test('outlives a restart, and reset empties it', async () => {
-    await daemon.end('SIGKILL');
-    daemon = await DaemonProcess.start(daemon.dataDirectory);
+  test('is emptied by a reset, and made without delay from then on', async () => {
     const url = async () => {
       const { credentials } = await client().rotatePassword('one');
       return credentials.connection_string ?? '';
@@ -61,7 +76,6 @@ describe('an empty database', () => {
     expect(await value(await url(), 'select count(*)::int from notes')).toBe(1);
     await client().resetBranch('one');
     expect(await value(await url(), "select to_regclass('notes')::text")).toBe(null);
-    // Found again, and not made anew.
     const { timings_ms: timings } = await client().createDatabase({ name: 'three' });
     expect(timings).not.toHaveProperty('template');
   });
@@ -100,12 +114,300 @@ describe('an empty database', () => {
   });
 
   test('by the command line', async () => {
-    const { stdout } = await ctl(daemon.dataDirectory, 'database', 'create', 'by-ctl', '--print-url');
-    expect(await value(stdout.trim(), 'select current_database()')).toBe('postgres');
-    const json = await ctl(daemon.dataDirectory, 'database', 'create', '--ttl', '1h', '--json');
-    expect(JSON.parse(json.stdout)).toMatchObject({ parent: 'template0', created: true });
-    const text = await ctl(daemon.dataDirectory, 'database', 'create', 'as-text');
-    expect(text.stdout).toContain('created database as-text');
-    expect(text.stdout).toContain('@as-text');
+    const { stdout } = await ctl(daemon.dataDirectory, 'database', 'create', 'as-text', '--ttl', '1h');
+    expect(stdout).toContain('created database as-text');
+    const [url = ''] = /postgresql:\S+/.exec(stdout) ?? [];
+    expect(await value(url, 'select current_database()')).toBe('postgres');
+  });
+});
+
+const SHOP = `--
+-- PostgreSQL database dump
+--
+
+\\restrict k4
+
+SET statement_timeout = 0;
+SET transaction_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+
+CREATE EXTENSION IF NOT EXISTS missing_extension WITH SCHEMA public;
+COMMENT ON EXTENSION missing_extension IS 'not installed';
+
+CREATE TABLE public.orders (
+    id integer NOT NULL,
+    what text,
+    price numeric(10,2)
+);
+ALTER TABLE public.orders OWNER TO app;
+
+CREATE TABLE public.notes (id integer, body text);
+ALTER TABLE public.notes OWNER TO app;
+
+CREATE FUNCTION public.total() RETURNS numeric
+    LANGUAGE plpgsql
+    AS $$ BEGIN RETURN (SELECT sum(price) FROM public.orders); END; $$;
+
+COPY public.orders (id, what, price) FROM stdin;
+1\tTasse; 'weiß'\t4.50
+2\t\\N\t10.00
+3\ttab\\there\\\\.\t0.50
+\\.
+
+ALTER TABLE ONLY public.orders ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
+GRANT SELECT ON TABLE public.orders TO reporting;
+
+\\unrestrict k4
+
+--
+-- PostgreSQL database dump complete
+--
+`;
+
+/** So much that it is looked at before there is an end. */
+const PADDING = `-- ${'x'.repeat(600)}\n`;
+
+const bytesOf = (text: string | Uint8Array) =>
+  new Blob([typeof text === 'string' ? text : new Uint8Array(text)]);
+
+/** What became of an order to load that must fail. */
+async function failure(dump: string | Uint8Array, choice: DumpChoice = {}) {
+  const before = (await client().branches()).map(({ name }) => name);
+  const error = await client()
+    .createDatabaseFromDump(bytesOf(dump), choice)
+    .then(
+      () => undefined,
+      (refused: { code: string; message: string }) => refused,
+    );
+  expect((await client().branches()).map(({ name }) => name)).toEqual(before);
+  return error;
+}
+
+describe('a database from a dump', () => {
+  test.each([
+    ['plain', SHOP],
+    ['gzip', gzipSync(SHOP)],
+  ])('%s', async (name, dump) => {
+    const made = await client().createDatabaseFromDump(bytesOf(dump), { name, labels: { from: 'dump' } });
+    expect(made).toMatchObject({
+      branch: { state: 'active', labels: { from: 'dump' } },
+      load: {
+        format: 'plain',
+        compressed: name === 'gzip',
+        rows: 3,
+        database: 'postgres',
+        warnings_omitted: 0,
+      },
+    });
+    expect(made.load?.warnings.map(({ kind, count, line }) => [kind, count, line])).toEqual([
+      ['setting', 1, 8],
+      ['extension', 1, 13],
+      ['extension', 1, 14],
+      ['owner', 2, 21],
+      ['privilege', 1, 37],
+    ]);
+    const url = made.dsn ?? '';
+    expect(await value(url, 'select public.total()::text')).toBe('15.00');
+    expect(await value(url, 'select what from public.orders where id = 1')).toBe("Tasse; 'weiß'");
+    expect(await value(url, 'select what from public.orders where id = 3')).toBe('tab\there\\.');
+    expect(
+      await value(url, "select tableowner = current_user from pg_tables where tablename = 'orders'"),
+    ).toBe(true);
+  });
+
+  test('goes back to what was loaded, and is emptied', async () => {
+    const { credentials } = await client().rotatePassword('plain');
+    const url = credentials.connection_string ?? '';
+    const count = 'select count(*)::int from public.orders';
+    await query(url, 'delete from public.orders');
+    await client().restoreBranch('plain', { at: '@loaded', preserve: false });
+    expect(await value(url, count)).toBe(3);
+    await client().resetBranch('plain');
+    expect(await value(url, "select to_regclass('public.orders')::text")).toBe(null);
+  });
+
+  test.runIf(pgDump !== undefined)('custom, custom in gzip, and tar, as pg_dump writes them', async () => {
+    const { credentials } = await client().rotatePassword('gzip');
+    const dumpAs = async (format: string) => {
+      const file = join(scratch.path, `shop.${format}`);
+      const args = [
+        '--format',
+        format,
+        '--file',
+        file,
+        '--create',
+        '--dbname',
+        credentials.connection_string ?? '',
+      ];
+      const { code, stderr } = await runCommand(pgDump ?? '', args);
+      expect([code, stderr]).toEqual([0, '']);
+      return file;
+    };
+    const file = await dumpAs('custom');
+    const args = ['database', 'create', '--from-dump', file, '--json'];
+    const { stdout } = await ctl(daemon.dataDirectory, ...args);
+    const made = JSON.parse(stdout);
+    expect(made).toMatchObject({ load: { format: 'custom', rows: 3 } });
+    expect(await value(made.dsn, 'select public.total()::text')).toBe('15.00');
+    for (const format of ['tar', 'plain']) {
+      const dump = await openAsBlob(await dumpAs(format));
+      expect(await client().createDatabaseFromDump(dump)).toMatchObject({ load: { format, rows: 3 } });
+    }
+    const packed = gzipSync(readFileSync(join(scratch.path, 'shop.custom')));
+    expect(await client().createDatabaseFromDump(bytesOf(packed), {})).toMatchObject({
+      load: { format: 'custom', compressed: true, rows: 3 },
+    });
+    expect(await failure(packed.subarray(0, packed.length / 2))).toMatchObject({ code: 'dump_damaged' });
+    const cut = readFileSync(join(scratch.path, 'shop.custom'));
+    expect(await failure(cut.subarray(0, cut.length / 2))).toMatchObject({ code: 'pg_restore_failed' });
+  });
+
+  test('one that makes a database of its own and connects to it', async () => {
+    const dump = `CREATE DATABASE "my shop" WITH TEMPLATE = template0 ENCODING = 'UTF8';
+ALTER DATABASE "my shop" OWNER TO app;
+\\connect -reuse-previous=on "dbname='my shop'"
+CREATE TABLE notes (id int);`;
+    const { dsn, load } = await client().createDatabaseFromDump(bytesOf(dump));
+    expect(load).toMatchObject({ database: 'my shop', warnings: [{ kind: 'owner' }] });
+    expect(await value(dsn ?? '', "select current_database() || to_regclass('notes')")).toBe('my shopnotes');
+  });
+
+  test('by standard input and by a URL, which the command line reads', async () => {
+    const bin = new URL('../../packages/ctl/bin/pageserver-ctl.js', import.meta.url).pathname;
+    const args = [bin, '--data', daemon.dataDirectory, 'database', 'create', '--from-dump'];
+    const piped = await runCommand(process.execPath, [...args, '-', '--print-url'], { input: SHOP });
+    expect(await value(piped.stdout.trim(), 'select public.total()::text')).toBe('15.00');
+    expect(piped.stderr).toContain('warning: owner: line 21: role "app" does not exist (2 times)');
+    await using server = await serve((response) => response.end(gzipSync(SHOP)));
+    const fetched = await runCommand(process.execPath, [
+      ...args,
+      `${server.url}/shop.sql.gz?token=secret`,
+      '--print-url',
+    ]);
+    expect(await value(fetched.stdout.trim(), 'select public.total()::text')).toBe('15.00');
+  });
+});
+
+describe('what fails leaves no database', () => {
+  test('a statement, with its line', async () => {
+    const dump = 'CREATE TABLE a (id int);\n\nCREATE TABLE b (\n  id nosuchtype);\n';
+    const error = await failure(dump, { name: 'broken' });
+    expect(error).toMatchObject({ code: 'dump_statement_failed' });
+    expect(error?.message).toMatch(/line 3: type "nosuchtype" does not exist .*42704.*CREATE TABLE b/);
+    // The name is free again.
+    const made = await client().createDatabaseFromDump(bytesOf(dump), {
+      name: 'broken',
+      on_error: 'continue',
+    });
+    expect(made.load?.warnings).toMatchObject([{ kind: 'error', line: 3 }]);
+    expect(await value(made.dsn ?? '', "select to_regclass('a')::text")).toBe('a');
+  });
+
+  test('data that does not fit, or has nowhere to go, is passed over', async () => {
+    const dump = `CREATE TABLE a (id int);
+COPY a FROM stdin;\n1\nx\n2\n\\.
+COPY nowhere FROM stdin;\n1\n;DROP TABLE a;\n\\.
+INSERT INTO a VALUES (7);`;
+    const made = await client().createDatabaseFromDump(bytesOf(dump), { on_error: 'continue' });
+    expect(made.load).toMatchObject({ statements: 2, warnings: [{ line: 2 }, { line: 7 }] });
+    expect(await value(made.dsn ?? '', 'select sum(id)::int from a')).toBe(7);
+  });
+
+  test.each([
+    ['that breaks off', SHOP.slice(0, SHOP.indexOf('ALTER TABLE ONLY')), 'dump_damaged'],
+    ['of no format', new Uint8Array([1, 0, 2]), 'dump_format_unknown'],
+    ['that runs a program', 'CREATE TABLE a ();\n\\! touch HERE\n', 'dump_refused'],
+    ['that copies to a program', "COPY (SELECT 1) TO PROGRAM 'touch HERE';", 'dump_statement_failed'],
+  ])('a dump %s', async (_, dump, code) => {
+    const here = join(scratch.path, 'touched');
+    const text = typeof dump === 'string' ? dump.replaceAll('HERE', here) : dump;
+    expect(await failure(text)).toMatchObject({ code });
+    expect(existsSync(here)).toBe(false);
+  });
+
+  test('what a dump may not is refused by Postgres, also where errors do not end it', async () => {
+    const here = join(scratch.path, 'here');
+    const hostile = [
+      `COPY (SELECT 1) TO PROGRAM 'touch ${here}'`,
+      `COPY (SELECT 1) TO '${here}'`,
+      "CREATE TABLE a AS SELECT pg_read_file('/etc/passwd')",
+      "SELECT lo_import('/etc/passwd')",
+      'CREATE TABLE b AS SELECT rolpassword FROM pg_authid',
+      'SET SESSION AUTHORIZATION postgres',
+      "LOAD '/tmp/x'",
+      "ALTER SYSTEM SET archive_command = 'x'",
+      'CREATE ROLE other SUPERUSER',
+      'ALTER ROLE postgres PASSWORD $$x$$',
+      'CREATE EXTENSION dblink',
+      'CREATE LANGUAGE plpython3u',
+    ];
+    const dump = `${hostile.join(';\n')};\nCREATE TABLE made ();`;
+    const made = await client().createDatabaseFromDump(bytesOf(dump), { on_error: 'continue' });
+    expect(made.load).toMatchObject({ statements: 1 });
+    const refused = made.load?.warnings.reduce((sum, { count }) => sum + count, 0);
+    expect(refused).toBe(hostile.length);
+    expect(existsSync(here)).toBe(false);
+  });
+
+  test('whoever hangs up, and who may not', async () => {
+    const abort = new AbortController();
+    const endless = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(Buffer.from(`CREATE TABLE a ();\n${PADDING}`)),
+    });
+    const asked = client()
+      .createDatabaseFromDump(endless, { name: 'given-up', signal: abort.signal })
+      .catch((error: unknown) => error);
+    await waitUntil('it is loading', async () => {
+      const branches = await client().branches();
+      return branches.some(({ name, state }) => name === 'given-up' && state === 'loading');
+    });
+    await expect(client().startCompute('given-up')).rejects.toMatchObject({ code: 'branch_loading' });
+    await expect(client().createBranch({ name: 'x', from: 'given-up' })).rejects.toMatchObject({
+      code: 'branch_loading',
+    });
+    abort.abort();
+    expect(await asked).toBeInstanceOf(Error);
+    await waitUntil(
+      'it is gone',
+      async () => !(await client().branches()).some(({ name }) => name === 'given-up'),
+    );
+    const { secret } = await client().createToken({ name: 'no-loads', scope: 'branch', parents: ['one'] });
+    const response = await fetch(`${daemon.facts.api_url}/v1/databases/from-dump`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/octet-stream' },
+      body: SHOP,
+    });
+    expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([
+      404,
+      'branch_not_found',
+    ]);
+  });
+
+  test('kill -9 while it is loaded', async () => {
+    const endless = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(Buffer.from(`CREATE TABLE a ();\n${PADDING}`)),
+    });
+    const asked = client()
+      .createDatabaseFromDump(endless, { name: 'killed' })
+      .catch((error: unknown) => error);
+    await waitUntil('it has loaded something', async () => {
+      const operations = await client().operations();
+      return operations.some(({ subject, load }) => subject === 'killed' && (load?.statements ?? 0) > 0);
+    });
+    await daemon.end('SIGKILL');
+    expect(await asked).toBeInstanceOf(Error);
+    daemon = await DaemonProcess.start(daemon.dataDirectory);
+    await waitUntil(
+      'it is gone',
+      async () => !(await client().branches()).some(({ name }) => name === 'killed'),
+    );
+    // What was there before is there, and what new ones start from is found again.
+    const { timings_ms: timings } = await client().createDatabase({ name: 'killed' });
+    expect(timings).not.toHaveProperty('template');
+    const { credentials } = await client().rotatePassword('gzip');
+    const url = credentials.connection_string ?? '';
+    expect(await value(url, 'select public.total()::text')).toBe('15.00');
   });
 });

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { expiresAt, labelChanges, labels, snapshotPolicy, ttlSeconds } from './branch-life.js';
+import { load } from './load-schemas.js';
 import { garbage, history } from './retention-schemas.js';
 import { bytes, id, lsn, name, time } from './schema-parts.js';
 
@@ -120,12 +121,14 @@ export type Problem = z.infer<typeof problem>;
 /** A long operation. It goes on when nobody watches; DELETE cancels it. */
 export const operation = z.object({
   id: z.string(),
-  kind: z.enum(['tenant_import', 'gc']),
+  kind: z.enum(['tenant_import', 'gc', 'database_load']),
   state: z.enum(['running', 'done', 'failed', 'cancelled']),
   started_at: time,
   finished_at: time.optional(),
   subject: z.string(),
   progress: importProgress.optional(),
+  /** Of `database_load`. */
+  load: load.optional(),
   error: problem.optional(),
 });
 export type Operation = z.infer<typeof operation>;
@@ -279,7 +282,7 @@ export const branch = z.object({
   /** Absent: an earlier version made it, or an import. */
   created_by: actor.optional(),
   /** `expired`: its time is over, nobody can use it, and it is deleted with the last branch that starts from it. */
-  state: z.enum(['active', 'expired']),
+  state: z.enum(['active', 'expired', 'loading']),
   /** Absent: never. */
   expires_at: time.optional(),
   labels,

@@ -136,7 +136,7 @@ export class BranchViews {
     const own = this.facts.ownOf(record);
     return {
       ...view,
-      state: isExpired(record, new Date(this.facts.nowMs())) ? 'expired' : 'active',
+      state: this.#stateOf(record),
       compute: this.computes.state(record.id),
       activity: this.computes.activity(record),
       ...(usage === undefined ? {} : { usage }),
@@ -144,6 +144,11 @@ export class BranchViews {
       ...(own === undefined ? {} : { own: ownView(own) }),
       writes: this.#isFull(record, quota, written) ? 'refused' : 'taken',
     };
+  }
+
+  #stateOf(record: BranchRecord): Branch['state'] {
+    if (isExpired(record, new Date(this.facts.nowMs()))) return 'expired';
+    return record.loading ? 'loading' : 'active';
   }
 
   #isFull({ tenant, parent }: BranchRecord, quota: number, written: number | undefined): boolean {

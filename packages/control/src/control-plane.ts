@@ -31,7 +31,7 @@ import { type Lsn, parseBranchName, type TimelineId } from '@offshoot/types';
 import { type AccessSettings, accessDefaults } from './access/access-settings.js';
 import { type BranchAccess, branchFor, type Caller } from './access/caller.js';
 import { TokenKeeper } from './access/token-keeper.js';
-import { asOpenError, branchNameOfClient } from './branch-errors.js';
+import { asOpenError, branchNameOfClient, refuseLoading } from './branch-errors.js';
 import type { BranchPage } from './branch-views.js';
 import type { BranchMaking } from './branches.js';
 import { machineChecks } from './checkup/machine-checks.js';
@@ -40,6 +40,7 @@ import type { ConnectionChoice } from './connections.js';
 import { controlError } from './control-errors.js';
 import type { ControlPlaneOptions } from './control-options.js';
 import { type ControlParts, composeParts } from './control-parts.js';
+import type { DatabaseLoads } from './databases/database-loads.js';
 import { TemplateKeeper } from './databases/template-keeper.js';
 import type { EventQuery } from './events/event-log.js';
 import { Metrics } from './metrics/index.js';
@@ -73,6 +74,7 @@ export class ControlPlane implements BranchHost {
     this.#parts = composeParts(options, this.metrics, () => this.#expectOpen());
     this.#parts.reaper.stir();
     this.#parts.snapshots.stir();
+    this.#parts.loads.sweep();
   }
 
   get #catalog() {
@@ -93,11 +95,14 @@ export class ControlPlane implements BranchHost {
     return this.#parts.operations.list();
   }
 
-  operation(id: string): Operation {
-    return this.#parts.operations.get(id) ?? noOperation(id);
+  /** `by`: only if that has begun it. Throws `operation_not_found`. */
+  operation(id: string, by?: Actor): Operation {
+    return this.#parts.operations.get(id, by) ?? noOperation(id);
   }
 
-  async cancelOperation(id: string): Promise<Operation> {
+  /** See {@link operation}. */
+  async cancelOperation(id: string, by?: Actor): Promise<Operation> {
+    this.operation(id, by);
     return (await this.#parts.operations.cancel(id)) ?? noOperation(id);
   }
 
@@ -133,6 +138,11 @@ export class ControlPlane implements BranchHost {
   async ensureTemplate(): Promise<number | undefined> {
     this.#expectOpen();
     return this.#template.ensure();
+  }
+
+  /** Loads of dumps into new databases. */
+  get loads(): DatabaseLoads {
+    return this.#parts.loads;
   }
 
   async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
@@ -173,8 +183,12 @@ export class ControlPlane implements BranchHost {
   }
 
   /** With a password that is known to be the one of the branch's role. */
-  credentials(branch: BranchRecord, password: string): BranchCredentials['credentials'] | undefined {
-    return branch.role && this.#parts.connections.withPassword(branch, branch.role, password);
+  credentials(
+    branch: BranchRecord,
+    password: string,
+    database?: string,
+  ): BranchCredentials['credentials'] | undefined {
+    return branch.role && this.#parts.connections.withPassword(branch, branch.role, password, database);
   }
 
   /** `by`: whose call that is, for the event log. */
@@ -197,12 +211,12 @@ export class ControlPlane implements BranchHost {
   }
 
   async resetBranch(name: string, request: ResetBranchRequest): Promise<MovedBranch> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.moves.reset(name, request);
   }
 
   async restoreBranch(name: string, request: RestoreBranchRequest): Promise<MovedBranch> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.moves.restore(name, request);
   }
 
@@ -211,7 +225,7 @@ export class ControlPlane implements BranchHost {
   }
 
   async createCheckpoint(branch: string, request: CreateCheckpointRequest): Promise<Checkpoint> {
-    this.#expectOpen();
+    this.#expectWhole(branch);
     return this.#parts.checkpoints.create(branch, request);
   }
 
@@ -221,22 +235,22 @@ export class ControlPlane implements BranchHost {
   }
 
   async createRole(name: string, request: RoleRequest): Promise<BranchCredentials> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.roleCalls.create(name, request);
   }
 
   async rotatePassword(name: string, request: RotatePasswordRequest): Promise<BranchCredentials> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.roleCalls.rotate(name, request);
   }
 
   async deleteRole(name: string): Promise<Branch> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.roleCalls.remove(name);
   }
 
   async startCompute(name: string): Promise<Compute> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     const branch = this.#catalog.branchNamed(parseBranchName(name));
     this.#parts.expectUsable(branch);
     return this.#parts.computes.start(branch);
@@ -253,6 +267,7 @@ export class ControlPlane implements BranchHost {
     try {
       this.#expectOpen();
       const branch = this.#catalog.branchNamed(branchNameOfClient(name));
+      refuseLoading(branch);
       this.#parts.expectUsable(branch);
       return await this.#parts.computes.open(branch, options);
     } catch (error) {
@@ -297,6 +312,12 @@ export class ControlPlane implements BranchHost {
       this.tokens.close(),
     ]).then(() => undefined);
     return this.#closing;
+  }
+
+  #expectWhole(name: string): void {
+    this.#expectOpen();
+    const branch = this.findBranch(name);
+    if (branch !== undefined) refuseLoading(branch);
   }
 
   #expectOpen(): void {

@@ -15,6 +15,7 @@ import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
 import { addTokenCommands } from './commands/token.js';
 import type { Context } from './context.js';
+import { DumpSourceError } from './dump-source.js';
 import { type DaemonChoice, findDaemon, NoDaemonError } from './find-daemon.js';
 import { NoProgramError, ProgramEnd } from './run-program.js';
 
@@ -160,7 +161,7 @@ function printJsonError(error: Explanation): void {
 }
 
 /** Those that say themselves what to do next. */
-const ownErrors = [ConnectionError, NoDaemonError, NoProgramError, NoUrlError];
+const ownErrors = [ConnectionError, NoDaemonError, NoProgramError, NoUrlError, DumpSourceError];
 
 function explain(error: unknown): Explanation {
   if (error instanceof ApiError) {

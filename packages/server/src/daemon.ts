@@ -1,11 +1,15 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ComputeSettings,
   computePlaces,
   defaultLocalComputeLimits,
   LocalComputeDriver,
+  type OsUser,
   resolveOsUser,
   resolvePostgres,
+  spawnAs,
   TemplateCluster,
 } from '@offshoot/compute';
 import {
@@ -15,8 +19,10 @@ import {
   gatewayObserver,
   pageServiceMetrics,
 } from '@offshoot/control';
+import { findPgRestore } from '@offshoot/dump';
 import type { Gateway } from '@offshoot/gateway';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
+import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
 import { openDataDirectory } from './data-directory.js';
 import type { Log } from './log.js';
@@ -163,6 +169,8 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
       gateway: () => (gateway === undefined ? undefined : gatewayFacts(gateway, settings)),
     },
     template,
+    pgRestore: await pgRestoreOf(settings, installation.bindir, osUser),
+    database: tuning.database,
     computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
     wake: tuning.wake,
     quota: tuning.quota,
@@ -226,6 +234,19 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     dataDirectory,
     close: () => teardown.run(),
   };
+}
+
+/** Throws `invalid_argument` when the one that was named is not there. */
+async function pgRestoreOf({ pgRestore }: Settings, bindir: string, osUser: OsUser) {
+  if (pgRestore !== undefined) {
+    await access(pgRestore, constants.X_OK).catch((cause: unknown) => {
+      throw baseError('invalid_argument', `--pg-restore ${pgRestore} is no program that can be run`, {
+        cause,
+      });
+    });
+  }
+  const path = pgRestore ?? (await findPgRestore(bindir));
+  return path === undefined ? undefined : { path, user: spawnAs(osUser) };
 }
 
 async function startPageService(

@@ -77,6 +77,11 @@ export class BranchMaker {
     }
   }
 
+  /** Of which nobody but a load can make use until it is whole. */
+  createToLoad(caller: Caller, request: NewBranchRequest): Promise<Made> {
+    return this.#make(caller, request, undefined, { loading: true });
+  }
+
   async #found(caller: Caller, name: string, request: NewBranchRequest): Promise<Made> {
     const record = this.control.findBranch(name);
     if (record?.parent === undefined || caller.reach?.uses(record) === false) {
@@ -100,11 +105,13 @@ export class BranchMaker {
     caller: Caller,
     { wait, role, ...request }: NewBranchRequest,
     sent?: SentKey & { key: string },
+    choice: Pick<BranchMaking, 'loading'> = {},
   ): Promise<Made> {
     const asked = role === undefined ? {} : role;
     refuseSuperuser(caller, asked?.rights);
     const from = request.from ?? this.#onlyParent(caller);
     const making: BranchMaking = {
+      ...choice,
       by: caller.actor,
       expectParent: (parent) => expectAccess(caller, parent, 'see'),
       ...(sent === undefined ? {} : { key: this.#newKey(sent) }),

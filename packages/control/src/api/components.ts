@@ -32,6 +32,8 @@ const named = {
   ImportProgress: client.importProgress,
   ImportTenantRequest: client.importTenantRequest,
   LeftOnSource: client.leftOnSource,
+  Load: client.load,
+  LoadWarning: client.loadWarning,
   MovedBranch: client.movedBranch,
   NewBranch: client.newBranch,
   NewBranchRequest: client.newBranchRequest,

@@ -8,6 +8,7 @@ const files = [
   'branch-life.ts',
   'creation.ts',
   'databases.ts',
+  'load-schemas.ts',
   'tokens.ts',
   'retention-schemas.ts',
   'schema-parts.ts',

@@ -246,4 +246,6 @@ export interface BranchRecord extends BranchSettings {
   readonly createdBy?: Actor | undefined;
   /** Where in its parent's history it was asked for, in its maker's words. */
   readonly askedAt?: string | undefined;
+  /** A dump is being loaded into it: until that is whole it is nobody's, and the next start of the daemon deletes it. */
+  readonly loading?: true | undefined;
 }

@@ -1,7 +1,8 @@
-import { newDatabase, newDatabaseRequest } from '@offshoot/client';
+import { databaseFromDumpQuery, newDatabase, newDatabaseRequest } from '@offshoot/client';
 import { TEMPLATE_NAME } from '@offshoot/types';
+import { ofCompute } from '../error-groups.js';
 import { sentKey } from '../idempotency-key.js';
-import { Answer, type Route, route } from '../route.js';
+import { Answer, type RawBody, type Route, route } from '../route.js';
 import { creationErrors } from './branch-routes.js';
 
 export const databaseRoutes: readonly Route[] = [
@@ -26,6 +27,46 @@ export const databaseRoutes: readonly Route[] = [
       const key = idempotencyKey === undefined ? undefined : sentKey(idempotencyKey, request);
       const { made, replayed } = await place.maker.create(caller, request, key);
       return new Answer(201, made, replayed ? { 'idempotency-replayed': 'true' } : {});
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/databases/from-dump',
+    id: 'createDatabaseFromDump',
+    tag: 'Databases',
+    summary: 'Make a database of a dump',
+    description:
+      'The body is what pg_dump writes: plain, custom or tar, also in gzip; what it is, its bytes say. It is loaded as the ' +
+      "database's own role, with no rights but there. 201 when all is loaded. A load that goes on for long after its last byte " +
+      'has come is answered with 202 and its `operation`; until that has ended nobody can connect. One that fails leaves no ' +
+      'database, and so does whoever hangs up before the answer. It has a checkpoint `loaded`, to be restored to.',
+    scopes: ['branch'],
+    querySchema: databaseFromDumpQuery,
+    raw: 'the dump',
+    responses: {
+      201: { description: 'The dump is loaded, and the DSN works.', schema: newDatabase },
+      202: { description: 'The load goes on.', schema: newDatabase },
+    },
+    errors: [
+      ...creationErrors,
+      ...ofCompute,
+      'loads_exhausted',
+      'load_cancelled',
+      'load_interrupted',
+      'upload_interrupted',
+      'dump_format_unknown',
+      'dump_damaged',
+      'dump_refused',
+      'dump_statement_failed',
+      'dump_too_large',
+      'pg_restore_not_found',
+      'pg_restore_failed',
+      'branch_role_absent',
+      'checkpoint_exists',
+    ],
+    work: async ({ place, caller, query, raw }) => {
+      const made = await place.dumps.load(caller, query, raw as RawBody);
+      return new Answer(made.operation === undefined ? 201 : 202, { ...made, ignored_fields: [] });
     },
   }),
 ];
