@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { existsSync, openAsBlob, readFileSync } from 'node:fs';
+import { existsSync, openAsBlob, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { type DumpChoice, Offshoot, type OffshootClient } from '@offshoot/client';
+import { ApiError, type DumpChoice, type Load, Offshoot, type OffshootClient } from '@offshoot/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ctl, runCommand } from '../fixture/command-line.js';
 import { DaemonProcess } from '../fixture/daemon-process.js';
@@ -15,10 +16,15 @@ import { waitUntil } from '../fixture/wait-until.js';
 
 let scratch: ScratchDirectory;
 let daemon: DaemonProcess;
+let flags: string[];
 
 beforeAll(async () => {
   scratch = new ScratchDirectory('databases');
-  daemon = await DaemonProcess.start(join(scratch.path, 'data'));
+  const settings = join(scratch.path, 'settings.json');
+  // So soon that loads are answered either way.
+  writeFileSync(settings, JSON.stringify({ database: { answerMsMax: 300, loadsMax: 2 } }));
+  flags = ['--settings', settings];
+  daemon = await DaemonProcess.start(join(scratch.path, 'data'), flags);
 });
 
 afterAll(async () => {
@@ -49,7 +55,7 @@ describe('an empty database', () => {
     await waitUntil('initdb is at work', () => existsSync(join(templateDirectory(), 'data')));
     await daemon.end('SIGKILL');
     expect(await asked).toBeInstanceOf(Error);
-    daemon = await DaemonProcess.start(daemon.dataDirectory);
+    daemon = await DaemonProcess.start(daemon.dataDirectory, flags);
     expect(existsSync(templateDirectory())).toBe(false);
     expect(await client().tenants()).toEqual([]);
     expect(await client().branches()).toEqual([]);
@@ -172,15 +178,32 @@ const PADDING = `-- ${'x'.repeat(600)}\n`;
 const bytesOf = (text: string | Uint8Array) =>
   new Blob([typeof text === 'string' ? text : new Uint8Array(text)]);
 
+/** It begins, and never ends. */
+const endless = () =>
+  new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(Buffer.from(`CREATE TABLE a ();\n${PADDING}`)),
+  });
+
+/** Loads a dump, and waits for its end where the answer comes before that. */
+async function loaded(dump: Blob, choice: DumpChoice = {}) {
+  const made = await client().createDatabaseFromDump(dump, choice);
+  if (made.operation === undefined) return { ...made, load: made.load as Load };
+  let operation = await client().operation(made.operation);
+  while (operation.state === 'running') {
+    await sleep(50);
+    operation = await client().operation(made.operation);
+  }
+  if (operation.error !== undefined) throw new ApiError(operation.error);
+  return { ...made, branch: await client().branch(made.name), load: operation.load as Load };
+}
+
 /** What became of an order to load that must fail. */
 async function failure(dump: string | Uint8Array, choice: DumpChoice = {}) {
   const before = (await client().branches()).map(({ name }) => name);
-  const error = await client()
-    .createDatabaseFromDump(bytesOf(dump), choice)
-    .then(
-      () => undefined,
-      (refused: { code: string; message: string }) => refused,
-    );
+  const error = await loaded(bytesOf(dump), choice).then(
+    () => undefined,
+    (refused: { code: string; message: string }) => refused,
+  );
   expect((await client().branches()).map(({ name }) => name)).toEqual(before);
   return error;
 }
@@ -190,7 +213,7 @@ describe('a database from a dump', () => {
     ['plain', SHOP],
     ['gzip', gzipSync(SHOP)],
   ])('%s', async (name, dump) => {
-    const made = await client().createDatabaseFromDump(bytesOf(dump), { name, labels: { from: 'dump' } });
+    const made = await loaded(bytesOf(dump), { name, labels: { from: 'dump' } });
     expect(made).toMatchObject({
       branch: { state: 'active', labels: { from: 'dump' } },
       load: {
@@ -201,7 +224,7 @@ describe('a database from a dump', () => {
         warnings_omitted: 0,
       },
     });
-    expect(made.load?.warnings.map(({ kind, count, line }) => [kind, count, line])).toEqual([
+    expect(made.load.warnings.map(({ kind, count, line }) => [kind, count, line])).toEqual([
       ['setting', 1, 8],
       ['extension', 1, 13],
       ['extension', 1, 14],
@@ -253,10 +276,10 @@ describe('a database from a dump', () => {
     expect(await value(made.dsn, 'select public.total()::text')).toBe('15.00');
     for (const format of ['tar', 'plain']) {
       const dump = await openAsBlob(await dumpAs(format));
-      expect(await client().createDatabaseFromDump(dump)).toMatchObject({ load: { format, rows: 3 } });
+      expect(await loaded(dump)).toMatchObject({ load: { format, rows: 3 } });
     }
     const packed = gzipSync(readFileSync(join(scratch.path, 'shop.custom')));
-    expect(await client().createDatabaseFromDump(bytesOf(packed), {})).toMatchObject({
+    expect(await loaded(bytesOf(packed), {})).toMatchObject({
       load: { format: 'custom', compressed: true, rows: 3 },
     });
     expect(await failure(packed.subarray(0, packed.length / 2))).toMatchObject({ code: 'dump_damaged' });
@@ -264,14 +287,29 @@ describe('a database from a dump', () => {
     expect(await failure(cut.subarray(0, cut.length / 2))).toMatchObject({ code: 'pg_restore_failed' });
   });
 
+  test('one that takes long is answered before its end, and nobody gets in meanwhile', async () => {
+    const dump = `${SHOP}SELECT pg_sleep(1.5);`;
+    const made = await client().createDatabaseFromDump(bytesOf(dump), { name: 'slow' });
+    expect(made).toMatchObject({ branch: { state: 'loading' }, operation: expect.any(String) });
+    await expect(value(made.dsn ?? '', 'select 1')).rejects.toMatchObject({ code: '57P03' });
+    await waitUntil(
+      'it is loaded',
+      async () => (await client().operation(made.operation ?? '')).state === 'done',
+    );
+    expect(await value(made.dsn ?? '', 'select public.total()::text')).toBe('15.00');
+    expect((await client().branch('slow')).state).toBe('active');
+  });
+
   test('one that makes a database of its own and connects to it', async () => {
     const dump = `CREATE DATABASE "my shop" WITH TEMPLATE = template0 ENCODING = 'UTF8';
 ALTER DATABASE "my shop" OWNER TO app;
 \\connect -reuse-previous=on "dbname='my shop'"
 CREATE TABLE notes (id int);`;
-    const { dsn, load } = await client().createDatabaseFromDump(bytesOf(dump));
+    const { dsn, load } = await loaded(bytesOf(dump));
     expect(load).toMatchObject({ database: 'my shop', warnings: [{ kind: 'owner' }] });
-    expect(await value(dsn ?? '', "select current_database() || to_regclass('notes')")).toBe('my shopnotes');
+    // Where the answer came before that was known, it names the first.
+    const url = (dsn ?? '').replace('/postgres@', '/my%20shop@');
+    expect(await value(url, "select current_database() || to_regclass('notes')")).toBe('my shopnotes');
   });
 
   test('by standard input and by a URL, which the command line reads', async () => {
@@ -297,11 +335,11 @@ describe('what fails leaves no database', () => {
     expect(error).toMatchObject({ code: 'dump_statement_failed' });
     expect(error?.message).toMatch(/line 3: type "nosuchtype" does not exist .*42704.*CREATE TABLE b/);
     // The name is free again.
-    const made = await client().createDatabaseFromDump(bytesOf(dump), {
+    const made = await loaded(bytesOf(dump), {
       name: 'broken',
       on_error: 'continue',
     });
-    expect(made.load?.warnings).toMatchObject([{ kind: 'error', line: 3 }]);
+    expect(made.load.warnings).toMatchObject([{ kind: 'error', line: 3 }]);
     expect(await value(made.dsn ?? '', "select to_regclass('a')::text")).toBe('a');
   });
 
@@ -310,7 +348,7 @@ describe('what fails leaves no database', () => {
 COPY a FROM stdin;\n1\nx\n2\n\\.
 COPY nowhere FROM stdin;\n1\n;DROP TABLE a;\n\\.
 INSERT INTO a VALUES (7);`;
-    const made = await client().createDatabaseFromDump(bytesOf(dump), { on_error: 'continue' });
+    const made = await loaded(bytesOf(dump), { on_error: 'continue' });
     expect(made.load).toMatchObject({ statements: 2, warnings: [{ line: 2 }, { line: 7 }] });
     expect(await value(made.dsn ?? '', 'select sum(id)::int from a')).toBe(7);
   });
@@ -344,35 +382,37 @@ INSERT INTO a VALUES (7);`;
       'CREATE LANGUAGE plpython3u',
     ];
     const dump = `${hostile.join(';\n')};\nCREATE TABLE made ();`;
-    const made = await client().createDatabaseFromDump(bytesOf(dump), { on_error: 'continue' });
+    const made = await loaded(bytesOf(dump), { on_error: 'continue' });
     expect(made.load).toMatchObject({ statements: 1 });
-    const refused = made.load?.warnings.reduce((sum, { count }) => sum + count, 0);
+    const refused = made.load.warnings.reduce((sum, { count }) => sum + count, 0);
     expect(refused).toBe(hostile.length);
     expect(existsSync(here)).toBe(false);
   });
 
   test('whoever hangs up, and who may not', async () => {
     const abort = new AbortController();
-    const endless = new ReadableStream<Uint8Array>({
-      start: (controller) => controller.enqueue(Buffer.from(`CREATE TABLE a ();\n${PADDING}`)),
-    });
-    const asked = client()
-      .createDatabaseFromDump(endless, { name: 'given-up', signal: abort.signal })
-      .catch((error: unknown) => error);
+    const asked = ['given-up', 'given-up-too'].map((name) =>
+      client()
+        .createDatabaseFromDump(endless(), { name, signal: abort.signal })
+        .catch((error: unknown) => error),
+    );
     await waitUntil('it is loading', async () => {
       const branches = await client().branches();
-      return branches.some(({ name, state }) => name === 'given-up' && state === 'loading');
+      return (
+        branches.filter(({ name, state }) => name.startsWith('given-up') && state === 'loading').length === 2
+      );
     });
+    expect(await failure(SHOP)).toMatchObject({ code: 'loads_exhausted' });
     await expect(client().startCompute('given-up')).rejects.toMatchObject({ code: 'branch_loading' });
     await expect(client().createBranch({ name: 'x', from: 'given-up' })).rejects.toMatchObject({
       code: 'branch_loading',
     });
     abort.abort();
-    expect(await asked).toBeInstanceOf(Error);
-    await waitUntil(
-      'it is gone',
-      async () => !(await client().branches()).some(({ name }) => name === 'given-up'),
-    );
+    for (const error of await Promise.all(asked)) expect(error).toBeInstanceOf(Error);
+    await waitUntil('they have ended', async () => {
+      return (await client().operations()).every(({ state }) => state !== 'running');
+    });
+    expect((await client().branches()).filter(({ name }) => name.startsWith('given-up'))).toEqual([]);
     const { secret } = await client().createToken({ name: 'no-loads', scope: 'branch', parents: ['one'] });
     const response = await fetch(`${daemon.facts.api_url}/v1/databases/from-dump`, {
       method: 'POST',
@@ -386,11 +426,8 @@ INSERT INTO a VALUES (7);`;
   });
 
   test('kill -9 while it is loaded', async () => {
-    const endless = new ReadableStream<Uint8Array>({
-      start: (controller) => controller.enqueue(Buffer.from(`CREATE TABLE a ();\n${PADDING}`)),
-    });
     const asked = client()
-      .createDatabaseFromDump(endless, { name: 'killed' })
+      .createDatabaseFromDump(endless(), { name: 'killed' })
       .catch((error: unknown) => error);
     await waitUntil('it has loaded something', async () => {
       const operations = await client().operations();
@@ -398,7 +435,7 @@ INSERT INTO a VALUES (7);`;
     });
     await daemon.end('SIGKILL');
     expect(await asked).toBeInstanceOf(Error);
-    daemon = await DaemonProcess.start(daemon.dataDirectory);
+    daemon = await DaemonProcess.start(daemon.dataDirectory, flags);
     await waitUntil(
       'it is gone',
       async () => !(await client().branches()).some(({ name }) => name === 'killed'),

@@ -74,6 +74,10 @@ export class ControlPlane implements BranchHost {
     this.#parts = composeParts(options, this.metrics, () => this.#expectOpen());
     this.#parts.reaper.stir();
     this.#parts.snapshots.stir();
+  }
+
+  /** Deletes what a former daemon was loading dumps into when it ended: nobody can use it. */
+  discardUnloaded(): void {
     this.#parts.loads.sweep();
   }
 
@@ -174,6 +178,11 @@ export class ControlPlane implements BranchHost {
 
   findBranch(name: string): BranchRecord | undefined {
     return this.#catalog.findBranchNamed(parseBranchName(name));
+  }
+
+  /** Whatever it is called by now. */
+  branchOf(id: string): BranchRecord | undefined {
+    return this.#catalog.findBranch(id as BranchRecord['id']);
   }
 
   /** What was made under an `Idempotency-Key`, and the branch while it is there. */

@@ -181,6 +181,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });
   control.metrics.add(pageServiceMetrics(pageService));
+  control.discardUnloaded();
   pageServer.addKeeper((timeline) => pageService.leases.held(timeline));
   pageServer.addKeeper((timeline) => control.keptFor(timeline));
   // Whoever keeps history has said so by now; nobody else can ask for any yet.

@@ -47,10 +47,10 @@ export function buildApi(control: ControlPlane, options: ApiOptions): FastifyIns
   acceptEmptyJson(app);
   const callers = new WeakMap<FastifyRequest, Caller>();
   const authenticator = new Authenticator(token, control, settings);
+  boundBodies(app, settings.requestTimeoutMs);
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.config.isPublic !== true) callers.set(request, authenticator.callerOf(request));
   });
-  boundBodies(app, settings.requestTimeoutMs);
   app.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, onFailure));
   app.setNotFoundHandler((request, reply) => {
@@ -77,17 +77,27 @@ export function buildApi(control: ControlPlane, options: ApiOptions): FastifyIns
 /** Who comes to a route that is for everybody. */
 const nobody: Caller = { ...daemonCaller, scope: 'read', actor: { token: 'daemon', name: 'nobody' } };
 
-/** A request whose body has not come in time is answered so, and its connection ends. */
+/**
+ * A request whose body has not come in time is answered so, and its connection ends. One that is read as it comes is bounded
+ * by whoever reads it; what comes of it behind its answer, as all others are.
+ */
 function boundBodies(app: FastifyInstance, timeoutMs: number): void {
   app.addHook('onRequest', async ({ raw, routeOptions }, reply) => {
-    if (routeOptions.config.takesRaw === true) return;
-    const timer = setTimeout(() => {
-      if (raw.complete) return;
-      const error = Object.assign(new Error('request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
-      answerBrokenRequest(error, raw.socket);
-    }, timeoutMs).unref();
-    reply.raw.once('close', () => clearTimeout(timer));
+    const bound = () => {
+      const timer = setTimeout(() => {
+        if (raw.complete) return;
+        if (reply.raw.headersSent) raw.socket.destroy();
+        else answerBrokenRequest(requestTimeout(), raw.socket);
+      }, timeoutMs).unref();
+      raw.once('close', () => clearTimeout(timer));
+    };
+    if (routeOptions.config.takesRaw === true) reply.raw.once('finish', bound);
+    else bound();
   });
+}
+
+function requestTimeout(): NodeJS.ErrnoException {
+  return Object.assign(new Error('request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
 }
 
 /** Clients send `content-type: application/json` with nothing behind it; that is an absent body. */

@@ -13,6 +13,8 @@ import { Upload } from './upload.js';
 
 type Answered = Omit<NewDatabase, 'ignored_fields'>;
 
+type Started = RunningLoad & { readonly made: Made };
+
 /** Makes databases of what callers send. */
 export class DumpLoader {
   constructor(
@@ -27,37 +29,51 @@ export class DumpLoader {
   async load(caller: Caller, query: DatabaseFromDumpQuery, body: RawBody): Promise<Answered> {
     const { loads } = this.control;
     const unwanted = new AbortController();
-    using room = loads.admit();
-    void room;
+    const room = loads.admit();
+    let running: Started | undefined;
     const { dumpBytesMax: bytesMax, silenceMsMax } = loads.settings;
     const upload = new Upload(body.request, { bytesMax, silenceMsMax }, unwanted.signal);
     try {
-      const dump = await recognizeDump(upload.pieces());
-      const { on_error: onError = 'stop', label, ...choice } = query;
-      const made = await this.maker.createToLoad(caller, {
-        ...choice,
-        ...(label === undefined ? {} : { labels: checkInput(labels, labelsOf([label].flat()), 'query') }),
-        from: TEMPLATE_NAME,
-      });
-      const branch = this.control.branchFor(caller, made.name, 'use');
-      const { role: login, password } = made.credentials ?? noRole();
-      const order = { branch, login: { role: login, password }, dump, onError, by: caller.actor };
-      const running = loads.start(order);
+      running = await this.#start(caller, query, upload);
+      const { operation } = running;
       const stopWatching = body.onHangUp(() => {
-        void this.control.cancelOperation(running.operation.id).catch(() => undefined);
+        void this.control.cancelOperation(operation.id).catch(() => undefined);
       });
       try {
-        return await this.#answer(made, running, upload);
+        return await this.#answer(running, upload);
       } finally {
         stopWatching();
       }
     } catch (error) {
       unwanted.abort(error);
       throw error;
+    } finally {
+      // One that goes on behind its answer takes up room until its end.
+      const leave = () => room[Symbol.dispose]();
+      if (running === undefined) leave();
+      else void running.ended.then(leave, leave);
     }
   }
 
-  async #answer(made: Made, { operation, ended }: RunningLoad, upload: Upload): Promise<Answered> {
+  /** What it is, its first bytes say: only then a database is made. */
+  async #start(
+    caller: Caller,
+    { on_error: onError = 'stop', label, ...choice }: DatabaseFromDumpQuery,
+    upload: Upload,
+  ): Promise<Started> {
+    const dump = await recognizeDump(upload.pieces());
+    const made = await this.maker.createToLoad(caller, {
+      ...choice,
+      ...(label === undefined ? {} : { labels: checkInput(labels, labelsOf([label].flat()), 'query') }),
+      from: TEMPLATE_NAME,
+    });
+    const branch = this.control.branchFor(caller, made.id, 'use');
+    const { role, password } = made.credentials ?? noRole();
+    const login = { role, password };
+    return { made, ...this.control.loads.start({ branch, login, dump, onError, by: caller.actor }) };
+  }
+
+  async #answer({ made, operation, ended }: Started, upload: Upload): Promise<Answered> {
     const began = performance.now();
     const over = new AbortController();
     const longer = upload.complete.then(() =>
@@ -66,7 +82,9 @@ export class DumpLoader {
     longer.catch(() => undefined);
     try {
       const load = await Promise.race([ended, longer]);
-      const branch = this.control.branch(made.name);
+      // It may have failed in this moment: then that is the answer.
+      if (this.control.branchOf(made.id) === undefined) await ended;
+      const branch = this.control.branch(made.id);
       if (load === undefined) return { ...made, branch, operation: operation.id };
       const timings = { ...made.timings_ms, load: performance.now() - began };
       return { ...this.#by(made, load), branch, timings_ms: timings, load };
@@ -77,7 +95,7 @@ export class DumpLoader {
 
   /** The dump may have made a database of its own: then that is the one to connect to. */
   #by(made: Made, { database }: Load): Made {
-    const record = this.control.findBranch(made.name);
+    const record = this.control.branchOf(made.id);
     if (made.credentials === undefined || record === undefined) return made;
     const credentials = this.control.credentials(record, made.credentials.password, database);
     const dsn = credentials?.connection_string;
