@@ -413,6 +413,8 @@ INSERT INTO a VALUES (7);`;
       return (await client().operations()).every(({ state }) => state !== 'running');
     });
     expect((await client().branches()).filter(({ name }) => name.startsWith('given-up'))).toEqual([]);
+    const ends = (await client().operations()).map(({ subject, error }) => [subject, error?.code]);
+    expect(ends).toContainEqual(['given-up', 'load_cancelled']);
     const { secret } = await client().createToken({ name: 'no-loads', scope: 'branch', parents: ['one'] });
     const response = await fetch(`${daemon.facts.api_url}/v1/databases/from-dump`, {
       method: 'POST',
@@ -423,6 +425,19 @@ INSERT INTO a VALUES (7);`;
       404,
       'branch_not_found',
     ]);
+  });
+
+  test('a compute that ends in the middle', async () => {
+    const choice = { name: 'stopped' };
+    const made = await client().createDatabaseFromDump(bytesOf('SELECT pg_sleep(600);'), choice);
+    const state = async () => (await client().operation(made.operation ?? '')).state;
+    await waitUntil('it runs', async () => (await client().branch('stopped')).compute === 'running');
+    await client().stopCompute('stopped');
+    await waitUntil('it has failed', async () => (await state()) === 'failed');
+    expect((await client().operation(made.operation ?? '')).error).toMatchObject({
+      code: 'load_interrupted',
+    });
+    expect((await client().branches()).some(({ name }) => name === 'stopped')).toBe(false);
   });
 
   test('kill -9 while it is loaded', async () => {

@@ -310,7 +310,7 @@ export class LocalCompute {
     }
   }
 
-  /** Never rejects: what cannot be removed is named in the reason, and the next daemon's sweep tries again. */
+  /** Never rejects: what cannot be removed is named in the reason, and the next compute's end tries again. */
   async #cleanUp(state: ComputeEnd['state']): Promise<void> {
     let reason = 'it was stopped';
     try {
@@ -319,7 +319,8 @@ export class LocalCompute {
       const processes = this.#process?.exit?.signal == null ? 'gone' : 'may be left';
       this.host.governor.remove(this.id);
       this.#refusals.close();
-      await removeLeftovers(this.paths, this.id, this.host.osUser, processes);
+      const { osUser, limits } = this.host;
+      await removeLeftovers(this.paths, this.id, osUser, processes, limits.removalTimeoutMs);
       await this.#bounds?.remove();
     } catch (error) {
       reason = `${reason}; cleaning up failed: ${wordsOf(error)}`;

@@ -8,6 +8,7 @@ import { Branches } from './branches.js';
 import { ComputeBases } from './compute-bases.js';
 import { ComputeBook } from './compute-book.js';
 import { ComputeSpecs } from './compute-spec.js';
+import { ConnectCandidates } from './connect-candidates.js';
 import { Connections } from './connections.js';
 import type { ControlPlaneOptions } from './control-options.js';
 import { DatabaseLoads } from './databases/database-loads.js';
@@ -72,7 +73,7 @@ export function composeParts(
   const wake = resolveWakeSettings(options.wake);
   const { catalog } = pageServer;
   const quota = { ...quotaDefaults, ...options.quota };
-  const limits = new BranchLimits(driver.defaultSize, quota.writeBytesMax);
+  const limits = new BranchLimits(driver, quota.writeBytesMax);
   const clock = options.clock ?? systemClock;
   const { computesMax } = options;
   const { computesPerTenantMax } = quota;
@@ -93,7 +94,13 @@ export function composeParts(
     if (branch !== undefined) catalog.refuseExpired(branch, new Date(clock.now()));
   };
   const bases = new ComputeBases((branch) => !computes.mayRead(branch));
-  const specs = new ComputeSpecs(pageServer, () => roles, accounts, bases);
+  const specs = new ComputeSpecs(
+    pageServer,
+    () => roles,
+    accounts,
+    bases,
+    new ConnectCandidates(pageServer, options.onTrouble),
+  );
   const events = new BranchEvents(
     () => catalog,
     clock,

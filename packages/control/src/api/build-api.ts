@@ -6,10 +6,10 @@ import { controlError } from '../control-errors.js';
 import type { ControlPlane } from '../control-plane.js';
 import { addRoutes } from './add-routes.js';
 import { answerBrokenRequest, answerProblem, type FailureListener } from './answer-problem.js';
-import { AnswersByKey } from './answers-by-key.js';
 import { Authenticator, daemonCaller } from './authenticate.js';
 import { BranchMaker } from './branch-maker.js';
 import { DumpLoader } from './dump-loader.js';
+import { KeyedCalls } from './keyed-calls.js';
 import { type OpenApiDocument, openApiDocument } from './openapi.js';
 import { RAW_MEDIA_TYPE } from './route.js';
 import { routes } from './routes/index.js';
@@ -63,7 +63,7 @@ export function buildApi(control: ControlPlane, options: ApiOptions): FastifyIns
     control,
     maker,
     dumps: new DumpLoader(control, maker),
-    answers: new AnswersByKey(settings.idempotencyKeyMs),
+    keyed: new KeyedCalls(control),
     onFailure: (error: unknown) => onFailure(error, { method: 'GET', url: '/metrics' }),
     document: () => {
       document ??= openApiDocument(routes, version);

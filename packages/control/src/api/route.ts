@@ -3,6 +3,7 @@ import type { TokenScope } from '@offshoot/client';
 import type { z } from 'zod';
 import type { BranchAccess, Caller } from '../access/caller.js';
 import type { ApiPlace } from './api-place.js';
+import type { CallKey, KnownCall } from './keyed-calls.js';
 
 /** Of bodies that are taken as they come. */
 export const RAW_MEDIA_TYPE = 'application/octet-stream';
@@ -32,8 +33,8 @@ export interface Call<Path, Query, Body> {
   readonly body: Body;
   /** Of a route that takes `raw` bodies. */
   readonly raw: RawBody | undefined;
-  /** Of a route that takes one. */
-  readonly idempotencyKey: string | undefined;
+  /** Of a route that takes one: the work has it written with what it does. */
+  readonly key: CallKey | undefined;
 }
 
 /** An answer with another status than the route's first, or with headers. */
@@ -66,11 +67,6 @@ interface RouteFacts {
    * `ignored_fields`. `refused`, the default: the call is refused.
    */
   readonly unknownFields?: 'reported' | 'refused' | undefined;
-  /**
-   * It takes an `Idempotency-Key`. `durable`: the work sees to it. `process`: the same call again gets the same answer,
-   * until the page server ends.
-   */
-  readonly idempotency?: 'durable' | 'process' | undefined;
   /** In place of JSON it takes bytes, which its work reads as they come: what they are. */
   readonly raw?: string | undefined;
   /** By status; the first is what a work that answers no {@link Answer} is answered with. */
@@ -85,6 +81,8 @@ export interface Route extends RouteFacts {
   readonly querySchema?: z.ZodObject | undefined;
   readonly bodySchema?: z.ZodType | undefined;
   readonly work: (call: Call<unknown, unknown, unknown>) => unknown;
+  /** It takes an `Idempotency-Key`, and this answers the same call again. */
+  readonly again?: ((call: Call<unknown, unknown, unknown>, known: KnownCall) => unknown) | undefined;
 }
 
 type Parsed<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
@@ -100,6 +98,7 @@ export function route<
     querySchema?: Query;
     bodySchema?: Body;
     work: (call: Call<Parsed<Path>, Parsed<Query>, Parsed<Body>>) => unknown;
+    again?: (call: Call<Parsed<Path>, Parsed<Query>, Parsed<Body>>, known: KnownCall) => unknown;
   },
 ): Route {
   return facts as unknown as Route;

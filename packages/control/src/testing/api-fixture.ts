@@ -10,10 +10,11 @@ export const daemonToken = 'a-token-that-nobody-guesses';
 export class ApiFixture implements AsyncDisposable {
   readonly failures: unknown[] = [];
 
-  private constructor(
-    readonly world: ControlFixture,
-    private readonly app: () => FastifyInstance,
-  ) {}
+  #app: FastifyInstance;
+
+  private constructor(readonly world: ControlFixture) {
+    this.#app = this.#api();
+  }
 
   static async open(...options: Parameters<typeof ControlFixture.open>): Promise<ApiFixture> {
     const world = await ControlFixture.open(...options);
@@ -26,13 +27,26 @@ export class ApiFixture implements AsyncDisposable {
       parked: 0,
       refused: {},
     };
-    const fixture: ApiFixture = new ApiFixture(world, () => app);
-    const app = buildApi(world.control, {
+    return new ApiFixture(world);
+  }
+
+  #api(): FastifyInstance {
+    return buildApi(this.world.control, {
       token: daemonToken,
       version: '0',
-      onFailure: (error) => fixture.failures.push(error),
+      onFailure: (error) => this.failures.push(error),
     });
-    return fixture;
+  }
+
+  /** What only a process knows is forgotten. */
+  async restart(): Promise<void> {
+    await this.#app.close();
+    this.#app = this.#api();
+  }
+
+  /** The same by a socket; answers the address. */
+  listen(): Promise<string> {
+    return this.#app.listen({ host: '127.0.0.1', port: 0 });
   }
 
   async send(
@@ -41,7 +55,7 @@ export class ApiFixture implements AsyncDisposable {
     body?: object,
     { token = daemonToken, ...headers }: { token?: string } & Record<string, string> = {},
   ): Promise<LightMyRequestResponse> {
-    return this.app().inject({
+    return this.#app.inject({
       method,
       url,
       headers: { authorization: `Bearer ${token}`, ...headers },
@@ -51,7 +65,7 @@ export class ApiFixture implements AsyncDisposable {
 
   /** Sends bytes as they are, with the daemon's token, and answers all that comes until the connection ends. */
   async overSocket(method: string, path: string, headersAndBody: string): Promise<string> {
-    const app = this.app();
+    const app = this.#app;
     if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 });
     const { port } = app.server.address() as AddressInfo;
     const socket = connect(port, '127.0.0.1');
@@ -86,7 +100,7 @@ export class ApiFixture implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.app().close();
+    await this.#app.close();
     await this.world[Symbol.asyncDispose]();
   }
 }

@@ -1,7 +1,6 @@
 import { databaseFromDumpQuery, newDatabase, newDatabaseRequest } from '@offshoot/client';
 import { TEMPLATE_NAME } from '@offshoot/types';
 import { ofCompute } from '../error-groups.js';
-import { sentKey } from '../idempotency-key.js';
 import { Answer, type RawBody, type Route, route } from '../route.js';
 import { creationErrors } from './branch-routes.js';
 
@@ -19,15 +18,11 @@ export const databaseRoutes: readonly Route[] = [
     scopes: ['branch'],
     bodySchema: newDatabaseRequest,
     unknownFields: 'reported',
-    idempotency: 'durable',
     responses: { 201: { description: 'The database is there, and its DSN works.', schema: newDatabase } },
     errors: [...creationErrors, 'idempotency_key_reused', 'idempotency_key_spent'],
-    work: async ({ place, caller, body, idempotencyKey }) => {
-      const request = { ...body, from: TEMPLATE_NAME };
-      const key = idempotencyKey === undefined ? undefined : sentKey(idempotencyKey, request);
-      const { made, replayed } = await place.maker.create(caller, request, key);
-      return new Answer(201, made, replayed ? { 'idempotency-replayed': 'true' } : {});
-    },
+    work: ({ place, caller, body, key }) => place.maker.create(caller, { ...body, from: TEMPLATE_NAME }, key),
+    again: ({ place, caller, body }, known) =>
+      place.maker.again(caller, { ...body, from: TEMPLATE_NAME }, known),
   }),
   route({
     method: 'POST',
