@@ -44,3 +44,4 @@ export {
   removeSocketDirectory,
   temporaryDirectories,
 } from './socket-directory.js';
+export { TemplateCluster, type TemplateClusterOptions, type TemplateSource } from './template-cluster.js';

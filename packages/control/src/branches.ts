@@ -13,7 +13,7 @@ import type {
   PageServer,
 } from '@offshoot/pageserver';
 import { type BranchName, formatLsn, parseBranchName } from '@offshoot/types';
-import { branchDeleted, unlessChanged } from './branch-errors.js';
+import { branchDeleted, refuseLoading, unlessChanged } from './branch-errors.js';
 import { type BranchLimits, settingsOf } from './branch-limits.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
@@ -54,6 +54,8 @@ export interface BranchesPlace {
 /** Who makes a branch, and what becomes known with it. */
 export interface BranchMaking {
   readonly by?: Actor | undefined;
+  /** A dump is to be loaded into it. */
+  readonly loading?: true | undefined;
   /** Throws when whoever makes it may not branch that one. */
   readonly expectParent?: ((parent: BranchRecord) => void) | undefined;
   readonly key?: (Omit<NewIdempotencyKey, 'answer'> & { readonly password: string }) | undefined;
@@ -81,6 +83,7 @@ export class Branches {
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
     making.expectParent?.(from);
+    refuseLoading(from);
     this.#catalog.refuseExpired(from, new Date(this.place.clock.now()));
     // Before anything is waited for; the transaction looks again.
     this.#catalog.refuseBranchOver(from.tenant, this.place.branchesMax);
@@ -102,6 +105,7 @@ export class Branches {
       branchesMax: this.place.branchesMax,
       ...settings,
       ...(made === undefined ? {} : { role: made.role }),
+      ...(making.loading === undefined ? {} : { loading: making.loading }),
       ...madeBy(request, making, { at, timings_ms: { settle: settled - began } }),
     });
     this.place.events.tell('created', branch, {
@@ -158,7 +162,7 @@ export class Branches {
   }
 
   #onlyTenant(): BranchName {
-    const tenants = this.#catalog.tenants().filter(({ state }) => state === 'active');
+    const tenants = this.#catalog.tenants().filter(({ state, template }) => state === 'active' && !template);
     const [only] = tenants;
     if (only === undefined || tenants.length > 1) {
       const names = tenants.map(({ name }) => name).join(', ') || 'none is imported yet';

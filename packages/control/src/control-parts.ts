@@ -12,6 +12,8 @@ import { ComputeSpecs } from './compute-spec.js';
 import { ConnectCandidates } from './connect-candidates.js';
 import { Connections } from './connections.js';
 import type { ControlPlaneOptions } from './control-options.js';
+import { DatabaseLoads } from './databases/database-loads.js';
+import { databaseDefaults } from './databases/database-settings.js';
 import { BranchEvents } from './events/branch-events.js';
 import { expiryDefaults } from './expiry/expiry-settings.js';
 import { Reaper } from './expiry/reaper.js';
@@ -57,6 +59,7 @@ export interface ControlParts {
   readonly bytes: TenantBytes;
   readonly reaper: Reaper;
   readonly snapshots: SnapshotTaker;
+  readonly loads: DatabaseLoads;
   /** Throws `branch_expired`, `shutting_down`. */
   expectUsable(branch: BranchRecord | undefined): void;
 }
@@ -178,6 +181,16 @@ export function composeParts(
     connections,
     checkQuotas: () => quotas.check(),
   });
+  const loads = new DatabaseLoads({
+    catalog,
+    computes,
+    checkpoints,
+    deletion,
+    operations,
+    settings: { ...databaseDefaults, ...options.database },
+    pgRestore: options.pgRestore,
+    onTrouble: (message, facts) => options.onTrouble?.(message, facts),
+  });
   const parts = {
     room,
     computes,
@@ -194,6 +207,7 @@ export function composeParts(
     bytes,
     reaper,
     snapshots,
+    loads,
     expectUsable,
   };
   addMetrics(metrics, options, parts);

@@ -15,6 +15,7 @@ import { branchPath } from './parameters.js';
 const roleErrors = [
   ...changing,
   ...ofBranch,
+  'branch_loading',
   'branch_role_not_applied',
   'role_name_taken',
   'compute_without_superuser',
