@@ -4,7 +4,7 @@
 //! is "nothing" or "perhaps"; "nothing" has to be true, and is by three rules:
 //!
 //! * It is made from one or more snapshots that have all of the timeline up to `covers_to`, and has every key that is
-//!   there, at whatever LSN.
+//!   there, at whatever LSN. Those of a branch that was attached before all of that was there need not: it makes none.
 //! * It is asked only by who sees the timeline up to an LSN that is not later than that.
 //! * Up to an LSN at which a branch leaves it a timeline gets no entry any more: it is committed before the branch is
 //!   attached, and a writer goes on behind it. What is removed leaves a "perhaps" that is wrong, which costs a look.

@@ -29,6 +29,8 @@ pub struct Timeline {
     parent: Option<(u32, Lsn)>,
     /// The parent, its parent and so on, each with the last LSN that this timeline sees of it.
     ancestors: Vec<(Arc<Timeline>, Lsn)>,
+    /// All that it sees of those was there when it was attached: every snapshot that is taken of it since has that.
+    began_complete: bool,
     last_record_lsn: AtomicU64,
     window: RwLock<Arc<Window>>,
     owns_data: AtomicBool,
@@ -78,6 +80,9 @@ impl Timeline {
             index: spec.index,
             parent: spec.parent,
             ancestors: parent.map_or_else(Vec::new, ancestors_of),
+            began_complete: parent.is_none_or(|(parent, last)| {
+                parent.began_complete && parent.last_record_lsn() >= last
+            }),
             last_record_lsn: AtomicU64::new(spec.last_record_lsn.0),
             window: RwLock::new(Arc::new(Window::from(spec.readable_from))),
             owns_data: AtomicBool::new(has_data(snapshot, spec.index, &Table::ALL)?),
@@ -191,7 +196,11 @@ impl Timeline {
     /// which of the timelines in the middle have anything at a key: of each a little is found out now.
     pub(crate) fn known_chain(&self, lsn: Lsn, snapshot: &Snapshot) -> Vec<KnownLink> {
         let options = self.shared.filters.options;
-        let surveyed = options.surveyed(self.with_data(lsn).count());
+        let surveyed = match self.began_complete {
+            true => options.surveyed(self.with_data(lsn).count()),
+            // The snapshot may be of before they were complete, whatever they are by now.
+            false => 0..0,
+        };
         let mut entries_left = options.entries_max;
         let known = |(at, (timeline, lsn)): (usize, (&Timeline, Lsn))| KnownLink {
             link: timeline.link(lsn),
@@ -213,17 +222,13 @@ impl Timeline {
             .chain(inherited.filter(|(ancestor, _)| ancestor.owns_data()))
     }
 
-    /// What it has up to an LSN at which a branch left it.
+    /// What it has up to an LSN at which a branch left it, up to where it is complete in the snapshot.
     fn survey(
         &self,
         up_to: Lsn,
         snapshot: &Snapshot,
         entries_left: &mut usize,
     ) -> Option<Arc<KeyFilter>> {
-        // It is complete up to there. If it were not, no filter could be made of it.
-        if self.last_record_lsn() < up_to {
-            return None;
-        }
         let room = &self.shared.filters;
         self.survey
             .filter(self.index, up_to, snapshot, room, entries_left)

@@ -174,3 +174,42 @@ fn what_a_timeline_goes_on_to_write_is_seen_by_who_leaves_it_later() {
         assert_eq!(page(&view_at(&tenant, DEPTH), shared, BLOCKS - 1).0, 1);
     }
 }
+
+#[test]
+fn a_snapshot_of_before_a_parent_was_complete_is_no_ground_to_say_nothing() {
+    let tenant = tenant_with(Checksums::Off, KeyFilterOptions::default());
+    let shared = rel(SHARED, Fork::Main);
+    let (late, levels) = (3, 7);
+    for level in 1..=levels {
+        if level > 1 {
+            tenant
+                .attach(&TimelineSpec {
+                    index: level,
+                    parent: Some((level - 1, lsn_of(level))),
+                    last_record_lsn: lsn_of(level),
+                    readable_from: lsn_of(level),
+                })
+                .unwrap();
+        }
+        let mut writer = tenant.writer(level).unwrap();
+        let at = Lsn(lsn_of(level).0 + 10);
+        writer.image(&block(shared, level), at, &page_of(level));
+        writer.extend(&shared, at, BLOCKS).unwrap();
+        writer.commit(Durability::Later).unwrap();
+        // One is attached with less than its branch sees of it, as after a start with a log that is yet to be read.
+        let reached = if level == late { at } else { lsn_of(level + 1) };
+        writer.timeline().advance_last_record_lsn(reached);
+    }
+    let mut early = tenant.view(levels, lsn_of(levels + 1)).unwrap();
+    let mut writer = tenant.writer(late).unwrap();
+    let at = Lsn(lsn_of(late).0 + 50);
+    writer.image(&block(shared, 99), at, &page_of(99));
+    writer.commit(Durability::Later).unwrap();
+    writer.timeline().advance_last_record_lsn(lsn_of(late + 1));
+    // By its snapshot of before, whatever is known of timelines by now.
+    early.move_to(Lsn(lsn_of(levels + 1).0 - 1));
+    page(&early, shared, 1);
+    drop(early);
+    let view = tenant.view(levels, lsn_of(levels + 1)).unwrap();
+    assert_eq!(page(&view, shared, 99).0, 99);
+}
