@@ -55,11 +55,14 @@ async function answerOf(
   const path = route.pathSchema && checkInput(route.pathSchema, request.params, 'path');
   const { again } = route;
   const text = again === undefined ? undefined : readIdempotencyKey(request.headers['idempotency-key']);
-  const isAgain = text !== undefined && place.keyed.knows(caller, text);
+  const expectReach = () => {
+    const name = path?.name;
+    if (typeof name === 'string' && route.path.startsWith('/v1/branches/')) {
+      expectBranch(route, name, place, caller);
+    }
+  };
   // By the first call, the branch may have got another name.
-  if (!isAgain && typeof path?.name === 'string' && route.path.startsWith('/v1/branches/')) {
-    expectBranch(route, path.name, place, caller);
-  }
+  if (text === undefined || !place.keyed.knows(caller, text)) expectReach();
   const query = route.querySchema && checkInput(route.querySchema, request.query, 'query');
   const strict = route.unknownFields === 'reported' && prefersStrict(request);
   const { body, ignored } = bodyOf(route, request, strict);
@@ -70,7 +73,14 @@ async function answerOf(
   const { answer: done, replayed } = await place.keyed.once<unknown>(
     caller,
     sentKey(text, { id: route.id, path, query, body }),
-    { first: (key) => route.work({ ...call, key }), again: (known) => again(call, known) },
+    {
+      // A key may have been known a moment ago, and its time be over by now.
+      first: (key) => {
+        expectReach();
+        return route.work({ ...call, key });
+      },
+      again: (known) => again(call, known),
+    },
   );
   const { status, body: said, headers } = asAnswer(route, done);
   const told = replayed ? { ...headers, 'idempotency-replayed': 'true' } : headers;

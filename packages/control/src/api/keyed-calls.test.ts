@@ -1,5 +1,5 @@
 import { checkpoint, movedBranch, type NewBranch } from '@offshoot/client';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ApiFixture } from '../testing/api-fixture.js';
 
 let api: ApiFixture;
@@ -75,4 +75,19 @@ test('calls at once are one; what failed is not known', async () => {
   expect((await post('b/reset', {}, 'later')).statusCode).toBe(404);
   await api.create({ name: 'b' });
   expect((await post('b/reset', {}, 'later')).statusCode).toBe(200);
+});
+
+test('a key whose time is over in the very moment of a call opens no branch of others', async () => {
+  const token = await api.token({ name: 't', scope: 'branch', parents: ['shop'] });
+  await api.create({ name: 'mine' }, { token });
+  expect((await post('mine/reset', {}, 'k', token)).statusCode).toBe(200);
+  const before = timelineOf('a');
+  const { control } = api.world;
+  const known = vi.spyOn(control, 'madeUnder');
+  // Asked twice: whether the key is known, and what was done under it.
+  known.mockReturnValueOnce({ record: {} as never, branch: undefined }).mockReturnValueOnce(undefined);
+  expect((await post('a/reset', {}, 'k', token)).json()).toMatchObject({ code: 'branch_not_found' });
+  expect(known).toHaveBeenCalledTimes(2);
+  known.mockRestore();
+  expect(timelineOf('a')).toBe(before);
 });
