@@ -165,3 +165,24 @@ test('pg_dump says whether its dump is whole', async () => {
   while ((await reader.next()) !== undefined);
   expect(reader.scanner).toMatchObject({ dumpsBegun: 1, dumpsComplete: 1 });
 });
+
+describe('of what never ends', () => {
+  const limits = { dumpBytesMax: 1_000_000, statementBytesMax: 500_000 };
+
+  test('a word is not kept as a whole', async () => {
+    const reader = new ScriptReader(cut(`select ${'x'.repeat(100_000)} from y;`, 1000), limits);
+    const item = await reader.next();
+    if (item?.kind !== 'statement') throw new Error('it is a statement');
+    // Characters that are added one by one take some thirty times as much memory as they have bytes.
+    expect(item.words.map((word) => word.length)).toEqual([6, 64, 4, 1]);
+    expect(item.text).toHaveLength(100_000 + 'select  from y'.length);
+  });
+
+  test('the tag of a dollar quote is refused', async () => {
+    const tag = `$${'x'.repeat(900)}$`;
+    expect(await read(`select ${tag};${tag};`, 1000, limits)).toHaveLength(1);
+    await expect(read(`select $${'x'.repeat(100_000)}$`, 1000, limits)).rejects.toMatchObject({
+      code: 'dump_refused',
+    });
+  });
+});

@@ -28,6 +28,10 @@ type Mode =
   | 'command';
 
 const WORDS_KEPT = 8;
+/** Of a word: longer than all that is looked for. Each character that is added to a string takes many bytes. */
+const WORD_CHARACTERS_KEPT = 64;
+/** Of a dollar quote's tag; it is kept to find its end. */
+const TAG_CHARACTERS_MAX = 1000;
 const COMMENT_KEPT = 80;
 const ROUTINES: ReadonlySet<string> = new Set(['function', 'procedure']);
 
@@ -147,7 +151,7 @@ export class ScriptScanner {
         return this.#code(char, offset);
       case 'word':
         if (isWordCharacter(char)) {
-          this.#word += char;
+          if (this.#word.length < WORD_CHARACTERS_KEPT) this.#word += char;
           return false;
         }
         return this.#afterWord(char, offset);
@@ -288,6 +292,12 @@ export class ScriptScanner {
       return this.#begin('dollar string');
     }
     if (isWordCharacter(char) && !(this.#closing === '$' && isDigit(char))) {
+      if (this.#closing.length > TAG_CHARACTERS_MAX) {
+        throw dumpError(
+          'dump_refused',
+          `line ${this.#line}: the tag of a dollar quote has more than ${TAG_CHARACTERS_MAX} characters`,
+        );
+      }
       this.#closing += char;
       return false;
     }
