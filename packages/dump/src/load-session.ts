@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { dumpError } from './dump-errors.js';
 import { RawQuery } from './raw-query.js';
+import { ReplySocket } from './reply-socket.js';
 
 /** How to log in as the role that the dump is loaded as. */
 export interface LoadTarget {
@@ -43,6 +44,7 @@ export class LoadSession {
       ...target,
       database,
       ssl: false,
+      stream: () => new ReplySocket(),
       options: Object.entries(OPTIONS)
         .map(([name, value]) => `-c ${name}=${value}`)
         .join(' '),
