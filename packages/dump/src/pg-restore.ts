@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { access, readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Bytes } from './bytes.js';
 import { dumpError } from './dump-errors.js';
 import { telling } from './dump-format.js';
+import { inheritedDescriptors } from './inherited-descriptors.js';
 
 /** The program, and whose rights it gets: ours where no user is named. */
 export interface PgRestore {
@@ -54,8 +55,9 @@ export async function findPgRestore(
  * and whoever reads the SQL decides what is done. Throws `pg_restore_failed`, `pg_restore_not_found`, and what reading the
  * archive throws.
  */
-export async function* sqlOfArchive(archive: Bytes, { path, user }: PgRestore): AsyncGenerator<Uint8Array> {
-  const child = spawn(path, ['--file=-'], { ...user, cwd: '/', env: ENVIRONMENT, stdio: 'pipe' });
+export async function* sqlOfArchive(archive: Bytes, pgRestore: PgRestore): AsyncGenerator<Uint8Array> {
+  const { path } = pgRestore;
+  const child = started(pgRestore);
   const source: { failure?: unknown } = {};
   let words = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -81,5 +83,19 @@ export async function* sqlOfArchive(archive: Bytes, { path, user }: PgRestore): 
     child.stdin.destroy();
     await ended;
     await fed;
+  }
+}
+
+/** It reads what anybody may send: of this process it gets nothing, no catalog and no pages. */
+function started({ path, user }: PgRestore): ChildProcessWithoutNullStreams {
+  const nothing = openSync('/dev/null', 'r');
+  try {
+    const stdio: ('pipe' | 'ignore' | number)[] = ['pipe', 'pipe', 'pipe'];
+    for (const descriptor of inheritedDescriptors()) stdio[descriptor] = nothing;
+    const all = Array.from(stdio, (each) => each ?? 'ignore');
+    const child = spawn(path, ['--file=-'], { ...user, cwd: '/', env: ENVIRONMENT, stdio: all });
+    return child as ChildProcessWithoutNullStreams;
+  } finally {
+    closeSync(nothing);
   }
 }
