@@ -315,7 +315,14 @@ CREATE TABLE notes (id int);`;
   test('by standard input and by a URL, which the command line reads', async () => {
     const bin = new URL('../../packages/ctl/bin/pageserver-ctl.js', import.meta.url).pathname;
     const args = [bin, '--data', daemon.dataDirectory, 'database', 'create', '--from-dump'];
-    const piped = await runCommand(process.execPath, [...args, '-', '--print-url'], { input: SHOP });
+    const chosen = ['--idle-timeout', '77', '--memory', '1GiB'];
+    const piped = await runCommand(process.execPath, [...args, '-', '--print-url', ...chosen, 'piped'], {
+      input: SHOP,
+    });
+    expect(await client().branch('piped')).toMatchObject({
+      idle_timeout: 77,
+      size: { memory_bytes: 2 ** 30 },
+    });
     expect(await value(piped.stdout.trim(), 'select public.total()::text')).toBe('15.00');
     expect(piped.stderr).toContain('warning: owner: line 21: role "app" does not exist (2 times)');
     await using server = await serve((response) => response.end(gzipSync(SHOP)));
