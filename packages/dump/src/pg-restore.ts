@@ -9,12 +9,17 @@ import type { Bytes } from './bytes.js';
 import { dumpError } from './dump-errors.js';
 import { telling } from './dump-format.js';
 import { inheritedDescriptors } from './inherited-descriptors.js';
+import { Stillness } from './stillness.js';
 
 /** The program, and whose rights it gets: ours where no user is named. */
 export interface PgRestore {
   readonly path: string;
   readonly user?: { readonly uid?: number; readonly gid?: number } | undefined;
+  /** It is ended when it has neither read nor written for so long, while there was something to do. Default: a minute. */
+  readonly stillMsMax?: number | undefined;
 }
+
+const STILL_MS_MAX = 60_000;
 
 /** Where distributions put each version's programs. */
 const VERSIONS = '/usr/lib/postgresql';
@@ -56,7 +61,8 @@ export async function findPgRestore(
  * archive throws.
  */
 export async function* sqlOfArchive(archive: Bytes, pgRestore: PgRestore): AsyncGenerator<Uint8Array> {
-  const { path } = pgRestore;
+  const { path, stillMsMax = STILL_MS_MAX } = pgRestore;
+  const stillness = new Stillness(stillMsMax);
   const child = started(pgRestore);
   const source: { failure?: unknown } = {};
   let words = '';
@@ -65,10 +71,28 @@ export async function* sqlOfArchive(archive: Bytes, pgRestore: PgRestore): Async
   });
   const ended: Promise<unknown> = once(child, 'close').catch((error: unknown) => error);
   // It may end before it has read everything; its exit code says why.
-  const fed = pipeline(Readable.from(telling(archive, source)), child.stdin).catch(() => undefined);
+  const fed = pipeline(Readable.from(stillness.given(telling(archive, source))), child.stdin).catch(
+    () => undefined,
+  );
+  let isStill = false;
+  const giveUp = () => {
+    isStill = true;
+    child.kill('SIGKILL');
+  };
   try {
-    yield* child.stdout;
+    const pieces: AsyncIterator<Buffer> = child.stdout[Symbol.asyncIterator]();
+    for (;;) {
+      const { done, value } = await stillness.waitFor(pieces.next(), giveUp);
+      if (done) break;
+      yield value;
+    }
     const end = await ended;
+    if (isStill) {
+      throw dumpError(
+        'pg_restore_failed',
+        `pg_restore cannot read the dump: it did nothing for ${stillMsMax} ms, and was ended`,
+      );
+    }
     if ('failure' in source) throw source.failure;
     if (end instanceof Error) {
       throw dumpError('pg_restore_not_found', `${path} cannot be started: ${end.message}`, { cause: end });

@@ -135,7 +135,7 @@ export class DatabaseLoads {
         database,
         onError,
         limits: settings,
-        pgRestore,
+        pgRestore: pgRestore && { ...pgRestore, stillMsMax: settings.silenceMsMax },
         signal,
         onProgress: (progress) =>
           handle.load({ format, compressed, ...progress, database, warnings: [], warnings_omitted: 0 }),

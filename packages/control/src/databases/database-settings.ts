@@ -6,7 +6,7 @@ export interface DatabaseSettings {
   readonly dumpBytesMax: number;
   /** One of its statements; each is held in memory. */
   readonly statementBytesMax: number;
-  /** Silence of whoever sends it, while more of it is wanted. */
+  /** Silence of whoever sends it, while more of it is wanted; and of pg_restore, while there is something for it to do. */
   readonly silenceMsMax: number;
   /** From the end of what is sent to the answer; a load that takes longer goes on as an operation. */
   readonly answerMsMax: number;
