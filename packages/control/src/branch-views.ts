@@ -153,16 +153,17 @@ export class BranchViews {
     const written = this.facts.writtenBytesOf(record);
     const quota = view.write_quota_bytes;
     const own = this.facts.ownOf(record);
-    return {
-      ...view,
+    // Of so many properties and ten thousand branches; with spreads it takes ten times as long.
+    const shown: Omit<Branch, 'writes'> = Object.assign({}, view, {
       state: this.#stateOf(record),
       compute: this.computes.state(record.id),
       activity: this.computes.activity(record),
-      ...(usage === undefined ? {} : { usage }),
-      ...(written === undefined ? {} : { written_bytes: written }),
-      ...(own === undefined ? {} : { own: ownView(own) }),
-      writes: this.#isFull(record, quota, written) ? 'refused' : 'taken',
-    };
+    });
+    if (usage !== undefined) shown.usage = usage;
+    if (written !== undefined) shown.written_bytes = written;
+    if (own !== undefined) shown.own = ownView(own);
+    const writes = this.#isFull(record, quota, written) ? ('refused' as const) : ('taken' as const);
+    return Object.assign(shown, { writes });
   }
 
   #stateOf(record: BranchRecord): Branch['state'] {

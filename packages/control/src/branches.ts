@@ -18,6 +18,7 @@ import { type BranchLimits, settingsOf } from './branch-limits.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
 import { newRole } from './branch-role/new-role.js';
+import type { TakenRoleNames } from './branch-role/taken-role-names.js';
 import type { BranchViews } from './branch-views.js';
 import type { ComputeBook } from './compute-book.js';
 import type { Connections } from './connections.js';
@@ -35,6 +36,7 @@ export interface BranchesPlace {
   readonly limits: BranchLimits;
   readonly connections: Connections;
   readonly deletion: BranchDeletion;
+  readonly roleNames: Pick<TakenRoleNames, 'refuse'>;
   readonly clock: Pick<Clock, 'now'>;
   readonly events: BranchEvents;
   /** Branches that a tenant may have; 0: any number. */
@@ -93,11 +95,13 @@ export class Branches {
     // Another branch may have its name by now; the point is one of this one's history.
     const now = this.#catalog.findBranch(from.id);
     if (now === undefined) throw branchDeleted(from.name);
+    const start = { tenant: from.tenant, timeline: history.timelineOf(point), lsn: point.lsn };
+    await this.place.roleNames.refuse({ branch: name, ...start }, request.role?.name);
     const settled = performance.now();
     const at = branchPointView(asked, point);
     const { branch } = await pageServer.createBranch(name, now.name, point.lsn, {
       requestedAt,
-      timeline: history.timelineOf(point),
+      timeline: start.timeline,
       branchesMax: this.place.branchesMax,
       ...settings,
       ...(made === undefined ? {} : { role: made.role }),

@@ -2,6 +2,7 @@ import { type BranchRecord, catalogError, type TenantRecord } from '@offshoot/pa
 import { asOffshootError } from '@offshoot/types';
 import { BranchLimits } from './branch-limits.js';
 import { RoleKeeper } from './branch-role/role-keeper.js';
+import { TakenRoleNames } from './branch-role/taken-role-names.js';
 import { BranchRoleCalls } from './branch-roles.js';
 import { BranchViews } from './branch-views.js';
 import { Branches } from './branches.js';
@@ -135,7 +136,8 @@ export function composeParts(
   const operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
   const tenants = new Tenants(pageServer, computes, operations, events);
   const connections = new Connections(catalog, computes, facts);
-  const roleCalls = new BranchRoleCalls(catalog, roles, views, connections);
+  const roleNames = new TakenRoleNames(pageServer, options.onTrouble);
+  const roleCalls = new BranchRoleCalls(catalog, roles, views, connections, roleNames, pageServer);
   const deletion = new BranchDeletion(pageServer, computes, views, events, () => reaper.stir());
   const reaper = new Reaper({
     catalog,
@@ -169,6 +171,7 @@ export function composeParts(
     refuseMore: (tenant) => bytes.refuseMore(tenant),
     onSnapshots: (branch) => snapshots.changed(branch),
     deletion,
+    roleNames,
     clock,
     checkExpiry: () => reaper.stir(),
     pageServer,

@@ -102,6 +102,7 @@ export class PageServer implements PageSource {
     this.#wals = new WalBook({
       settings: this.#settings.computeWal,
       recover: (timeline) => this.#openTenant(timeline.tenant).recoverLog(timeline),
+      remove: (timeline) => this.#openTenant(timeline.tenant).removeLog(timeline),
       follow: (timeline, walStart) =>
         this.#openTenant(timeline.tenant).followWal(timeline, undefined, walStart),
     });

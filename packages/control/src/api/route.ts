@@ -80,9 +80,10 @@ export interface Route extends RouteFacts {
   readonly pathSchema?: z.ZodObject | undefined;
   readonly querySchema?: z.ZodObject | undefined;
   readonly bodySchema?: z.ZodType | undefined;
-  readonly work: (call: Call<unknown, unknown, unknown>) => unknown;
+  /** Methods: they may want of a call what the schemas say, and not just `unknown`. Whoever calls them has checked that. */
+  work(call: Call<unknown, unknown, unknown>): unknown;
   /** It takes an `Idempotency-Key`, and this answers the same call again. */
-  readonly again?: ((call: Call<unknown, unknown, unknown>, known: KnownCall) => unknown) | undefined;
+  again?(call: Call<unknown, unknown, unknown>, known: KnownCall): unknown;
 }
 
 type Parsed<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
@@ -101,5 +102,5 @@ export function route<
     again?: (call: Call<Parsed<Path>, Parsed<Query>, Parsed<Body>>, known: KnownCall) => unknown;
   },
 ): Route {
-  return facts as unknown as Route;
+  return facts;
 }

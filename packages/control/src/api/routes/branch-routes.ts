@@ -73,6 +73,7 @@ export const creationErrors = [
   'parent_needed',
   'template_not_made',
   'name_taken',
+  'role_name_taken',
   'compute_setting_invalid',
   'branch_expired',
   'branch_changed',
