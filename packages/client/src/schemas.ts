@@ -419,11 +419,13 @@ export const createBranchRequest = z.strictObject({
    * a time (`2026-11-21T12:00:00Z`, `2026-11-21 12:00:00+01`; without a zone UTC), or how long ago (`-5m`, `-1h30m`).
    */
   at: z.string().min(1).max(64).optional(),
-  /** At most one of these two: from then on it cannot be used, and it is deleted. Default: never. */
+  /** At most one of these three. From then on it cannot be used, and it is deleted; default: the page server's setting, a week. */
   ttl_seconds: ttlSeconds.optional(),
   expires_at: expiresAt.optional(),
+  /** `true`: it does not expire. */
+  keep: z.boolean().optional(),
   labels: labels.optional(),
-  /** Default: no. One that expires cannot be. */
+  /** Default: no. One that is does not expire. */
   protected: z.boolean().optional(),
   snapshots: snapshotPolicy.optional(),
   /** A role of its own. Default: none; then whoever connects needs a password of production's. */

@@ -67,6 +67,7 @@ export function composeParts(
 ): ControlParts {
   const { pageServer, driver, facts } = options;
   const wake = resolveWakeSettings(options.wake);
+  const expiry = { ...expiryDefaults, ...options.expiry };
   const { catalog } = pageServer;
   const quota = { ...quotaDefaults, ...options.quota };
   const limits = new BranchLimits(driver.defaultSize, quota.writeBytesMax);
@@ -130,7 +131,7 @@ export function composeParts(
   const reaper = new Reaper({
     catalog,
     clock,
-    checkMs: { ...expiryDefaults, ...options.expiry }.checkMs,
+    checkMs: expiry.checkMs,
     delete: (branch, now) => deletion.expire(branch, now),
     shut: (branch) => deletion.shut(branch),
     onTrouble: (branch, error) => reportUndeleted(options, branch?.name ?? '', error),
@@ -139,7 +140,7 @@ export function composeParts(
   const snapshots = new SnapshotTaker({
     catalog,
     clock,
-    checkMs: { ...expiryDefaults, ...options.expiry }.checkMs,
+    checkMs: expiry.checkMs,
     take: (branch, periodic) => checkpoints.take(branch, periodic),
     onTrouble: (branch, error) =>
       options.onTrouble?.('a periodic checkpoint was not taken', { branch: branch?.name ?? '', error }),
@@ -156,6 +157,7 @@ export function composeParts(
   const branches = new Branches({
     events,
     branchesMax,
+    defaultTtlSeconds: expiry.defaultTtlSeconds,
     refuseMore: (tenant) => bytes.refuseMore(tenant),
     onSnapshots: (branch) => snapshots.changed(branch),
     deletion,
