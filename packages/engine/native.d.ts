@@ -82,8 +82,11 @@ export declare class Tenant {
   reclaim(index: number, portion: PortionOptions): Promise<Reclaimed>
   /** Nothing else can be read of a timeline from now on. `kept`: LSNs before `readableFrom`. */
   narrowWindow(index: number, readableFrom: bigint, kept: Array<bigint>): void
-  /** Removes some of what cannot be read of a timeline; without `cursor` from the beginning. */
-  collect(index: number, cursor: Uint8Array | undefined | null, look: LookOptions): Promise<Collected>
+  /**
+   * Removes some of what cannot be read of a timeline, and counts what stays for holders of single LSNs; without
+   * `cursor` from the beginning.
+   */
+  collect(index: number, cursor: Uint8Array | undefined | null, look: LookOptions, holders: HoldersOptions): Promise<Collected>
   /** Counts some of a timeline's entries; without `cursor` from the first. */
   measure(index: number, cursor: Uint8Array | undefined | null, entriesMax: number): Promise<Measured>
   /** End of the last record that is in the store. */
@@ -174,12 +177,22 @@ export interface Collected {
   removedBytes: number
   /** What makes no sense, and was left. */
   damaged: number
+  kept: Array<KeptVersions>
 }
 
 /** Times of the commits next to an LSN. */
 export interface CommitsAnswer {
   last?: bigint
   next?: bigint
+}
+
+/** Whose the single LSNs of a window are. Holders are numbered from 1 on, each after the one that it comes of. */
+export interface HoldersOptions {
+  /** Of each holder, the one that it comes of; 0: none. */
+  parents: Array<number>
+  lsns: Array<bigint>
+  /** Of each LSN; 0: nobody. */
+  holders: Array<number>
 }
 
 /** A finished import. Attach the timeline as readable from lastRecordLsn. */
@@ -197,6 +210,14 @@ export interface ImportSettings {
   segmentBytes: number
   major: number
   systemId: bigint
+}
+
+/** Versions of pages that stay for the LSNs of one holder, and of those that come of it, alone. */
+export interface KeptVersions {
+  holder: number
+  versions: number
+  /** Keys and values. */
+  bytes: number
 }
 
 /** Locks `dir` by its file `lock` (flock). Throws code `locked` when another process has it. */
@@ -223,6 +244,8 @@ export interface Measured {
   entries: number
   /** Keys and values. */
   bytes: number
+  /** Pages of relations that there are versions of. */
+  pages: number
 }
 
 /** An error of the engine: `code` is stable, `message` is for people. */

@@ -19,7 +19,7 @@ use offshoot_wal::WalParams;
 use crate::failure::Failure;
 use crate::import_session::ImportSession;
 use crate::numbers::{bigint, lsn, signed, unsigned};
-use crate::retention::{LookOptions, PortionOptions};
+use crate::retention::{HoldersOptions, LookOptions, PortionOptions};
 use crate::tar_stream::TarStream;
 use crate::wal_follower::{self, WalFollower, WalLogOptions};
 use crate::work::{Reply, Work, now, promise};
@@ -285,18 +285,20 @@ impl Tenant {
         })
     }
 
-    /// Removes some of what cannot be read of a timeline; without `cursor` from the beginning.
+    /// Removes some of what cannot be read of a timeline, and counts what stays for holders of single LSNs; without
+    /// `cursor` from the beginning.
     #[napi(ts_return_type = "Promise<Collected>")]
     pub fn collect(
         &self,
         index: u32,
         cursor: Option<Uint8Array>,
         look: LookOptions,
+        holders: HoldersOptions,
     ) -> AsyncTask<Work<EngineCollected>> {
         let engine = Arc::clone(&self.engine);
         promise(move || {
             let cursor = cursor.as_deref().unwrap_or_default();
-            Ok(engine.collect(index, cursor, look.into())?)
+            Ok(engine.collect(index, cursor, look.into(), &holders.try_into()?)?)
         })
     }
 

@@ -45,7 +45,7 @@ pub use page_changes::RecordAt;
 pub use page_writer::PageWriter;
 pub use pages::{PagesReply, REPLY_BYTES_MAX, REQUEST_BYTES_MAX};
 pub use relations::PG_DEFAULT_TABLESPACE;
-pub use retention::{Collected, Look, Measured, Portion, Reclaimed, Window};
+pub use retention::{Collected, Holders, Kept, Look, Measured, Portion, Reclaimed, Window};
 pub use sizes::SizeHistory;
 pub use tenant::{Tenant, TenantOptions};
 pub use timeline::{Link, Timeline, TimelineSpec};

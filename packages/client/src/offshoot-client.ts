@@ -8,7 +8,7 @@ import {
   type NewBranchRequest,
   newBranch,
 } from './creation.js';
-import type { UpdateTenantRequest } from './retention-schemas.js';
+import { type BranchStorage, branchStorage, type UpdateTenantRequest } from './retention-schemas.js';
 import * as schemas from './schemas.js';
 import * as tokens from './tokens.js';
 
@@ -134,6 +134,11 @@ export class OffshootClient {
 
   branch(name: string): Promise<schemas.Branch> {
     return this.#call('GET', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
+  }
+
+  /** What it has stored, measured now if that is quick. */
+  branchStorage(name: string): Promise<BranchStorage> {
+    return this.#call('GET', this.#pathOf(name, 'storage'), branchStorage);
   }
 
   updateBranch(name: string, request: schemas.UpdateBranchRequest): Promise<ChangedBranch> {

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { expiresAt, labelChanges, labels, snapshotPolicy, ttlSeconds } from './branch-life.js';
-import { garbage, history } from './retention-schemas.js';
+import { garbage, history, ownStorage } from './retention-schemas.js';
 import { bytes, id, lsn, name, time } from './schema-parts.js';
 
 export * from './branch-life.js';
@@ -299,11 +299,8 @@ export const branch = z.object({
   size,
   /** While its compute runs. */
   usage: usage.optional(),
-  /**
-   * What is stored under its own timeline, without what it shares with its ancestors, as of the last round of garbage
-   * collection.
-   */
-  own: z.object({ bytes, versions: z.number().int().nonnegative(), measured_at: time }).optional(),
+  /** As of the last time that it was measured: by garbage collection, or since somebody asked for its storage. */
+  own: ownStorage.optional(),
   /** WAL written on it since it was made; absent while it cannot be read. */
   written_bytes: bytes.optional(),
   write_quota_bytes: writeQuotaBytes,

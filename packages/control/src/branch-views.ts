@@ -183,8 +183,8 @@ export class BranchViews {
   }
 }
 
-function ownView({ bytes, entries, at }: MeasuredTimeline): NonNullable<Branch['own']> {
-  return { bytes, versions: entries, measured_at: at.toISOString() };
+export function ownView({ bytes, entries, pages, at }: MeasuredTimeline): NonNullable<Branch['own']> {
+  return { bytes, versions: entries, pages, measured_at: at.toISOString() };
 }
 
 function snapshotView({ everySeconds, keep }: SnapshotPolicy): SnapshotPolicyView {

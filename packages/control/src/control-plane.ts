@@ -2,6 +2,7 @@ import type {
   Branch,
   BranchCredentials,
   BranchEvent,
+  BranchStorage,
   Checkpoint,
   Checkup,
   CheckupRequest,
@@ -42,6 +43,7 @@ import type { ControlPlaneOptions } from './control-options.js';
 import { type ControlParts, composeParts } from './control-parts.js';
 import type { EventQuery } from './events/event-log.js';
 import { Metrics } from './metrics/index.js';
+import { storageView } from './retention-views.js';
 import { statusView } from './status-view.js';
 
 export type { ControlPlaneOptions } from './control-options.js';
@@ -142,6 +144,11 @@ export class ControlPlane implements BranchHost {
 
   branch(name: string): Branch {
     return this.#parts.views.one(this.#catalog.branchNamed(parseBranchName(name)));
+  }
+
+  branchStorage(name: string): Promise<BranchStorage> {
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    return storageView(this.#options.pageServer, branch, this.#parts.views.one(branch).written_bytes);
   }
 
   branchPage(page: BranchPage) {

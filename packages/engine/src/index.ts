@@ -31,6 +31,7 @@ export {
   type LsnAtTime,
   type Measured,
   type PagesReply,
+  type PointHolders,
   type Portion,
   type PortionReclaimed,
   TenantStore,

@@ -108,6 +108,23 @@ export interface Look {
   readonly portion: Portion;
 }
 
+/** Whose single LSNs of a window are. Holders are numbered from 1 on, each after the one that it comes of. */
+export interface PointHolders {
+  /** Of each holder, the one that it comes of; 0: none. */
+  readonly parents: readonly number[];
+  readonly lsns: readonly Lsn[];
+  /** Of each LSN; 0: nobody. */
+  readonly holders: readonly number[];
+}
+
+/** Versions of pages that stay for the LSNs of one holder, and of those that come of it, alone. */
+export interface KeptVersions {
+  readonly holder: number;
+  readonly versions: number;
+  /** Keys and values. */
+  readonly bytes: number;
+}
+
 /** What one call has removed of what cannot be read. */
 export interface Collected {
   /** Where the next call goes on; undefined at the end. */
@@ -118,6 +135,7 @@ export interface Collected {
   readonly removedBytes: number;
   /** Pages, relations and files that make no sense, and were left. */
   readonly damaged: number;
+  readonly kept: readonly KeptVersions[];
 }
 
 /** A part of what a timeline has in the store. */
@@ -126,6 +144,8 @@ export interface Measured {
   readonly entries: number;
   /** Keys and values. */
   readonly bytes: number;
+  /** Pages of relations that there are versions of. */
+  readonly pages: number;
 }
 
 /** What one call has removed of a timeline that is gone. */
@@ -265,10 +285,19 @@ export class TenantStore {
     calling(() => native.narrowWindow(index, readableFrom, [...kept]));
   }
 
-  /** Removes some of what cannot be read of a timeline, durably; without `cursor` from the beginning. */
-  async collect(index: number, cursor: Uint8Array | undefined, look: Look): Promise<Collected> {
+  /**
+   * Removes some of what cannot be read of a timeline, durably, and counts what stays for holders of single LSNs; without
+   * `cursor` from the beginning.
+   */
+  async collect(
+    index: number,
+    cursor: Uint8Array | undefined,
+    look: Look,
+    { parents, lsns, holders }: PointHolders,
+  ): Promise<Collected> {
     const native = this.#open();
-    const { next, ...counts } = await awaiting(() => native.collect(index, cursor, look));
+    const held = { parents: [...parents], lsns: [...lsns], holders: [...holders] };
+    const { next, ...counts } = await awaiting(() => native.collect(index, cursor, look, held));
     return { ...counts, next: next ?? undefined };
   }
 

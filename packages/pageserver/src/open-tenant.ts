@@ -3,6 +3,7 @@ import type {
   FollowProgress,
   Look,
   Measured,
+  PointHolders,
   Portion,
   PortionReclaimed,
   TenantStore,
@@ -190,8 +191,13 @@ export class OpenTenant {
   }
 
   /** One step of removing what cannot be read of a timeline; without `cursor` the first. */
-  collect(index: number, cursor: Uint8Array | undefined, look: Look): Promise<Collected> {
-    return this.#store.collect(index, cursor, look);
+  collect(
+    index: number,
+    cursor: Uint8Array | undefined,
+    look: Look,
+    holders: PointHolders,
+  ): Promise<Collected> {
+    return this.#store.collect(index, cursor, look, holders);
   }
 
   /** Counts some of a timeline's entries; without `cursor` from the first. */

@@ -3,13 +3,15 @@
 //! What can be read is the timeline's window: every LSN from one on, and single ones before it. Of what is after the
 //! window's begin everything stays; of what is before it what a read at the begin or at a single LSN comes across.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offshoot_layout::Lsn;
 
+use super::holders::PointHolders;
 use super::removal::{Removal, remove};
-use super::{Portion, Window, files, pages, sizes};
+use super::{Holders, Portion, Window, files, pages, sizes};
 use crate::{EngineError, Tenant, Timeline, View};
 
 /// How much one step looks at. It takes a snapshot for so long.
@@ -42,6 +44,18 @@ pub struct Collected {
     pub removed_bytes: u64,
     /// Pages, relations and files that make no sense, and of which all was left.
     pub damaged: u64,
+    /// What stays for single LSNs alone, by whose they are; each holder at most once.
+    pub kept: Vec<Kept>,
+}
+
+/// Versions of pages that could go if a holder, and those that come of it, let go of their LSNs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    pub holder: u32,
+    /// Entries.
+    pub versions: u64,
+    /// Their keys and values.
+    pub bytes: u64,
 }
 
 /// The parts of a walk, and what a cursor begins with.
@@ -56,6 +70,8 @@ pub struct Step<'s> {
     pub view: &'s View,
     /// Ascending; the last is the window's begin.
     pub points: &'s [Lsn],
+    pub holders: PointHolders<'s>,
+    pub kept: HashMap<u32, Kept>,
     pub removals: Vec<Removal>,
     pub looked_at: u64,
     pub damaged: u64,
@@ -79,6 +95,14 @@ impl Step<'_> {
     pub fn point_between(&self, lsn: Lsn, newer: Lsn) -> Option<Lsn> {
         let at = self.points.partition_point(|point| *point < lsn);
         self.points.get(at).copied().filter(|point| *point < newer)
+    }
+
+    /// Counts an entry that stays for that holder.
+    pub fn keep(&mut self, holder: u32, bytes: usize) {
+        let kept = self.kept.entry(holder).or_default();
+        kept.holder = holder;
+        kept.versions += 1;
+        kept.bytes += bytes as u64;
     }
 
     /// Whether it is time to remove what was found and to let go of the snapshot.
@@ -108,14 +132,21 @@ impl Tenant {
     }
 
     /// One step of a walk over a timeline; an empty `cursor` begins one. What it removes is what nobody can read by now,
-    /// each entry for itself: broken off at any point, every page is what it was.
+    /// each entry for itself: broken off at any point, every page is what it was. `holders` are whose the window's single
+    /// LSNs are: what stays for them is counted on the way.
     ///
     /// # Errors
     /// `UnknownTimeline`, `Store`, `BadRequest` for a cursor that is none.
-    pub fn collect(&self, index: u32, cursor: &[u8], look: Look) -> Result<Collected, EngineError> {
+    pub fn collect(
+        &self,
+        index: u32,
+        cursor: &[u8],
+        look: Look,
+        holders: &Holders,
+    ) -> Result<Collected, EngineError> {
         let timeline = self.timeline(index)?;
-        let window = timeline.window();
-        let (found, mut collected) = self.find(&timeline, &window, cursor, look)?;
+        let points = timeline.window().points();
+        let (found, mut collected) = self.find(&timeline, (&points, holders), cursor, look)?;
         let (removed, bytes) = remove(self.store(), &found, look.portion)?;
         collected.removed = removed;
         collected.removed_bytes = bytes;
@@ -127,16 +158,18 @@ impl Tenant {
     fn find(
         &self,
         timeline: &Arc<Timeline>,
-        window: &Window,
+        (points, holders): (&[Lsn], &Holders),
         cursor: &[u8],
         look: Look,
     ) -> Result<(Vec<Removal>, Collected), EngineError> {
-        let points = window.points();
-        let view = View::new(self.store().read()?, timeline, window.readable_from());
+        let horizon = points.last().copied().unwrap_or_default();
+        let view = View::new(self.store().read()?, timeline, horizon);
         let mut step = Step {
             timeline: timeline.index(),
             view: &view,
-            points: &points,
+            points,
+            holders: PointHolders::new(holders, points),
+            kept: HashMap::new(),
             removals: Vec::new(),
             looked_at: 0,
             damaged: 0,
@@ -170,6 +203,7 @@ impl Tenant {
             next,
             looked_at: step.looked_at,
             damaged: step.damaged,
+            kept: step.kept.into_values().collect(),
             ..Collected::default()
         };
         Ok((step.removals, collected))

@@ -1,13 +1,14 @@
-import type { Branch, UpdateBranchRequest } from '@offshoot/client';
+import type { Branch, BranchStorage, UpdateBranchRequest } from '@offshoot/client';
 import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
-import { prettyBytes, table } from '../table.js';
+import { table } from '../table.js';
 import { activityLines } from './activity.js';
 import { addCreateCommands } from './branch-create.js';
 import { addLifeCommands } from './branch-life.js';
 import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
 import { addMoveCommands } from './branch-moves.js';
 import { addRoleCommands } from './branch-role.js';
+import { storageLines } from './branch-storage.js';
 import { addSnapshotCommand } from './checkpoint.js';
 import { durabilityOption, idleTimeoutOption } from './compute-options.js';
 import { labelOption } from './life-options.js';
@@ -27,8 +28,12 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     });
   branch
     .command('show <name>')
-    .description('one branch')
-    .action(async (name: string) => show(context(), await context().client().branch(name), describe));
+    .description('one branch, what it has stored and what it keeps its ancestors from giving up')
+    .action(async (name: string) => {
+      const client = context().client();
+      const [branch, storage] = [await client.branch(name), await client.branchStorage(name)];
+      show(context(), { ...branch, storage }, describe);
+    });
   addLimitOptions(branch.command('update <name>'))
     .description(
       "change a branch's settings: durability and memory from the next start of its compute on, the others at once",
@@ -89,7 +94,7 @@ function list(branches: Branch[]): string {
   );
 }
 
-function describe(branch: Branch): string {
+function describe({ storage, ...branch }: Branch & { storage?: BranchStorage }): string {
   return [
     `branch    ${branch.name} (${branch.id})`,
     `tenant    ${branch.tenant}`,
@@ -103,9 +108,7 @@ function describe(branch: Branch): string {
     `sleeps    ${branch.idle_timeout === 0 ? 'never' : `after ${branch.idle_timeout} s without connections and work`}`,
     `own role  ${branch.role === undefined ? '(none)' : roleText(branch.role)}`,
     ...limitLines(branch),
-    ...(branch.own === undefined
-      ? []
-      : [`stored    ${prettyBytes(branch.own.bytes)} of its own at ${branch.own.measured_at}`]),
+    ...storageLines(storage ?? branch),
     ...activityLines(branch.activity),
     `created   ${branch.created_at}${branch.requested_at === undefined ? '' : `, asked for ${branch.requested_at}`}`,
     `expires   ${expiryOf(branch)}`,

@@ -1,6 +1,7 @@
 import {
   branch,
   branchList,
+  branchStorage,
   changedBranch,
   connectionString,
   connectVia,
@@ -172,6 +173,22 @@ export const branchRoutes: readonly Route[] = [
     responses: { 200: { description: 'The branch.', schema: branch } },
     errors: [...ofBranch],
     work: ({ place, path }) => place.control.branch(path.name),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/branches/{name}/storage',
+    id: 'getBranchStorage',
+    tag: 'Branches',
+    summary: 'What a branch has stored, and what it keeps its ancestors from giving up',
+    description:
+      'What is its own is measured when it has changed; when that is not done in two seconds the answer has what was ' +
+      'measured last.',
+    scopes: ['read', 'branch'],
+    branchAccess: 'see',
+    pathSchema: branchPath,
+    responses: { 200: { description: 'As of the times that it says.', schema: branchStorage } },
+    errors: [...ofBranch, 'tenant_unavailable'],
+    work: ({ place, path }) => place.control.branchStorage(path.name),
   }),
   route({
     method: 'PATCH',
