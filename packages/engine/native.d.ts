@@ -76,6 +76,7 @@ export declare class Tenant {
   /** Begins to import a cluster as a new root timeline. */
   beginImport(options: ImportSettings): ImportSession
   stats(): Promise<TenantStats>
+  pageReads(): PageReads
   /** Indexes of the timelines that have anything in the store, attached or not. */
   storedTimelines(): Promise<Array<number>>
   /** Removes a portion of what a detached timeline has in the store. */
@@ -275,6 +276,31 @@ export interface NativeSpliceSums {
 /** Opens the store in `dir`, which is made if it is not there. */
 export declare function openTenant(dir: string, options: TenantOptions): Promise<Tenant>
 
+/** How pages were made that page requests have asked for, since the tenant was opened. Each page is in one bucket. */
+export interface PageReads {
+  sources: Array<PageReadsBySource>
+  /** Upper bounds of the buckets of `sources`, in seconds; the last bucket has none. */
+  secondsBounds: Array<number>
+  /** Upper bounds of `timelines`; the last bucket has none. */
+  timelinesBounds: Array<number>
+  /** Pages by how many timelines were looked at for them. */
+  timelines: Array<number>
+  timelinesSum: number
+  /** Records that were applied. */
+  records: number
+  /** Pages that could not be made. */
+  errors: number
+  /** Bytes of pages that took redo to make, and are kept. */
+  cachedBytes: number
+}
+
+export interface PageReadsBySource {
+  /** Where they came from: `zeros`, `image`, `redo`, `cache`. */
+  source: string
+  buckets: Array<number>
+  secondsSum: number
+}
+
 /** Answers to a batch of page requests. */
 export interface PagesAnswer {
   /** Whole CopyData messages, in the order of the requests. */
@@ -353,6 +379,8 @@ export interface TenantOptions {
 
 export interface TenantStats {
   usedBytes: number
+  /** Of the file, room that deletions have left included. */
+  fileBytes: number
   mapBytes: number
   /** Page versions stored one by one. */
   versions: number

@@ -2,6 +2,7 @@
 
 use crate::format::check_format;
 use crate::page_cache::PageCache;
+use crate::read_stats::{ReadCounts, ReadStats};
 use crate::retention::Window;
 use crate::{EngineError, PageWriter, Timeline, TimelineSpec, View};
 use offshoot_layout::Lsn;
@@ -51,6 +52,7 @@ pub(crate) struct ReadableNow {
 pub struct Tenant {
     store: Arc<Store>,
     cache: Arc<PageCache>,
+    reads: ReadStats,
     timelines: RwLock<HashMap<u32, Arc<Timeline>>>,
 }
 
@@ -66,6 +68,7 @@ impl Tenant {
         Ok(Tenant {
             store: Arc::new(store),
             cache: Arc::new(PageCache::new(options.page_cache_bytes)),
+            reads: ReadStats::default(),
             timelines: RwLock::default(),
         })
     }
@@ -205,6 +208,22 @@ impl Tenant {
     /// `Store`.
     pub fn stats(&self) -> Result<Usage, EngineError> {
         Ok(self.store.usage()?)
+    }
+
+    pub(crate) fn reads(&self) -> &ReadStats {
+        &self.reads
+    }
+
+    /// How pages were made that page requests have asked for.
+    #[must_use]
+    pub fn read_counts(&self) -> ReadCounts {
+        self.reads.counts()
+    }
+
+    /// Bytes of pages that took redo to make, and are kept.
+    #[must_use]
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.bytes()
     }
 
     /// Ends the tenant: waits for what is being read or written.

@@ -136,6 +136,11 @@ export class OffshootClient {
     return this.#call('GET', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
   }
 
+  /** Also of one that is gone, by its last name or its id. */
+  branchRecord(name: string): Promise<schemas.BranchLifeRecord> {
+    return this.#call('GET', this.#pathOf(name, 'record'), schemas.branchLifeRecord);
+  }
+
   /** What it has stored, measured now if that is quick. */
   branchStorage(name: string): Promise<BranchStorage> {
     return this.#call('GET', this.#pathOf(name, 'storage'), branchStorage);

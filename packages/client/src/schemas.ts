@@ -183,6 +183,12 @@ export const activity = z.object({
   /** When its compute was first started, when the first connection began, and when its compute last ended. */
   first_wake_at: time.optional(),
   first_connection_at: time.optional(),
+  /**
+   * When the first and the newest statement of a client began there, to some milliseconds. What was prepared and not executed, and
+   * function calls of the wire protocol, are not seen.
+   */
+  first_query_at: time.optional(),
+  last_query_at: time.optional(),
   slept_at: time.optional(),
   /** How often its compute was started. */
   wakes: z.number().int().nonnegative(),
@@ -291,6 +297,10 @@ export const branch = z.object({
   idle_timeout: idleTimeout,
   compute: computeState,
   activity,
+  /** Nobody has connected or run a statement there. */
+  never_used: z.boolean(),
+  /** Nobody is connected, and nobody has been or run a statement for as long as the page server's setting says, a day. */
+  abandoned: z.boolean(),
   /** What its computes let one do. */
   access,
   /** Absent: it has none of its own. */
@@ -308,6 +318,37 @@ export const branch = z.object({
   writes: z.enum(['taken', 'refused']),
 });
 export type Branch = z.infer<typeof branch>;
+
+/** The life of a branch, also of one that is gone. Times that are absent have not come, or are not known. */
+export const branchLifeRecord = z.object({
+  id,
+  name,
+  tenant: name,
+  state: z.enum(['active', 'expired', 'deleted']),
+  requested_at: time.optional(),
+  created_at: time,
+  created_by: actor.optional(),
+  first_wake_at: time.optional(),
+  first_connection_at: time.optional(),
+  last_connection_at: time.optional(),
+  /** When the first and the newest statement of a client began there. */
+  first_query_at: time.optional(),
+  last_query_at: time.optional(),
+  /** When its compute last ended. */
+  slept_at: time.optional(),
+  /** How often its compute was started. */
+  wakes: z.number().int().nonnegative(),
+  /** Nobody has connected or run a statement there. */
+  never_used: z.boolean(),
+  /** When it was to expire, of one that is gone. */
+  expires_at: time.optional(),
+  destroyed_at: time.optional(),
+  /** `cascade`: with a branch that it came from; `tenant`: with its tenant. */
+  destroyed_by: z.enum(['user', 'cascade', 'expiry', 'tenant']).optional(),
+  /** Whose call that was. */
+  destroyed_by_token: actor.optional(),
+});
+export type BranchLifeRecord = z.infer<typeof branchLifeRecord>;
 
 /**
  * How to get to a branch: `gateway`, where its name is part of the database's and its compute is started when it does

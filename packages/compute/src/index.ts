@@ -37,3 +37,4 @@ export {
   removeSocketDirectory,
   temporaryDirectories,
 } from './socket-directory.js';
+export type { StatementTimes } from './statements-file.js';

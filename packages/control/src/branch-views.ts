@@ -11,19 +11,30 @@ import {
 import { formatLsn } from '@offshoot/types';
 import { branchDeleted } from './branch-errors.js';
 import type { ComputeBook } from './compute-book.js';
+import { useView } from './lifecycle/branch-record.js';
 
 /** What the catalog says of a branch; where its compute is changes without it. */
 interface Listed {
   readonly record: BranchRecord;
   readonly view: Omit<
     Branch,
-    'compute' | 'activity' | 'usage' | 'own' | 'written_bytes' | 'writes' | 'state'
+    | 'compute'
+    | 'activity'
+    | 'never_used'
+    | 'abandoned'
+    | 'usage'
+    | 'own'
+    | 'written_bytes'
+    | 'writes'
+    | 'state'
   >;
 }
 
 /** What is known of a branch besides what the catalog and its compute say. */
 export interface BranchFacts {
   nowMs(): number;
+  /** Without anybody for so long a branch counts as abandoned. */
+  readonly abandonedAfterSeconds: number;
   /** Its branches take no more writes. */
   isTenantFull(tenant: BranchRecord['tenant']): boolean;
   idleTimeoutSeconds(branch: BranchRecord): number;
@@ -134,11 +145,13 @@ export class BranchViews {
     const written = this.facts.writtenBytesOf(record);
     const quota = view.write_quota_bytes;
     const own = this.facts.ownOf(record);
+    const activity = this.computes.activity(record);
     return {
       ...view,
       state: isExpired(record, new Date(this.facts.nowMs())) ? 'expired' : 'active',
       compute: this.computes.state(record.id),
-      activity: this.computes.activity(record),
+      activity,
+      ...useView({ ...view, activity }, this.facts.nowMs(), this.facts.abandonedAfterSeconds),
       ...(usage === undefined ? {} : { usage }),
       ...(written === undefined ? {} : { written_bytes: written }),
       ...(own === undefined ? {} : { own: ownView(own) }),

@@ -20,6 +20,10 @@ import {
   computeMetrics,
   limitMetrics,
   type Metrics,
+  type OperationWatch,
+  operationWatch,
+  pageReadHistograms,
+  pageReadMetrics,
   receiverMetrics,
   retentionMetrics,
   storeMetrics,
@@ -55,6 +59,7 @@ export interface ControlParts {
   readonly bytes: TenantBytes;
   readonly reaper: Reaper;
   readonly snapshots: SnapshotTaker;
+  readonly watch: OperationWatch;
   /** Throws `branch_expired`, `shutting_down`. */
   expectUsable(branch: BranchRecord | undefined): void;
 }
@@ -114,6 +119,7 @@ export function composeParts(
   );
   const views = new BranchViews(() => catalog, computes, {
     nowMs: () => clock.now(),
+    abandonedAfterSeconds: expiry.abandonedAfterSeconds,
     isTenantFull: (tenant) => bytes.isFull(tenant),
     idleTimeoutSeconds: (branch) => idleTimeoutSeconds(branch),
     sizeOf: (branch) => limits.sizeOf(branch),
@@ -128,11 +134,12 @@ export function composeParts(
   const connections = new Connections(catalog, computes, facts);
   const roleCalls = new BranchRoleCalls(catalog, roles, views, connections);
   const deletion = new BranchDeletion(pageServer, computes, views, events, () => reaper.stir());
+  const watch = operationWatch(metrics);
   const reaper = new Reaper({
     catalog,
     clock,
     checkMs: expiry.checkMs,
-    delete: (branch, now) => deletion.expire(branch, now),
+    delete: (branch, now) => watch('expire', () => deletion.expire(branch, now)),
     shut: (branch) => deletion.shut(branch),
     onTrouble: (branch, error) => reportUndeleted(options, branch?.name ?? '', error),
   });
@@ -186,6 +193,7 @@ export function composeParts(
     bytes,
     reaper,
     snapshots,
+    watch,
     expectUsable,
   };
   addMetrics(metrics, options, parts);
@@ -200,6 +208,8 @@ function addMetrics(
   metrics.add(receiverMetrics(pageServer));
   metrics.add(storeMetrics(pageServer));
   metrics.add(retentionMetrics(pageServer));
+  metrics.add(pageReadMetrics(pageServer));
+  metrics.addHistograms(pageReadHistograms(pageServer));
   metrics.add(computeMetrics(computes, pageServer));
   metrics.add(limitMetrics(computes, quotas, driver.isolation));
   metrics.add(wakeMetrics(computes, room, () => pageServer.catalog.branchCount()));

@@ -2,6 +2,7 @@ import type {
   Branch,
   BranchCredentials,
   BranchEvent,
+  BranchLifeRecord,
   BranchStorage,
   Checkpoint,
   Checkup,
@@ -27,7 +28,7 @@ import type {
   UpdateTenantRequest,
 } from '@offshoot/client';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
-import type { Actor, BranchRecord, IdempotencyRecord } from '@offshoot/pageserver';
+import type { Actor, BranchId, BranchRecord, IdempotencyRecord } from '@offshoot/pageserver';
 import { type Lsn, parseBranchName, type TimelineId } from '@offshoot/types';
 import { type AccessSettings, accessDefaults } from './access/access-settings.js';
 import { type BranchAccess, branchFor, type Caller } from './access/caller.js';
@@ -42,6 +43,7 @@ import { controlError } from './control-errors.js';
 import type { ControlPlaneOptions } from './control-options.js';
 import { type ControlParts, composeParts } from './control-parts.js';
 import type { EventQuery } from './events/event-log.js';
+import { livingRecord, recordOfEnd } from './lifecycle/branch-record.js';
 import { Metrics } from './metrics/index.js';
 import { storageView } from './retention-views.js';
 import { statusView } from './status-view.js';
@@ -125,12 +127,12 @@ export class ControlPlane implements BranchHost {
 
   async createBranch(request: CreateBranchRequest, making: BranchMaking = {}): Promise<CreatedBranch> {
     this.#expectOpen();
-    return this.#parts.branches.create(request, making);
+    return this.#parts.watch('create', () => this.#parts.branches.create(request, making));
   }
 
   async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
     this.#expectOpen();
-    return this.#parts.branches.update(name, request);
+    return this.#parts.watch('update', () => this.#parts.branches.update(name, request));
   }
 
   /** Those that have all of the labels. */
@@ -144,6 +146,16 @@ export class ControlPlane implements BranchHost {
 
   branch(name: string): Branch {
     return this.#parts.views.one(this.#catalog.branchNamed(parseBranchName(name)));
+  }
+
+  /** Also of one that is gone, as long as its end is in the event log. Throws `branch_not_found`. */
+  async branchRecord(name: string): Promise<BranchLifeRecord> {
+    const branch = parseBranchName(name);
+    if (this.#catalog.findBranchNamed(branch) ?? this.#catalog.findBranch(name as BranchId)) {
+      return livingRecord(this.branch(name));
+    }
+    const ends = await this.events({ branch: name, event: 'deleted', limit: 1 });
+    return ends.map(recordOfEnd).at(-1) ?? livingRecord(this.branch(name));
   }
 
   branchStorage(name: string): Promise<BranchStorage> {
@@ -181,12 +193,12 @@ export class ControlPlane implements BranchHost {
     options: { recursive?: boolean; by?: Actor } = {},
   ): Promise<DeletedBranch> {
     this.#expectOpen();
-    return this.#parts.branches.delete(name, options);
+    return this.#parts.watch('delete', () => this.#parts.branches.delete(name, options));
   }
 
   async renameBranch(name: string, { name: to }: RenameBranchRequest): Promise<Branch> {
     this.#expectOpen();
-    return this.#parts.branches.rename(name, to);
+    return this.#parts.watch('rename', () => this.#parts.branches.rename(name, to));
   }
 
   /** What has become of branches, the oldest first; those that are gone too. */
@@ -196,12 +208,12 @@ export class ControlPlane implements BranchHost {
 
   async resetBranch(name: string, request: ResetBranchRequest): Promise<MovedBranch> {
     this.#expectOpen();
-    return this.#parts.moves.reset(name, request);
+    return this.#parts.watch('reset', () => this.#parts.moves.reset(name, request));
   }
 
   async restoreBranch(name: string, request: RestoreBranchRequest): Promise<MovedBranch> {
     this.#expectOpen();
-    return this.#parts.moves.restore(name, request);
+    return this.#parts.watch('restore', () => this.#parts.moves.restore(name, request));
   }
 
   checkpoints(branch: string): Checkpoint[] {
@@ -210,7 +222,7 @@ export class ControlPlane implements BranchHost {
 
   async createCheckpoint(branch: string, request: CreateCheckpointRequest): Promise<Checkpoint> {
     this.#expectOpen();
-    return this.#parts.checkpoints.create(branch, request);
+    return this.#parts.watch('checkpoint', () => this.#parts.checkpoints.create(branch, request));
   }
 
   async deleteCheckpoint(branch: string, name: string): Promise<Checkpoint> {

@@ -30,6 +30,7 @@ export {
   type Look,
   type LsnAtTime,
   type Measured,
+  type PageReads,
   type PagesReply,
   type PointHolders,
   type Portion,

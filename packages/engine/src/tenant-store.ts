@@ -61,6 +61,8 @@ export interface ImportOptions {
 
 export interface TenantStoreStats {
   readonly usedBytes: number;
+  /** Of the file, room that deletions have left included. */
+  readonly fileBytes: number;
   readonly mapBytes: number;
   /** Page versions stored one by one. */
   readonly versions: number;
@@ -106,6 +108,29 @@ export interface Look {
   readonly entriesMax: number;
   readonly timeMaxMs: number;
   readonly portion: Portion;
+}
+
+/** How pages were made that page requests have asked for, since the tenant was opened. Each page is in one bucket. */
+export interface PageReads {
+  readonly sources: readonly {
+    /** Where they came from: `zeros`, `image`, `redo`, `cache`. */
+    readonly source: string;
+    readonly buckets: readonly number[];
+    readonly secondsSum: number;
+  }[];
+  /** Upper bounds of the buckets of `sources`; the last bucket has none. */
+  readonly secondsBounds: readonly number[];
+  /** The same of `timelines`. */
+  readonly timelinesBounds: readonly number[];
+  /** Pages by how many timelines were looked at for them. */
+  readonly timelines: readonly number[];
+  readonly timelinesSum: number;
+  /** Records that were applied. */
+  readonly records: number;
+  /** Pages that could not be made. */
+  readonly errors: number;
+  /** Bytes of pages that took redo to make, and are kept. */
+  readonly cachedBytes: number;
 }
 
 /** Whose single LSNs of a window are. Holders are numbered from 1 on, each after the one that it comes of. */
@@ -306,6 +331,10 @@ export class TenantStore {
     const native = this.#open();
     const { next, ...counts } = await awaiting(() => native.measure(index, cursor, entriesMax));
     return { ...counts, next: next ?? undefined };
+  }
+
+  pageReads(): PageReads {
+    return this.#open().pageReads();
   }
 
   async stats(): Promise<TenantStoreStats> {

@@ -3,6 +3,7 @@ import type {
   FollowProgress,
   Look,
   Measured,
+  PageReads,
   PointHolders,
   Portion,
   PortionReclaimed,
@@ -203,6 +204,10 @@ export class OpenTenant {
   /** Counts some of a timeline's entries; without `cursor` from the first. */
   measure(index: number, cursor: Uint8Array | undefined, entriesMax: number): Promise<Measured> {
     return this.#store.measure(index, cursor, entriesMax);
+  }
+
+  pageReads(): PageReads {
+    return this.#store.pageReads();
   }
 
   stats(): Promise<TenantStoreStats> {

@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DirectoryLock, TenantStore, type TenantStoreStats } from '@offshoot/engine';
+import { DirectoryLock, type PageReads, TenantStore, type TenantStoreStats } from '@offshoot/engine';
 import {
   asOffshootError,
   type BranchName,
@@ -492,6 +492,9 @@ export class PageServer implements PageSource {
     }
     return { catalogBytes: this.catalog.usedBytes(), tenants };
   }
+
+  /** How pages of a tenant were made since it was opened; undefined for one that is not open. */
+  readonly pageReadsOf = (id: TenantId): PageReads | undefined => this.#tenants.get(id)?.pageReads();
 
   /** Undefined for a tenant that is not open. */
   async statsOf(id: TenantId): Promise<TenantStoreStats | undefined> {

@@ -9,6 +9,7 @@ const named = {
   Branch: client.branch,
   BranchEvent: client.branchEvent,
   BranchCredentials: client.branchCredentials,
+  BranchLifeRecord: client.branchLifeRecord,
   BranchList: client.branchList,
   BranchPoint: client.branchPoint,
   BranchRole: client.branchRole,

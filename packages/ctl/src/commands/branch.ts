@@ -7,6 +7,7 @@ import { addCreateCommands } from './branch-create.js';
 import { addLifeCommands } from './branch-life.js';
 import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
 import { addMoveCommands } from './branch-moves.js';
+import { addRecordCommand } from './branch-record.js';
 import { addRoleCommands } from './branch-role.js';
 import { storageLines } from './branch-storage.js';
 import { addSnapshotCommand } from './checkpoint.js';
@@ -22,8 +23,13 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     .command('list')
     .description('all branches, or those with a label')
     .addOption(labelOption('only those that have it; may be given several times'))
-    .action(async ({ label = {} }: { label?: Record<string, string> }) => {
-      const branches = await context().client().branches({ labels: label });
+    .option('--never-used', 'only those that nobody has connected to')
+    .option('--abandoned', 'only those that nobody has used for a day (the setting abandonedAfterSeconds)')
+    .action(async ({ label = {}, neverUsed, abandoned }: ListOptions) => {
+      const all = await context().client().branches({ labels: label });
+      const branches = all.filter(
+        (each) => (!neverUsed || each.never_used) && (!abandoned || each.abandoned),
+      );
       show(context(), { branches }, () => list(branches));
     });
   branch
@@ -34,6 +40,7 @@ export function addBranchCommands(program: Command, context: () => Context): voi
       const [branch, storage] = [await client.branch(name), await client.branchStorage(name)];
       show(context(), { ...branch, storage }, describe);
     });
+  addRecordCommand(branch, context);
   addLimitOptions(branch.command('update <name>'))
     .description(
       "change a branch's settings: durability and memory from the next start of its compute on, the others at once",
@@ -56,6 +63,12 @@ export function addBranchCommands(program: Command, context: () => Context): voi
   addLifeCommands(branch, context);
   addMoveCommands(branch, context);
   addSnapshotCommand(branch, context);
+}
+
+interface ListOptions {
+  label?: Record<string, string>;
+  neverUsed?: true;
+  abandoned?: true;
 }
 
 type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number } & LimitOptions;

@@ -26,6 +26,10 @@ export interface CollectorView {
   /** Places in the store that make no sense, of which all was left; of the last round. */
   readonly damaged: number;
   readonly running: boolean;
+  /** Timelines that the round under way has not come to yet. */
+  readonly timelinesPending: number;
+  /** How long all rounds took, pauses included. */
+  readonly roundsMs: number;
   /** Of the last round: when it ended, and how long it took, pauses included. */
   readonly lastRound?: { readonly endedAt: Date; readonly durationMs: number } | undefined;
 }
@@ -50,6 +54,8 @@ const NOTHING: CollectorView = {
   bytesRemoved: 0,
   damaged: 0,
   running: false,
+  timelinesPending: 0,
+  roundsMs: 0,
 };
 
 interface Round {
@@ -162,7 +168,8 @@ export class Collector {
       const timelines = this.#timelines(id);
       const starts = branchStarts(timelines);
       const failures: unknown[] = [];
-      for (const { id: timeline } of timelines) {
+      for (const [at, { id: timeline }] of timelines.entries()) {
+        this.#count(id, { timelinesPending: timelines.length - at });
         const open = tenant.find(timeline);
         if (open === undefined) continue;
         await this.#collect({ id, tenant, starts, pace }, timeline, open).catch((error: unknown) => {
@@ -172,10 +179,12 @@ export class Collector {
         });
       }
       if (failures.length > 0) throw failures[0];
-      const lastRound = { endedAt: new Date(this.place.now()), durationMs: performance.now() - began };
+      const durationMs = performance.now() - began;
+      const lastRound = { endedAt: new Date(this.place.now()), durationMs };
       this.#count(id, { rounds: this.view(id).rounds + 1, lastRound });
     } finally {
-      this.#count(id, { running: false });
+      const roundsMs = this.view(id).roundsMs + performance.now() - began;
+      this.#count(id, { running: false, timelinesPending: 0, roundsMs });
     }
   }
 

@@ -1,5 +1,6 @@
 import {
   branch,
+  branchLifeRecord,
   branchList,
   branchStorage,
   changedBranch,
@@ -173,6 +174,25 @@ export const branchRoutes: readonly Route[] = [
     responses: { 200: { description: 'The branch.', schema: branch } },
     errors: [...ofBranch],
     work: ({ place, path }) => place.control.branch(path.name),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/branches/{name}/record',
+    id: 'getBranchRecord',
+    tag: 'Branches',
+    summary: "A branch's life; also of one that is gone",
+    description:
+      'One that is gone is known by its last name (the last that had it) or its id, for as long as the event log has its end; ' +
+      'to a token of scope `branch` it is not there any more.',
+    scopes: ['read', 'branch'],
+    branchAccess: 'later',
+    pathSchema: branchPath,
+    responses: { 200: { description: 'When what happened.', schema: branchLifeRecord } },
+    errors: [...ofBranch],
+    work: ({ place, caller, path }) => {
+      if (caller.reach !== undefined) place.control.branchFor(caller, path.name, 'see');
+      return place.control.branchRecord(path.name);
+    },
   }),
   route({
     method: 'GET',
