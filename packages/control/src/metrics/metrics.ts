@@ -86,8 +86,6 @@ export class Metrics {
   /** The same for histograms. */
   addHistograms<Name extends string>(group: HistogramGroup<Name>): void {
     for (const [name, help] of Object.entries<string>(group.help)) {
-      const values = this.#counted.get(name) ?? [];
-      this.#counted.set(name, values);
       const metric = {
         name,
         get: async () => ({

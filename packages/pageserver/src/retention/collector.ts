@@ -8,7 +8,7 @@ import type { OpenTimeline } from '../open-timeline.js';
 import type { Pinned } from './branch-storage.js';
 import { cutoffOf } from './cutoff.js';
 import { Pace } from './pace.js';
-import { type HeldPoints, heldPoints } from './point-holders.js';
+import { type HeldPoints, heldPoints, NOBODY } from './point-holders.js';
 import type { HistorySettings, RetentionSettings } from './retention-settings.js';
 import { TenantTurns } from './tenant-turns.js';
 import { TimelineMeasures } from './timeline-measures.js';
@@ -202,7 +202,8 @@ export class Collector {
     if (tenant.find(timeline) !== open) return;
     this.#narrow(tenant, open, timeline, cutoff, starts);
     const { kept } = open;
-    const held = await heldPoints(this.place.catalog, timeline, (lsn) => kept.has(lsn));
+    const held =
+      kept.size === 0 ? NOBODY : await heldPoints(this.place.catalog, timeline, (lsn) => kept.has(lsn));
     const walked = this.#walked.get(open);
     if (walked === undefined || !isWalked(walked, open, held)) {
       const pinned = await this.#walk(id, tenant, open, { pace, held });

@@ -16,6 +16,9 @@ export interface HeldPoints {
   readonly branches: readonly BranchId[];
 }
 
+/** Of a timeline without any. */
+export const NOBODY: HeldPoints = { points: { parents: [], lsns: [], holders: [] }, branches: [] };
+
 /**
  * Whose LSNs of a timeline are: branches that start there, whatever timeline they name by now, and those whose checkpoints
  * they are. What several need is the one's that they come of; what is production's, or that of branches that do not come of
