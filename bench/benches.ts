@@ -1,5 +1,7 @@
 import type { Bench } from './bench.js';
 import { branchCreate } from './suite/branch-create.js';
+import { branchDepth } from './suite/branch-depth.js';
+import { branchScale } from './suite/branch-scale.js';
 import { coldScan } from './suite/cold-scan.js';
 import { durableTpcb } from './suite/durable-tpcb.js';
 import { forkToFirstRow } from './suite/fork-to-first-row.js';
@@ -22,6 +24,8 @@ export const benches: readonly Bench[] = [
   manyBranches,
   getpage,
   branchCreate,
+  branchScale,
+  branchDepth,
   importBench,
   coldScan,
   warmPgbench,

@@ -375,6 +375,8 @@ export interface TenantOptions {
   readersMax: number
   /** Memory for pages that took redo to make. */
   pageCacheBytes: number
+  /** Memory for what is known of which pages timelines have. */
+  keyFilterBytes: number
 }
 
 export interface TenantStats {

@@ -247,7 +247,8 @@ test('a branch that takes much of what another wants has its minimum of the proc
   };
   const hogs = await Promise.all(Array.from({ length: 2 * cores }, () => connect('runaway')));
   for (const hog of hogs) hog.query(work).catch(() => {});
-  expect(await shareOf('runaway')).toBe(cores);
+  // Computes of the tests before may want some of it for a moment.
+  await waitUntil('alone it has its maximum', async () => (await shareOf('runaway')) === cores);
   ended(busy, 0.1).catch(() => {});
   await waitUntil(
     'the share of one that takes much falls',

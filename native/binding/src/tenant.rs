@@ -10,9 +10,9 @@ use offshoot_engine::base_backup::{BaseBackupOptions, Contents, WalSegment};
 use offshoot_engine::commit_times::{CommitsAround, LsnAtTime, from_unix_micros};
 use offshoot_engine::import::ImportOptions;
 use offshoot_engine::{
-    Collected as EngineCollected, Measured as EngineMeasured, PageSource, PagesReply, ReadCounts,
-    Reclaimed as EngineReclaimed, StoreOptions, TIME_BOUNDS_NS, TIMELINE_BOUNDS, TimelineSpec,
-    Usage, Window,
+    Collected as EngineCollected, KeyFilterOptions, Measured as EngineMeasured, PageSource,
+    PagesReply, ReadCounts, Reclaimed as EngineReclaimed, StoreOptions, TIME_BOUNDS_NS,
+    TIMELINE_BOUNDS, TimelineSpec, Usage, Window,
 };
 use offshoot_pageproto::Version;
 use offshoot_wal::WalParams;
@@ -34,6 +34,8 @@ pub struct TenantOptions {
     pub readers_max: u32,
     /// Memory for pages that took redo to make.
     pub page_cache_bytes: f64,
+    /// Memory for what is known of which pages timelines have.
+    pub key_filter_bytes: f64,
 }
 
 /// What the catalog knows of a timeline.
@@ -151,6 +153,10 @@ pub fn open_tenant(dir: String, options: TenantOptions) -> AsyncTask<Work<Tenant
                 ..StoreOptions::default()
             },
             page_cache_bytes: options.page_cache_bytes as u64,
+            key_filters: KeyFilterOptions {
+                bytes_max: options.key_filter_bytes as u64,
+                ..KeyFilterOptions::default()
+            },
         };
         let engine = offshoot_engine::Tenant::open(&PathBuf::from(dir), options)?;
         Ok(Tenant {

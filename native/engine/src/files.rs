@@ -1,6 +1,7 @@
 //! Values of `files`: 1 and the content, or 0 when the file is gone.
 
 use crate::EngineError;
+use crate::key_filter::{KIND_BYTES, Probe};
 use crate::keys::{FileKey, FileKind, file_key, lsn_at_end, parse_file_key};
 use crate::{Link, View};
 use offshoot_layout::Lsn;
@@ -33,7 +34,8 @@ impl View {
     /// # Errors
     /// `Store`, `Damaged`.
     pub fn file(&self, file: &FileKey) -> Result<Option<&[u8]>, EngineError> {
-        for link in self.chain() {
+        let probe = Probe::of_key(Table::Files, &file_key(0, file, Lsn::INVALID));
+        for link in self.chain_with(probe) {
             let key = file_key(link.timeline, file, link.lsn);
             let found = self.snapshot().seek_le(Table::Files, &key)?;
             if let Some((found, value)) = found
@@ -51,7 +53,8 @@ impl View {
     /// `Store`, `Damaged`.
     pub fn files(&self, kind: FileKind) -> Result<Vec<(FileKey, &[u8])>, EngineError> {
         let mut merged = BTreeMap::new();
-        for link in self.chain() {
+        let first = file_key(0, &FileKey::new(kind, 0, 0), Lsn::INVALID);
+        for link in self.chain_with(Probe::of_prefix(Table::Files, &first, KIND_BYTES)) {
             for (file, content) in self.files_of(*link, kind)? {
                 merged.entry(file).or_insert(content);
             }

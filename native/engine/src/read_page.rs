@@ -1,6 +1,7 @@
 //! GetPage: the newest image at or below the LSN, and the records after it.
 
 use crate::extent::image_in_extent;
+use crate::key_filter::Probe;
 use crate::keys::{
     VERSION_KEY_BYTES, extent_key, lsn_at_end, sized_rel, slru_page_key, slru_segment_rel,
     version_key,
@@ -170,7 +171,7 @@ impl View {
     ) -> Result<(Base<'_>, u32), EngineError> {
         let mut room = Vec::new();
         let mut timelines = 0;
-        for link in self.chain() {
+        for link in self.chain_with_page(key) {
             if link.lsn < void_before {
                 break;
             }
@@ -236,7 +237,8 @@ impl View {
     /// # Errors
     /// `Store`, `Damaged`.
     pub(crate) fn chain_length(&self, key: &BlockKey) -> Result<u16, EngineError> {
-        for link in self.chain() {
+        let probe = Probe::of_key(Table::Versions, &version_key(0, key, Lsn::INVALID));
+        for link in self.chain_with(probe) {
             let newest = version_key(link.timeline, key, link.lsn);
             let found = self.snapshot().seek_le(Table::Versions, &newest)?;
             let page_prefix = VERSION_KEY_BYTES - size_of::<u64>();
@@ -251,6 +253,13 @@ impl View {
             }
         }
         Ok(0)
+    }
+
+    /// The timelines that may have anything of the page.
+    pub(crate) fn chain_with_page(&self, key: &BlockKey) -> impl Iterator<Item = &Link> {
+        let single = Probe::of_key(Table::Versions, &version_key(0, key, Lsn::INVALID));
+        let extent = Probe::of_key(Table::Extents, &extent_key(0, key, Lsn::INVALID));
+        self.chain_with_any(move |link| [Some(single), link.has_extents.then_some(extent)])
     }
 
     /// The newest image of the page in an extent of one timeline, and the LSN it is filed under.

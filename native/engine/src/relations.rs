@@ -1,5 +1,6 @@
 //! Which relations exist, and how large they are.
 
+use crate::key_filter::{DATABASE_BYTES, Probe};
 use crate::keys::{parse_size_key, size_key};
 use crate::sizes::SizeEntry;
 use crate::{EngineError, Link, View};
@@ -18,7 +19,14 @@ impl View {
     /// `Store`, `Damaged`.
     pub fn relations(&self, spcnode: u32, dbnode: u32) -> Result<Vec<(RelKey, u32)>, EngineError> {
         let mut merged = BTreeMap::new();
-        for link in self.chain() {
+        let of_database = RelKey {
+            spcnode,
+            dbnode,
+            relnode: 0,
+            fork: Fork::Main,
+        };
+        let key = size_key(0, &of_database, Lsn::INVALID);
+        for link in self.chain_with(Probe::of_prefix(Table::Sizes, &key, DATABASE_BYTES)) {
             self.add_relations(*link, spcnode, dbnode, &mut merged)?;
         }
         let exist = |(rel, blocks): (RelKey, Option<u32>)| blocks.map(|blocks| (rel, blocks));

@@ -1,9 +1,11 @@
 //! One imported cluster with all its timelines: one store.
 
 use crate::format::check_format;
+use crate::key_filter::{KeyFilterOptions, KeyFilterRoom};
 use crate::page_cache::PageCache;
 use crate::read_stats::{ReadCounts, ReadStats};
 use crate::retention::Window;
+use crate::timeline::Shared;
 use crate::{EngineError, PageWriter, Timeline, TimelineSpec, View};
 use offshoot_layout::Lsn;
 use offshoot_store::{Snapshot, Store, StoreOptions, Usage};
@@ -18,6 +20,8 @@ pub struct TenantOptions {
     pub store: StoreOptions,
     /// Memory for pages that took redo to make.
     pub page_cache_bytes: u64,
+    /// What is known of which pages timelines have.
+    pub key_filters: KeyFilterOptions,
 }
 
 impl Default for TenantOptions {
@@ -25,6 +29,7 @@ impl Default for TenantOptions {
         TenantOptions {
             store: StoreOptions::default(),
             page_cache_bytes: 64 << 20,
+            key_filters: KeyFilterOptions::default(),
         }
     }
 }
@@ -51,7 +56,7 @@ pub(crate) struct ReadableNow {
 /// A tenant's store and the timelines the catalog told us of.
 pub struct Tenant {
     store: Arc<Store>,
-    cache: Arc<PageCache>,
+    shared: Shared,
     reads: ReadStats,
     timelines: RwLock<HashMap<u32, Arc<Timeline>>>,
 }
@@ -67,7 +72,10 @@ impl Tenant {
         check_format(&store)?;
         Ok(Tenant {
             store: Arc::new(store),
-            cache: Arc::new(PageCache::new(options.page_cache_bytes)),
+            shared: Shared {
+                cache: Arc::new(PageCache::new(options.page_cache_bytes)),
+                filters: Arc::new(KeyFilterRoom::new(options.key_filters)),
+            },
             reads: ReadStats::default(),
             timelines: RwLock::default(),
         })
@@ -98,7 +106,7 @@ impl Tenant {
         let timeline = Arc::new(Timeline::new(
             spec,
             parent.transpose()?,
-            &self.cache,
+            &self.shared,
             &snapshot,
         )?);
         timelines.insert(spec.index, Arc::clone(&timeline));
@@ -223,7 +231,7 @@ impl Tenant {
     /// Bytes of pages that took redo to make, and are kept.
     #[must_use]
     pub fn cached_bytes(&self) -> u64 {
-        self.cache.bytes()
+        self.shared.cache.bytes()
     }
 
     /// Ends the tenant: waits for what is being read or written.

@@ -1,5 +1,6 @@
 //! A line of WAL history, and the lines it came from.
 
+use crate::key_filter::{KeyFilter, KeyFilterRoom, Survey};
 use crate::page_cache::PageCache;
 use crate::retention::Window;
 use crate::{Cluster, EngineError};
@@ -36,8 +37,23 @@ pub struct Timeline {
     cluster: OnceLock<Cluster>,
     /// What it has may be removed from the store from then on.
     detached: AtomicBool,
-    /// The tenant's.
-    cache: Arc<PageCache>,
+    /// Of what those that are made from it see of it.
+    survey: Survey,
+    shared: Shared,
+}
+
+/// What all timelines of a tenant have in common.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) cache: Arc<PageCache>,
+    pub(crate) filters: Arc<KeyFilterRoom>,
+}
+
+/// A timeline to look at, and what is known of what it has.
+pub(crate) struct KnownLink {
+    pub(crate) link: Link,
+    /// `None`: nothing is known.
+    pub(crate) filter: Option<Arc<KeyFilter>>,
 }
 
 /// One timeline to look at, and up to where.
@@ -55,7 +71,7 @@ impl Timeline {
     pub(crate) fn new(
         spec: &TimelineSpec,
         parent: Option<(&Arc<Timeline>, Lsn)>,
-        cache: &Arc<PageCache>,
+        shared: &Shared,
         snapshot: &Snapshot,
     ) -> Result<Timeline, EngineError> {
         Ok(Timeline {
@@ -68,7 +84,8 @@ impl Timeline {
             owns_extents: AtomicBool::new(has_data(snapshot, spec.index, &[Table::Extents])?),
             cluster: OnceLock::new(),
             detached: AtomicBool::new(false),
-            cache: Arc::clone(cache),
+            survey: Survey::default(),
+            shared: shared.clone(),
         })
     }
 
@@ -165,18 +182,55 @@ impl Timeline {
     /// are left out, so that a deep tree costs no more than what was written in it.
     #[must_use]
     pub fn chain(&self, lsn: Lsn) -> Vec<Link> {
-        let own = self.owns_data().then(|| self.link(lsn));
-        let inherited = self
-            .ancestors
-            .iter()
-            .filter(|(ancestor, _)| ancestor.owns_data());
-        own.into_iter()
-            .chain(inherited.map(|(ancestor, last)| ancestor.link(lsn.min(*last))))
+        self.with_data(lsn)
+            .map(|(timeline, lsn)| timeline.link(lsn))
             .collect()
     }
 
+    /// The same for who reads by `snapshot`, taken since this timeline was attached. In a deep tree it comes to be known
+    /// which of the timelines in the middle have anything at a key: of each a little is found out now.
+    pub(crate) fn known_chain(&self, lsn: Lsn, snapshot: &Snapshot) -> Vec<KnownLink> {
+        let options = self.shared.filters.options;
+        let surveyed = options.surveyed(self.with_data(lsn).count());
+        let mut entries_left = options.entries_max;
+        let known = |(at, (timeline, lsn)): (usize, (&Timeline, Lsn))| KnownLink {
+            link: timeline.link(lsn),
+            filter: match surveyed.contains(&at) && timeline.index != self.index {
+                true => timeline.survey(lsn, snapshot, &mut entries_left),
+                false => None,
+            },
+        };
+        self.with_data(lsn).enumerate().map(known).collect()
+    }
+
+    fn with_data(&self, lsn: Lsn) -> impl Iterator<Item = (&Timeline, Lsn)> {
+        let own = self.owns_data().then_some((self, lsn));
+        let inherited = self.ancestors.iter().map(move |(ancestor, last)| {
+            let ancestor: &Timeline = ancestor;
+            (ancestor, lsn.min(*last))
+        });
+        own.into_iter()
+            .chain(inherited.filter(|(ancestor, _)| ancestor.owns_data()))
+    }
+
+    /// What it has up to an LSN at which a branch left it.
+    fn survey(
+        &self,
+        up_to: Lsn,
+        snapshot: &Snapshot,
+        entries_left: &mut usize,
+    ) -> Option<Arc<KeyFilter>> {
+        // It is complete up to there. If it were not, no filter could be made of it.
+        if self.last_record_lsn() < up_to {
+            return None;
+        }
+        let room = &self.shared.filters;
+        self.survey
+            .filter(self.index, up_to, snapshot, room, entries_left)
+    }
+
     pub(crate) fn cache(&self) -> &PageCache {
-        &self.cache
+        &self.shared.cache
     }
 
     /// The root's cell for what is known of the cluster.

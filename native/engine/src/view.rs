@@ -1,10 +1,13 @@
 //! A timeline as it was at an LSN.
 
+use crate::key_filter::Probe;
+use crate::keys::size_key;
 use crate::sizes::{SizeHistory, add_cuts, newest_entry};
+use crate::timeline::KnownLink;
 use crate::{CheckPointState, Checksums, Cluster, EngineError, FileKey, FileKind, Link, Timeline};
 use offshoot_layout::{Lsn, RelKey};
 use offshoot_redo::RedoContext;
-use offshoot_store::Snapshot;
+use offshoot_store::{Snapshot, Table};
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +21,7 @@ pub struct View {
     snapshot: Snapshot,
     timeline: Arc<Timeline>,
     lsn: Lsn,
-    chain: Vec<Link>,
+    chain: Vec<KnownLink>,
     sizes: RefCell<HashMap<RelKey, Arc<SizeHistory>>>,
     redo_context: OnceCell<RedoContext>,
 }
@@ -26,8 +29,8 @@ pub struct View {
 impl View {
     pub(crate) fn new(snapshot: Snapshot, timeline: &Arc<Timeline>, lsn: Lsn) -> View {
         View {
+            chain: timeline.known_chain(lsn, &snapshot),
             snapshot,
-            chain: timeline.chain(lsn),
             timeline: Arc::clone(timeline),
             lsn,
             sizes: RefCell::default(),
@@ -39,7 +42,7 @@ impl View {
     pub fn move_to(&mut self, lsn: Lsn) {
         if lsn != self.lsn {
             self.lsn = lsn;
-            self.chain = self.timeline.chain(lsn);
+            self.chain = self.timeline.known_chain(lsn, &self.snapshot);
             self.sizes.get_mut().clear();
             self.redo_context.take();
         }
@@ -55,8 +58,34 @@ impl View {
         &self.timeline
     }
 
-    pub(crate) fn chain(&self) -> &[Link] {
-        &self.chain
+    /// How often the store was looked into for it.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.snapshot.looks()
+    }
+
+    pub(crate) fn chain(&self) -> impl DoubleEndedIterator<Item = &Link> {
+        self.chain.iter().map(|known| &known.link)
+    }
+
+    /// Those of the chain that may have something there.
+    pub(crate) fn chain_with(&self, probe: Probe) -> impl Iterator<Item = &Link> {
+        self.chain_with_any(move |_| [Some(probe), None])
+    }
+
+    /// The same for one of two probes, as far as they say anything of a link.
+    pub(crate) fn chain_with_any(
+        &self,
+        probes: impl Fn(&Link) -> [Option<Probe>; 2],
+    ) -> impl Iterator<Item = &Link> {
+        let may_have = move |known: &&KnownLink| match &known.filter {
+            None => true,
+            Some(filter) => probes(&known.link)
+                .into_iter()
+                .flatten()
+                .any(|probe| filter.may_have(probe)),
+        };
+        self.chain.iter().filter(may_have).map(|known| &known.link)
     }
 
     pub(crate) fn snapshot(&self) -> &Snapshot {
@@ -91,7 +120,8 @@ impl View {
     fn find_size_history(&self, rel: &RelKey) -> Result<SizeHistory, EngineError> {
         let mut history = SizeHistory::default();
         let mut found_size = false;
-        for link in &self.chain {
+        let probe = Probe::of_key(Table::Sizes, &size_key(0, rel, Lsn::INVALID));
+        for link in self.chain_with(probe) {
             let newest = newest_entry(&self.snapshot, link.timeline, rel, link.lsn)?;
             let Some(newest) = newest else {
                 continue;

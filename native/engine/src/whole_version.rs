@@ -21,7 +21,7 @@ impl View {
             return Ok(None);
         }
         let void_before = history.void_before(key.block);
-        for link in self.chain() {
+        for link in self.chain_with_page(key) {
             if link.lsn < void_before {
                 break;
             }

@@ -11,7 +11,7 @@ use offshoot_engine::{
     TimelineSpec, Window,
 };
 use offshoot_layout::{BLCKSZ, Fork, Lsn, RelKey, SlruKind};
-use support::{TestTenant, block, page_of, rel, tenant};
+use support::{CONTEXT, TestTenant, block, page_of, rel, tenant};
 
 const LOOK: Look = Look {
     entries_max: 50,
@@ -351,4 +351,56 @@ fn what_is_kept_for_a_holder_is_what_goes_without_it() {
             "{holder}: {of_sizes}"
         );
     }
+}
+
+/// A page's history before the window takes no more than an image and a bounded chain of records for each LSN that can be
+/// read, however long it was; and it is read from no more.
+#[test]
+fn what_a_page_keeps_does_not_depend_on_how_long_its_history_is() {
+    const CHAIN_RECORDS_MAX: u16 = 16;
+    const FIRST_XID: u32 = 8;
+    let (kind, points) = (SlruKind::Xact, 2);
+    let end = |number: u32| u64::from(number) * 10 + 20;
+    let mut bytes_kept = Vec::new();
+    // The last batches leave a chain of the greatest length, of records that are filed together or one by one.
+    for (records, batch) in [(50, 1), (2_000, 1), (50, 7), (2_000, 7), (8_000, 500)] {
+        let records = records / 17 * 17 + 16;
+        let tenant = tenant(Checksums::Off);
+        let before = entries(&tenant)[0];
+        let mut writer = tenant.writer(1).unwrap();
+        writer.write_images(CONTEXT, CHAIN_RECORDS_MAX);
+        writer.slru_image(kind, 0, Lsn(10), &[0; BLCKSZ]).unwrap();
+        for number in 0..records {
+            let (start, end) = (Lsn(end(number) - 8), Lsn(end(number)));
+            let record = support::commit(FIRST_XID + number);
+            writer.slru_record(kind, 0, end, start, &record).unwrap();
+            if (number + 1) % batch == 0 {
+                writer.commit(Durability::Later).unwrap();
+            }
+        }
+        let newest = end(records - 1);
+        commit(&mut writer, newest);
+        let middle = end(records / 2);
+        collect(&tenant, 1, newest, &[middle]);
+        let kept = entries(&tenant)[0] - before;
+        let most = points * (1 + u64::from(CHAIN_RECORDS_MAX));
+        assert!(kept <= most, "{kept} of {records} in batches of {batch}");
+        let measured = tenant.measure(1, &[], usize::MAX).unwrap();
+        bytes_kept.push(measured.bytes);
+        for (lsn, last) in [(middle, records / 2), (newest, records - 1)] {
+            let mut made = [0xEE; BLCKSZ];
+            let view = tenant.readable_view(1, Some(Lsn(lsn))).unwrap();
+            view.slru_page(kind, 0, &mut made).unwrap();
+            for number in [0, last, last + 1] {
+                let bits = (FIRST_XID + number) as usize * 2;
+                let status = made[bits / 8] >> (bits % 8) & 3;
+                assert_eq!(status, u8::from(number <= last), "{number} at {lsn}");
+            }
+        }
+    }
+    let most = points * (BLCKSZ as u64 + u64::from(CHAIN_RECORDS_MAX) * 200);
+    assert!(
+        bytes_kept.iter().all(|bytes| *bytes <= most),
+        "{bytes_kept:?}"
+    );
 }

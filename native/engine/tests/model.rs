@@ -7,7 +7,8 @@ mod support;
 use offshoot_engine::extent::EXTENT_BLOCKS;
 use offshoot_engine::record_group::IMPLICIT_BLOCK;
 use offshoot_engine::{
-    Checksums, Durability, Holders, Look, PageWriter, Portion, RecordAt, TimelineSpec, Window,
+    Checksums, Durability, Holders, KeyFilterOptions, Look, PageWriter, Portion, RecordAt,
+    TimelineSpec, Window,
 };
 use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, RelKey, page};
 use offshoot_redo::PageBase;
@@ -15,7 +16,9 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
-use support::{CONTEXT, TestTenant, block, full_page_image, heap_delete, page_of, rel, tenant};
+use support::{
+    CONTEXT, TestTenant, block, full_page_image, heap_delete, page_of, rel, tenant_with,
+};
 
 /// Of two extents, their first blocks and those at the border.
 const BLOCKS: [u32; 6] = [0, 1, 2, 15, 16, 17];
@@ -64,6 +67,8 @@ enum Step {
     /// A child at some LSN that can be read.
     Branch(usize, prop::sample::Index),
     Collect(Collect),
+    /// What is found out by then of what timelines have is not all that they will have.
+    Read(usize, prop::sample::Index),
     Reopen,
 }
 
@@ -104,15 +109,16 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let timeline = 0..4_usize;
+    let timeline = 0..6_usize;
     let changes = prop::collection::vec((0..3_u8, change()), 1..4);
     prop_oneof![
         12 => (timeline.clone(), changes).prop_map(|(on, changes)| Step::Record(on, changes)),
         3 => timeline.clone().prop_map(Step::Commit),
         3 => timeline.clone().prop_map(Step::CommitBehind),
         1 => timeline.clone().prop_map(Step::NewWriter),
-        1 => (timeline.clone(), any::<prop::sample::Index>()).prop_map(|(of, at)| Step::Branch(of, at)),
-        2 => collect(timeline).prop_map(Step::Collect),
+        2 => (timeline.clone(), any::<prop::sample::Index>()).prop_map(|(of, at)| Step::Branch(of, at)),
+        2 => collect(timeline.clone()).prop_map(Step::Collect),
+        3 => (timeline, any::<prop::sample::Index>()).prop_map(|(on, at)| Step::Read(on, at)),
         1 => Just(Step::Reopen),
     ]
 }
@@ -136,6 +142,15 @@ const LOOK: Look = Look {
         entries_max: 2,
         bytes_max: 9000,
     },
+};
+
+/// Of all timelines but the one that is read, a few keys at a time.
+const SURVEYED: KeyFilterOptions = KeyFilterOptions {
+    bytes_max: 1 << 20,
+    shallow: 0,
+    nearest: 0,
+    farthest: 0,
+    entries_max: 9,
 };
 
 /// The blocks of each fork that exists.
@@ -310,7 +325,7 @@ impl Run {
             kept: BTreeSet::new(),
         };
         Run {
-            tenant: Some(tenant(Checksums::Off)),
+            tenant: Some(tenant_with(Checksums::Off, SURVEYED)),
             histories: vec![history],
             writers: vec![None],
             lsn: 8,
@@ -357,6 +372,7 @@ impl Run {
             }
             Step::Branch(of, at) => self.branch(of % count, *at),
             Step::Collect(collect) => self.collect(collect.on % count, collect),
+            Step::Read(on, at) => self.read(on % count, *at),
             Step::Reopen => self.reopen(),
         }
     }
@@ -401,6 +417,17 @@ impl Run {
             kept: BTreeSet::new(),
         });
         self.writers.push(None);
+    }
+
+    fn read(&mut self, on: usize, at: prop::sample::Index) {
+        self.commit(on);
+        let history = &self.histories[on];
+        let lsns: Vec<u64> = (1..=history.last())
+            .filter(|lsn| history.covers(*lsn))
+            .collect();
+        if !lsns.is_empty() {
+            compare_at(self.tenant(), history, lsns[at.index(lsns.len())]);
+        }
     }
 
     fn reopen(&mut self) {

@@ -120,7 +120,7 @@ impl<'a> Replay<'a> {
         base: PageBase,
     ) -> Result<(), OracleError> {
         let before = self.pages.get(key).copied();
-        if base == PageBase::Previous && before.is_none() {
+        if base == PageBase::Previous && before.is_none() && !self.begins_as_zeros(key) {
             self.report.counts(name).skipped += 1;
             return self.adopt(record, name, block_id, key);
         }
@@ -138,6 +138,12 @@ impl<'a> Replay<'a> {
                 self.adopt(record, name, block_id, key)
             }
         }
+    }
+
+    /// With full_page_writes off a map's first record has no image and changes a page of zeros. Where
+    /// replay began midway such a page is one that was not seen.
+    fn begins_as_zeros(&self, key: BlockKey) -> bool {
+        self.arguments.base.is_some() && matches!(key.rel.fork, Fork::Fsm | Fork::Vm)
     }
 
     /// With full_page_writes off a hint is logged without an image. Production stamps the page all

@@ -5,6 +5,7 @@ use crate::map_gate::Pass;
 use crate::table::Databases;
 use crate::{Entries, EntriesBack, Entry, StoreError, Table};
 use heed::{RoTxn, WithoutTls};
+use std::cell::Cell;
 use std::ops::Bound;
 
 /// Sees the store as it was when the snapshot was taken, from whichever thread holds it.
@@ -15,6 +16,7 @@ pub struct Snapshot {
     // Field order is drop order: the transaction ends before its pass is given back.
     txn: RoTxn<'static, WithoutTls>,
     databases: Databases,
+    looks: Cell<u64>,
     _pass: Pass,
 }
 
@@ -23,11 +25,19 @@ impl Snapshot {
         Snapshot {
             txn,
             databases,
+            looks: Cell::new(0),
             _pass: pass,
         }
     }
 
+    /// How often something was looked up through it: each of these is a way down a tree of pages.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.looks.get()
+    }
+
     fn reader(&self) -> Reader<'_> {
+        self.looks.set(self.looks.get() + 1);
         Reader {
             txn: &self.txn,
             databases: &self.databases,
@@ -91,6 +101,20 @@ impl Snapshot {
     pub fn prefix(&self, table: Table, prefix: &[u8]) -> Result<Entries<'_>, StoreError> {
         let end = after_prefix(prefix);
         self.range(table, Bound::Included(prefix), end_bound(end.as_deref()))
+    }
+
+    /// Those of them that are not before `from`.
+    ///
+    /// # Errors
+    /// See `get`.
+    pub fn prefix_from(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        from: &[u8],
+    ) -> Result<Entries<'_>, StoreError> {
+        let end = after_prefix(prefix);
+        self.range(table, Bound::Included(from), end_bound(end.as_deref()))
     }
 
     /// Entries whose key starts with `prefix`, descending.

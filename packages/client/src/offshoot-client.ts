@@ -160,8 +160,8 @@ export class OffshootClient {
   }
 
   /** Its id, its children and the connections that it has stay; new ones name it by its new name. */
-  renameBranch(name: string, to: string): Promise<schemas.Branch> {
-    return this.#call('POST', this.#pathOf(name, 'rename'), schemas.branch, { name: to });
+  renameBranch(name: string, to: string, idempotencyKey?: string): Promise<schemas.Branch> {
+    return this.#call('POST', this.#pathOf(name, 'rename'), schemas.branch, { name: to }, idempotencyKey);
   }
 
   /** Goes on from its parent as that is now, or at a point of its history, under the same id and connection string. */

@@ -165,6 +165,8 @@ export interface ComputeDriver {
   list(): readonly ComputeStatus[];
   /** How computes are kept apart here. */
   readonly isolation: IsolationFacts;
+  /** What computes share. */
+  readonly cores: number;
   /** Of computes that are not given another. */
   readonly defaultSize: ComputeSize;
   /** Kills and removes what a former daemon left in this data directory. Before the first start only. */

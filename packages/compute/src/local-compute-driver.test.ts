@@ -16,6 +16,7 @@ import { type Lsn, parseTenantId, parseTimelineId } from '@offshoot/types';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ComputeSpec, RunningCompute } from './compute-driver.js';
+import { computePaths, computePlaces, randomComputeId } from './compute-paths.js';
 import { type ArchiveItem, archiveOf, itemsOfDataDirectory } from './fixture/archive-of.js';
 import { queryOnce, type RealPostgres, realPostgres } from './fixture/real-postgres.js';
 import { type PageServiceScript, ScriptedPageService } from './fixture/scripted-page-service.js';
@@ -348,6 +349,16 @@ describe('the driver', () => {
       await driver.start(spec).catch(() => undefined);
     }
     await expect.poll(() => readdir(join(data, 'computes'))).toHaveLength(1);
+  });
+
+  test('removes with the next that ends what one that ended before has left', async () => {
+    const driver = await openDriver();
+    const { dataDirectory } = computePaths(computePlaces(data), randomComputeId());
+    await mkdir(dataDirectory, { recursive: true });
+    await writeFile(join(dataDirectory, 'left'), '');
+    service.script = { kind: 'refuse', words: 'no' };
+    await driver.start(spec).catch(() => undefined);
+    await expect.poll(() => existsSync(dataDirectory)).toBe(false);
   });
 
   /** Their ids, once so many are complete. */

@@ -31,6 +31,7 @@ import {
   type SizeSettings,
   sizeDefaults,
   sizeOf,
+  thisMachine,
 } from './isolation/compute-size.js';
 import { DiskGuard, type DiskUser } from './isolation/disk-guard.js';
 import { Governor } from './isolation/governor.js';
@@ -82,6 +83,7 @@ export class LocalComputeDriver implements ComputeDriver {
   readonly #computes = new Map<string, LocalCompute>();
   readonly #logCheck: NodeJS.Timeout;
   #isBoundingLogs = false;
+  #isTidying = false;
   readonly #spares: SpareDirectories;
   /** Starts under way. */
   #starting = 0;
@@ -209,26 +211,35 @@ export class LocalComputeDriver implements ComputeDriver {
     return this.host.isolation.facts;
   }
 
+  readonly cores = thisMachine().cores;
+
   get defaultSize(): ComputeSize {
     return this.host.size;
   }
 
   async sweep(): Promise<SweepReport> {
-    const { places, osUser, isolation } = this.host;
+    const killedPids: number[] = [...(await this.host.isolation.sweep())];
+    const report = await this.#removeStrangers();
+    await this.#pruneEnded();
+    this.#refillLater();
+    return { ...report, killedPids: [...killedPids, ...report.killedPids] };
+  }
+
+  async #removeStrangers(): Promise<SweepReport> {
+    const { places, osUser, limits } = this.host;
     const left: { directory: string; error: unknown }[] = [];
-    const killedPids: number[] = [...(await isolation.sweep())];
+    const killedPids: number[] = [];
     const removedDirectories: string[] = [];
     for (const id of await this.#strangers()) {
       const paths = computePaths(places, id);
       try {
-        killedPids.push(...(await removeLeftovers(paths, id, osUser, 'may be left')));
+        const killed = await removeLeftovers(paths, id, osUser, 'may be left', limits.removalTimeoutMs);
+        killedPids.push(...killed);
         removedDirectories.push(paths.dataDirectory);
       } catch (error) {
         left.push({ directory: paths.dataDirectory, error });
       }
     }
-    await this.#pruneEnded();
-    this.#refillLater();
     return { killedPids, removedDirectories, left };
   }
 
@@ -289,8 +300,12 @@ export class LocalComputeDriver implements ComputeDriver {
 
   async #forget(id: string): Promise<void> {
     this.#computes.delete(id);
-    // A log too many is no reason to fail; the next end tries again.
+    if (this.#isTidying) return;
+    this.#isTidying = true;
+    // A log too many, or what others that ended have left, is no reason to fail; the next end tries again.
+    await this.#removeStrangers().catch(() => undefined);
     await this.#pruneEnded().catch(() => undefined);
+    this.#isTidying = false;
   }
 
   async #reachPageService(): Promise<void> {

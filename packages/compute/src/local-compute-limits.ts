@@ -1,4 +1,5 @@
 import { type Machine, thisMachine } from './isolation/compute-size.js';
+import { REMOVAL_TIMEOUT_MS } from './remove-owned.js';
 
 /** Limits of the driver of local processes. */
 export interface LocalComputeLimits {
@@ -15,6 +16,8 @@ export interface LocalComputeLimits {
   readonly archiveEntriesMax: number;
   /** A compute that has not stopped by itself by then, its last WAL sent, is killed. */
   readonly stopTimeoutMs: number;
+  /** What is left of a compute that is not removed by then stays until the next one ends. */
+  readonly removalTimeoutMs: number;
   /** A log beyond it is put aside as `postgres.log.1` and begun anew. */
   readonly logBytesMax: number;
   readonly logCheckMs: number;
@@ -58,6 +61,7 @@ export const defaultLocalComputeLimits: LocalComputeLimits = {
   archiveBytesMax: 4096 * MIB,
   archiveEntriesMax: 1_000_000,
   stopTimeoutMs: 30_000,
+  removalTimeoutMs: REMOVAL_TIMEOUT_MS,
   logBytesMax: 16 * MIB,
   logCheckMs: 1000,
   endedMax: 50,

@@ -317,7 +317,7 @@ export class LocalCompute {
     }
   }
 
-  /** Never rejects: what cannot be removed is named in the reason, and the next daemon's sweep tries again. */
+  /** Never rejects: what cannot be removed is named in the reason, and the next compute's end tries again. */
   async #cleanUp(state: ComputeEnd['state']): Promise<void> {
     let reason = 'it was stopped';
     try {
@@ -327,7 +327,8 @@ export class LocalCompute {
       this.host.governor.remove(this.id);
       this.#refusals.close();
       this.#statements?.close();
-      await removeLeftovers(this.paths, this.id, this.host.osUser, processes);
+      const { osUser, limits } = this.host;
+      await removeLeftovers(this.paths, this.id, osUser, processes, limits.removalTimeoutMs);
       await this.#bounds?.remove();
     } catch (error) {
       reason = `${reason}; cleaning up failed: ${wordsOf(error)}`;

@@ -8,7 +8,8 @@ import { removeOwned } from './remove-owned.js';
 import { removeSocketDirectory } from './socket-directory.js';
 
 /**
- * Removes all that a compute has on this machine, save its log. Answers the ids of processes that had to be killed.
+ * Removes all that a compute has on this machine, save its log. Answers the ids of processes that had to be killed. Throws
+ * `directory_not_removed`.
  */
 export async function removeLeftovers(
   paths: ComputePaths,
@@ -16,6 +17,8 @@ export async function removeLeftovers(
   owner: OsUser,
   /** Its postmaster has waited for its children, or nobody knows. Strays are looked for either way. */
   processes: 'gone' | 'may be left',
+  /** Of a directory. */
+  timeoutMs?: number,
 ): Promise<number[]> {
   const { dataDirectory } = paths;
   const killed =
@@ -24,8 +27,8 @@ export async function removeLeftovers(
   // One that was never used is shut; what is not there any more is removed by nobody.
   await openToOwner(paths, owner).catch(() => undefined);
   await Promise.all([
-    removeOwned(dataDirectory),
-    removeSocketDirectory(socketDirectory.trimEnd(), id, owner),
+    removeOwned(dataDirectory, timeoutMs),
+    removeSocketDirectory(socketDirectory.trimEnd(), id, owner, timeoutMs),
   ]);
   await rm(paths.socketRecord, { force: true });
   return killed;

@@ -62,12 +62,17 @@ export async function makeSocketDirectory(directory: string, owner: OsUser): Pro
  * Removes a socket directory of `id`, if the path has the form and the owner that ours has: the path may come from a
  * record on disk.
  */
-export async function removeSocketDirectory(directory: string, id: string, owner: OsUser): Promise<void> {
+export async function removeSocketDirectory(
+  directory: string,
+  id: string,
+  owner: OsUser,
+  timeoutMs?: number,
+): Promise<void> {
   const name = basename(directory);
   const found = await lstat(directory).catch(() => undefined);
   const ours = name === id || name === temporaryName(id);
   if (!ours || !found?.isDirectory() || (found.uid !== owner.uid && found.uid !== process.getuid?.())) {
     return;
   }
-  await removeOwned(directory);
+  await removeOwned(directory, timeoutMs);
 }

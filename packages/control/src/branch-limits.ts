@@ -1,5 +1,5 @@
 import type { UpdateBranchRequest } from '@offshoot/client';
-import { type ComputeSize, resolveComputeSize } from '@offshoot/compute';
+import { type ComputeDriver, type ComputeSize, computeError, resolveComputeSize } from '@offshoot/compute';
 import type { BranchRecord, BranchSettings } from '@offshoot/pageserver';
 
 /** What is chosen of how a branch runs. */
@@ -30,13 +30,30 @@ export function settingsOf(request: UpdateBranchRequest): ComputeChoice {
 /** Sizes and quotas of branches, over the defaults of all. */
 export class BranchLimits {
   constructor(
-    private readonly defaultSize: ComputeSize,
+    private readonly computes: Pick<ComputeDriver, 'cores' | 'defaultSize'>,
     private readonly writeBytesMax: number,
   ) {}
 
   /** Throws `compute_setting_invalid` when the parts do not fit together. */
   sizeOf(branch: BranchSettings): ComputeSize {
-    return resolveComputeSize(chosenSize(branch), this.defaultSize);
+    return resolveComputeSize(chosenSize(branch), this.computes.defaultSize);
+  }
+
+  /**
+   * What is chosen now, over what was chosen `before`. Throws `compute_setting_invalid`. A minimum from before may be more
+   * than there is, on a machine that has become smaller.
+   */
+  expectSize(choice: BranchSettings, before: BranchSettings): void {
+    const { cores } = this.computes;
+    const { cpuMin = 0 } = choice;
+    if (cpuMin > cores) {
+      throw computeError(
+        'compute_setting_invalid',
+        `the minimum of CPU is ${cpuMin} cores, and this machine has ${cores}; no more can be kept for a branch`,
+        { details: { setting: 'size' } },
+      );
+    }
+    this.sizeOf({ ...before, ...choice });
   }
 
   /** 0: none. */

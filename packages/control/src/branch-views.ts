@@ -65,11 +65,10 @@ function roleView({ name, rights, passwordSetAt }: BranchRoleRecord): NonNullabl
 
 /** Branches as the management API shows them. */
 export class BranchViews {
-  /** As of `#version` of the catalog. */
-  #listed: readonly Listed[] = [];
-  #version: number | undefined;
-  /** Sorted when somebody wants a page. */
-  #ordered: { of: readonly Listed[]; byName: readonly Listed[] } = { of: this.#listed, byName: [] };
+  readonly #listed = new Map<BranchRecord['id'], Listed>();
+  #byName: Listed[] = [];
+  /** Up to where the catalog's changes are in those. */
+  #position: number | undefined;
 
   constructor(
     private readonly catalog: () => Catalog,
@@ -88,7 +87,7 @@ export class BranchViews {
     });
   }
 
-  /** There may be ten thousand: they are decoded once for each change of the catalog. */
+  /** There may be ten thousand: each is decoded once for each change of it. */
   all(): Branch[] {
     return this.#current().map((listed) => this.#now(listed));
   }
@@ -96,48 +95,68 @@ export class BranchViews {
   /** By name, those after `after` first; one more than `limit` says that there are more. */
   page({ after = '', limit, shows }: BranchPage): { branches: Branch[]; more: boolean } {
     const found: Branch[] = [];
-    for (const listed of this.#inOrder()) {
-      if (listed.record.name <= after || !shows(listed.record, listed.view)) continue;
+    const all = this.#current();
+    for (let at = firstAfter(all, after); at < all.length; at += 1) {
+      const listed = all[at] as Listed;
+      if (!shows(listed.record, listed.view)) continue;
       if (found.length === limit) return { branches: found, more: true };
       found.push(this.#now(listed));
     }
     return { branches: found, more: false };
   }
 
-  #inOrder(): readonly Listed[] {
-    const listed = this.#current();
-    if (this.#ordered.of !== listed) {
-      const byName = listed.toSorted((a, b) => (a.record.name < b.record.name ? -1 : 1));
-      this.#ordered = { of: listed, byName };
-    }
-    return this.#ordered.byName;
-  }
-
+  /** By name. */
   #current(): readonly Listed[] {
-    const version = this.catalog().version();
-    if (version !== this.#version) {
-      this.#listed = this.#list();
-      this.#version = version;
-    }
-    return this.#listed;
+    const { position, ids } = this.catalog().branchChanges(this.#position);
+    if (ids === undefined) this.#listAll();
+    else if (ids.length > 0) this.#listAgain(new Set(ids));
+    this.#position = position;
+    return this.#byName;
   }
 
-  #list(): readonly Listed[] {
+  #listAll(): void {
+    this.#listed.clear();
     const records = this.catalog().branches();
     const names = new Map(records.map(({ id, name }) => [id, name]));
+    this.#list(records, (id) => names.get(id));
+    this.#byName = [...this.#listed.values()].sort(byName);
+  }
+
+  #listAgain(changed: Set<BranchRecord['id']>): void {
+    const records = [...changed].flatMap((id) => this.catalog().findBranch(id) ?? []);
+    const renamed = records.filter(({ id, name }) => (this.#listed.get(id)?.record.name ?? name) !== name);
+    if (renamed.length > 0) {
+      // Their children show their names.
+      const parents = new Set(renamed.map(({ id }) => id));
+      const children = [...this.#listed.values()].map(({ record }) => record);
+      for (const child of children) {
+        if (child.parent === undefined || !parents.has(child.parent) || changed.has(child.id)) continue;
+        changed.add(child.id);
+        records.push(child);
+      }
+    }
+    const kept = this.#byName.filter(({ record }) => !changed.has(record.id));
+    for (const id of changed) this.#listed.delete(id);
+    const names = new Map(records.map(({ id, name }) => [id, name]));
+    const nameOf = (id: BranchRecord['id']) =>
+      names.get(id) ?? this.#listed.get(id)?.record.name ?? this.catalog().findBranch(id)?.name;
+    this.#list(records, nameOf);
+    for (const { id } of records) kept.push(this.#listed.get(id) as Listed);
+    // Nearly in order already, of which this sort makes use.
+    this.#byName = kept.sort(byName);
+  }
+
+  #list(records: readonly BranchRecord[], nameOf: (parent: BranchRecord['id']) => string | undefined): void {
     const tenants = new Map(
       this.catalog()
         .tenants()
         .map(({ id, name }) => [id, name]),
     );
-    const known = new Map(this.#listed.map(({ view: { timeline, base_lsn } }) => [timeline, base_lsn]));
-    return records.map((record) => {
+    for (const record of records) {
       const tenant = tenants.get(record.tenant) ?? this.catalog().tenant(record.tenant).name;
-      // Where a timeline starts never changes.
-      const baseLsn = known.get(record.timeline);
-      const parent = record.parent && names.get(record.parent);
-      return { record, view: this.#view(record, tenant, parent, baseLsn) };
-    });
+      const parent = record.parent && nameOf(record.parent);
+      this.#listed.set(record.id, { record, view: this.#view(record, tenant, parent) });
+    }
   }
 
   #now({ record, view }: Listed): Branch {
@@ -164,13 +183,13 @@ export class BranchViews {
     return (quota > 0 && written !== undefined && written >= quota) || this.facts.isTenantFull(tenant);
   }
 
-  #view(record: BranchRecord, tenant: string, parent: string | undefined, baseLsn?: string): Listed['view'] {
+  #view(record: BranchRecord, tenant: string, parent: string | undefined): Listed['view'] {
     return {
       id: record.id,
       name: record.name,
       tenant,
       timeline: record.timeline,
-      base_lsn: baseLsn ?? this.#readBaseLsn(record),
+      base_lsn: this.#baseLsn(record),
       created_at: record.createdAt,
       ...(record.requestedAt === undefined ? {} : { requested_at: record.requestedAt }),
       ...(record.expiresAt === undefined ? {} : { expires_at: record.expiresAt }),
@@ -189,11 +208,26 @@ export class BranchViews {
   }
 
   /** Of a first branch where its import ended, however much of that history is kept by now. */
-  #readBaseLsn({ timeline, tenant }: BranchRecord): string {
+  #baseLsn({ timeline, tenant }: BranchRecord): string {
     const { parent, readableFrom } = this.catalog().timeline(timeline);
     const imported = parent === undefined ? this.catalog().tenant(tenant).importStats?.endLsn : undefined;
     return formatLsn(parent?.ancestorLsn ?? imported ?? readableFrom);
   }
+}
+
+/** The place of the first that is listed after a name. */
+function firstAfter(listed: readonly Listed[], name: string): number {
+  let [low, high] = [0, listed.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((listed[middle] as Listed).record.name <= name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function byName(a: Listed, b: Listed): number {
+  return a.record.name < b.record.name ? -1 : 1;
 }
 
 export function ownView({ bytes, entries, pages, at }: MeasuredTimeline): NonNullable<Branch['own']> {

@@ -77,7 +77,7 @@ export class Branches {
     const made =
       request.role === undefined ? undefined : await newRole(name, request.role, making.key?.password);
     const settings = newBranchSettings(request, this.place.clock.now(), this.place.defaultTtlSeconds);
-    limits.sizeOf(settings);
+    limits.expectSize(settings, {});
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
     making.expectParent?.(from);
@@ -127,7 +127,7 @@ export class Branches {
     const before = this.#catalog.branchNamed(parseBranchName(name));
     const { id } = before;
     const change = branchChange(request, this.place.clock.now());
-    limits.sizeOf({ ...before, ...settingsOf(request) });
+    limits.expectSize(settingsOf(request), before);
     const branch = await this.#catalog.updateBranch(id, change);
     this.place.events.tell('changed', branch, {
       what: Object.keys(request).join(','),
@@ -146,9 +146,10 @@ export class Branches {
   }
 
   /** Its connections stay, and its branches know it by its id. */
-  async rename(name: string, to: string): Promise<Branch> {
+  async rename(name: string, to: string, key?: Omit<NewIdempotencyKey, 'answer'>): Promise<Branch> {
     const { id } = this.#catalog.branchNamed(parseBranchName(name));
-    const branch = await this.#catalog.renameBranch(id, parseBranchName(to));
+    const known = key && { ...key, answer: '' };
+    const branch = await this.#catalog.renameBranch(id, parseBranchName(to), known);
     this.place.computes.rename(branch);
     this.place.events.tell('renamed', branch, { before: name });
     return this.place.views.one(branch);

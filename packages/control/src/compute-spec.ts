@@ -5,7 +5,7 @@ import { chosenSize } from './branch-limits.js';
 import type { RoleKeeper } from './branch-role/role-keeper.js';
 import { accessOf } from './branch-views.js';
 import type { ComputeBases } from './compute-bases.js';
-import { connectCandidatesAt, connectCandidatesNow } from './connect-candidates.js';
+import type { ConnectCandidates } from './connect-candidates.js';
 import type { WriteAccounts } from './quota/write-accounts.js';
 import { readOnlyFromBytes, writeRefusalOf } from './quota/write-quotas.js';
 
@@ -16,6 +16,7 @@ export class ComputeSpecs {
     private readonly roles: () => RoleKeeper,
     private readonly accounts: WriteAccounts,
     private readonly bases: Pick<ComputeBases, 'note'>,
+    private readonly candidates: ConnectCandidates,
   ) {}
 
   /** As it is now. Throws when the branch is gone, or its tenant on its way out. */
@@ -40,8 +41,8 @@ export class ComputeSpecs {
       tenantId: branch.tenant,
       timelineId: branch.timeline,
       baseLsn,
-      connectAs: await connectCandidatesAt(this.pageServer, branch, baseLsn),
-      connectAsNow: (signal: AbortSignal) => connectCandidatesNow(this.pageServer, branch, signal),
+      connectAs: await this.candidates.at(branch, baseLsn),
+      connectAsNow: (signal: AbortSignal) => this.candidates.now(branch, signal),
     };
     if (ofProduction) return { ...common, access: 'read_only' };
     const account = this.accounts.of(branch);

@@ -2,6 +2,7 @@ import type { ConnectAs } from '@offshoot/compute';
 
 import type { BranchRecord, LoginCandidates, PageServer } from '@offshoot/pageserver';
 import type { Lsn } from '@offshoot/types';
+import type { ControlPlaneOptions } from './control-options.js';
 
 /** Who was at the import, and what is there in nearly every cluster. */
 interface Known {
@@ -37,36 +38,34 @@ function preferred(
   return [...new Set([...first, ...there, ...all])];
 }
 
-/** As the branch is at an LSN. */
-export async function connectCandidatesAt(
-  pageServer: PageServer,
-  branch: BranchRecord,
-  lsn: Lsn,
-): Promise<ConnectAs[]> {
-  const tenant = pageServer.catalog.tenant(branch.tenant);
-  return connectCandidates(tenant, await loginCandidates(pageServer, branch, lsn));
-}
+/** Whom the computes of branches are asked as. */
+export class ConnectCandidates {
+  constructor(
+    private readonly pageServer: PageServer,
+    private readonly onTrouble: NonNullable<ControlPlaneOptions['onTrouble']> = () => {},
+  ) {}
 
-/** With what its compute has committed by now. */
-export async function connectCandidatesNow(
-  pageServer: PageServer,
-  branch: BranchRecord,
-  signal: AbortSignal,
-): Promise<ConnectAs[]> {
-  await pageServer.settleBranch(branch, undefined, signal);
-  const lsn = pageServer.timelineOf(branch.tenant, branch.timeline).lastRecordLsn();
-  return await connectCandidatesAt(pageServer, branch, lsn);
-}
+  /** As the branch is at an LSN. */
+  async at(branch: BranchRecord, lsn: Lsn): Promise<ConnectAs[]> {
+    const tenant = this.pageServer.catalog.tenant(branch.tenant);
+    return connectCandidates(tenant, await this.#loginCandidates(branch, lsn));
+  }
 
-/** None where its pages cannot tell: then whoever is tried next says what is wrong with it. */
-async function loginCandidates(
-  pageServer: PageServer,
-  branch: BranchRecord,
-  lsn: Lsn,
-): Promise<LoginCandidates> {
-  try {
-    return await pageServer.timelineOf(branch.tenant, branch.timeline).loginCandidates(lsn);
-  } catch {
-    return { users: [], databases: [] };
+  /** With what its compute has committed by now. */
+  async now(branch: BranchRecord, signal: AbortSignal): Promise<ConnectAs[]> {
+    await this.pageServer.settleBranch(branch, undefined, signal);
+    const lsn = this.pageServer.timelineOf(branch.tenant, branch.timeline).lastRecordLsn();
+    return await this.at(branch, lsn);
+  }
+
+  /** None where its pages cannot tell: then whoever is tried next says what is wrong with it. */
+  async #loginCandidates(branch: BranchRecord, lsn: Lsn): Promise<LoginCandidates> {
+    try {
+      return await this.pageServer.timelineOf(branch.tenant, branch.timeline).loginCandidates(lsn);
+    } catch (error) {
+      const message = 'which roles a branch has could not be read: its compute is asked as the usual ones';
+      this.onTrouble(message, { branch: branch.name, error });
+      return { users: [], databases: [] };
+    }
   }
 }

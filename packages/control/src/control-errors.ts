@@ -35,12 +35,12 @@ export const controlError = defineErrors({
     httpStatus: 409,
     action: 'send another request under another Idempotency-Key',
   },
-  /** What was made under the key is gone. */
+  /** What was made or changed under the key is gone. */
   idempotency_key_spent: {
     kind: 'fix',
     sqlState: '42704',
     httpStatus: 409,
-    action: 'make another branch, under another Idempotency-Key',
+    action: 'look which branches there are; make another one under another Idempotency-Key',
   },
   /** There is a branch of that name, and it is another one than was asked for. */
   branch_differs: {

@@ -8,6 +8,7 @@ import { Branches } from './branches.js';
 import { ComputeBases } from './compute-bases.js';
 import { ComputeBook } from './compute-book.js';
 import { ComputeSpecs } from './compute-spec.js';
+import { ConnectCandidates } from './connect-candidates.js';
 import { Connections } from './connections.js';
 import type { ControlPlaneOptions } from './control-options.js';
 import { BranchEvents } from './events/branch-events.js';
@@ -75,7 +76,7 @@ export function composeParts(
   const expiry = { ...expiryDefaults, ...options.expiry };
   const { catalog } = pageServer;
   const quota = { ...quotaDefaults, ...options.quota };
-  const limits = new BranchLimits(driver.defaultSize, quota.writeBytesMax);
+  const limits = new BranchLimits(driver, quota.writeBytesMax);
   const clock = options.clock ?? systemClock;
   const { computesMax } = options;
   const { computesPerTenantMax } = quota;
@@ -96,7 +97,13 @@ export function composeParts(
     if (branch !== undefined) catalog.refuseExpired(branch, new Date(clock.now()));
   };
   const bases = new ComputeBases((branch) => !computes.mayRead(branch));
-  const specs = new ComputeSpecs(pageServer, () => roles, accounts, bases);
+  const specs = new ComputeSpecs(
+    pageServer,
+    () => roles,
+    accounts,
+    bases,
+    new ConnectCandidates(pageServer, options.onTrouble),
+  );
   const events = new BranchEvents(
     () => catalog,
     clock,

@@ -28,7 +28,13 @@ import type {
   UpdateTenantRequest,
 } from '@offshoot/client';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
-import type { Actor, BranchId, BranchRecord, IdempotencyRecord } from '@offshoot/pageserver';
+import type {
+  Actor,
+  BranchId,
+  BranchRecord,
+  IdempotencyRecord,
+  NewIdempotencyKey,
+} from '@offshoot/pageserver';
 import { type Lsn, parseBranchName, type TimelineId } from '@offshoot/types';
 import { type AccessSettings, accessDefaults } from './access/access-settings.js';
 import { type BranchAccess, branchFor, type Caller } from './access/caller.js';
@@ -50,6 +56,9 @@ import { statusView } from './status-view.js';
 
 export type { ControlPlaneOptions } from './control-options.js';
 export type { DaemonFacts } from './daemon-facts.js';
+
+/** A call's key; what is done knows the answer. */
+export type CallWritten = Omit<NewIdempotencyKey, 'answer'>;
 
 /** A source that does not answer has made itself known before. */
 const CHECKUP_MS_MAX = 60_000;
@@ -176,7 +185,7 @@ export class ControlPlane implements BranchHost {
     return this.#catalog.findBranchNamed(parseBranchName(name));
   }
 
-  /** What was made under an `Idempotency-Key`, and the branch while it is there. */
+  /** What was done under an `Idempotency-Key`, and the branch while it is there. */
   madeUnder(key: string): { record: IdempotencyRecord; branch: BranchRecord | undefined } | undefined {
     const record = this.#catalog.idempotencyKey(key);
     return record && { record, branch: this.#catalog.findBranch(record.branch) };
@@ -196,9 +205,10 @@ export class ControlPlane implements BranchHost {
     return this.#parts.watch('delete', () => this.#parts.branches.delete(name, options));
   }
 
-  async renameBranch(name: string, { name: to }: RenameBranchRequest): Promise<Branch> {
+  /** `key`: becomes known with what is done. */
+  async renameBranch(name: string, { name: to }: RenameBranchRequest, key?: CallWritten): Promise<Branch> {
     this.#expectOpen();
-    return this.#parts.watch('rename', () => this.#parts.branches.rename(name, to));
+    return this.#parts.watch('rename', () => this.#parts.branches.rename(name, to, key));
   }
 
   /** What has become of branches, the oldest first; those that are gone too. */
@@ -206,23 +216,30 @@ export class ControlPlane implements BranchHost {
     return (await this.#options.events?.read(query)) ?? [];
   }
 
-  async resetBranch(name: string, request: ResetBranchRequest): Promise<MovedBranch> {
+  /** `key` as in `renameBranch`. */
+  async resetBranch(name: string, request: ResetBranchRequest, key?: CallWritten): Promise<MovedBranch> {
     this.#expectOpen();
-    return this.#parts.watch('reset', () => this.#parts.moves.reset(name, request));
+    return this.#parts.watch('reset', () => this.#parts.moves.reset(name, request, key));
   }
 
-  async restoreBranch(name: string, request: RestoreBranchRequest): Promise<MovedBranch> {
+  /** `key` as in `renameBranch`. */
+  async restoreBranch(name: string, request: RestoreBranchRequest, key?: CallWritten): Promise<MovedBranch> {
     this.#expectOpen();
-    return this.#parts.watch('restore', () => this.#parts.moves.restore(name, request));
+    return this.#parts.watch('restore', () => this.#parts.moves.restore(name, request, key));
   }
 
   checkpoints(branch: string): Checkpoint[] {
     return this.#parts.checkpoints.list(branch);
   }
 
-  async createCheckpoint(branch: string, request: CreateCheckpointRequest): Promise<Checkpoint> {
+  /** `key` as in `renameBranch`. */
+  async createCheckpoint(
+    branch: string,
+    request: CreateCheckpointRequest,
+    key?: CallWritten,
+  ): Promise<Checkpoint> {
     this.#expectOpen();
-    return this.#parts.watch('checkpoint', () => this.#parts.checkpoints.create(branch, request));
+    return this.#parts.watch('checkpoint', () => this.#parts.checkpoints.create(branch, request, key));
   }
 
   async deleteCheckpoint(branch: string, name: string): Promise<Checkpoint> {

@@ -1,5 +1,6 @@
 import type { Problem } from '@offshoot/client';
 import { asOffshootError, type ErrorKind } from '@offshoot/types';
+import { usualRetryAfterMs } from './retry-after.js';
 
 const actions: Record<ErrorKind, string> = {
   fix: 'change the request as the detail says, then send it again',
@@ -12,7 +13,7 @@ const actions: Record<ErrorKind, string> = {
 export function toProblem(thrown: unknown): Problem {
   const error = asOffshootError(thrown);
   const own = error.details.action;
-  const { retryAfterMs } = error.details;
+  const retryAfterMs = error.details.retryAfterMs ?? usualRetryAfterMs(error.code);
   const action = typeof own === 'string' ? own : (error.declaration.action ?? actions[error.kind]);
   return {
     type: 'about:blank',

@@ -1,6 +1,6 @@
 import type { ImportTenantRequest, Operation, Tenant, UpdateTenantRequest } from '@offshoot/client';
 import { catalogError, type PageServer, type TenantRecord } from '@offshoot/pageserver';
-import { formatLsn, parseTenantName, type TenantId } from '@offshoot/types';
+import { formatLsn, parseTenantName } from '@offshoot/types';
 import { branchDeleted } from './branch-errors.js';
 import type { ComputeBook } from './compute-book.js';
 import type { BranchEvents } from './events/branch-events.js';
@@ -40,17 +40,16 @@ export class Tenants {
 
   async all(): Promise<Tenant[]> {
     const stats = await this.pageServer.stats();
-    const counts = this.pageServer.catalog.branchCounts();
     return this.pageServer.catalog
       .tenants()
-      .map((record) => this.#view(record, stats.tenants.get(record.id), counts));
+      .map((record) => this.#view(record, stats.tenants.get(record.id)));
   }
 
   async one(name: string): Promise<Tenant> {
     const { catalog } = this.pageServer;
     const { id } = catalog.tenantNamed(parseTenantName(name));
     const stats = await this.pageServer.statsOf(id);
-    return this.#view(catalog.tenant(id), stats, catalog.branchCounts());
+    return this.#view(catalog.tenant(id), stats);
   }
 
   /** What history is kept of it, from the next round of garbage collection on. */
@@ -108,11 +107,7 @@ export class Tenants {
     });
   }
 
-  #view(
-    record: TenantRecord,
-    stats: { readonly usedBytes: number } | undefined,
-    branchCounts: ReadonlyMap<TenantId, number>,
-  ): Tenant {
+  #view(record: TenantRecord, stats: { readonly usedBytes: number } | undefined): Tenant {
     const root = this.pageServer.catalog.rootTimeline(record);
     const receiver = this.pageServer.receiverOf(record.id);
     const { needsReimport } = record;
@@ -128,7 +123,7 @@ export class Tenants {
       wal_segment_bytes: record.walSegmentBytes,
       data_checksums: record.dataChecksums === 'on',
       unsupported_records: [...(record.importStats?.unsupported ?? [])],
-      branches: branchCounts.get(record.id) ?? 0,
+      branches: this.pageServer.catalog.branchCountOf(record.id),
       ...retentionView(this.pageServer, record),
       ...(root === undefined
         ? {}

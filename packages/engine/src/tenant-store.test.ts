@@ -10,7 +10,12 @@ import { TenantStore } from './tenant-store.js';
 const root = mkdtempSync(join(tmpdir(), 'offshoot-engine-'));
 afterAll(() => rmSync(root, { recursive: true }));
 
-const settings = { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 };
+const settings = {
+  mapSizeInitialBytes: 16 * 1024 * 1024,
+  readersMax: 16,
+  pageCacheBytes: 1024 * 1024,
+  keyFilterBytes: 1024 * 1024,
+};
 const lsn = (value: bigint) => value as Lsn;
 let dir: string;
 let serial = 0;

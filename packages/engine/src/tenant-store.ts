@@ -14,6 +14,8 @@ export interface TenantStoreSettings {
   readonly readersMax: number;
   /** Memory for pages that took redo to make; 0 keeps none. */
   readonly pageCacheBytes: number;
+  /** Memory for what is known of which pages timelines have; 0 keeps none. */
+  readonly keyFilterBytes: number;
 }
 
 /** A timeline as the engine has to know it. `index` names it inside the store and is never used again. */
@@ -192,10 +194,10 @@ export class TenantStore {
 
   /** Opens the store in `dir`, making it when it is not there. */
   static async open(dir: string, settings: TenantStoreSettings): Promise<TenantStore> {
-    const { mapSizeInitialBytes, readersMax, pageCacheBytes } = settings;
+    const { mapSizeInitialBytes, readersMax, pageCacheBytes, keyFilterBytes } = settings;
     return new TenantStore(
       await awaiting(() =>
-        nativeAddon().openTenant(dir, { mapSizeInitialBytes, readersMax, pageCacheBytes }),
+        nativeAddon().openTenant(dir, { mapSizeInitialBytes, readersMax, pageCacheBytes, keyFilterBytes }),
       ),
     );
   }

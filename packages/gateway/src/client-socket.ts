@@ -86,6 +86,13 @@ export class ClientSocket {
     }
   }
 
+  /** Ends the connection as soon as the system has taken the last words, whether the client takes them or not. */
+  endAtOnce(lastWords: Uint8Array): void {
+    if (this.#startsEnding()) {
+      this.#socket.end(lastWords, () => this.#socket.destroy());
+    }
+  }
+
   /** Breaks the connection off once all is written: the client sees that it did not end in order. */
   breakOff(): void {
     if (this.#startsEnding()) {

@@ -46,6 +46,7 @@ export interface GatewayConnectionServices extends SpliceServices {
 export class GatewayConnection {
   readonly #services: GatewayConnectionServices;
   readonly #refusal: OffshootError | undefined;
+  readonly #onArrival: () => void;
   readonly #client: ClientSocket;
   readonly #handshake: ClientHandshake;
   readonly #lifetime = new AbortController();
@@ -60,11 +61,21 @@ export class GatewayConnection {
   #exchange: StartupExchange | undefined;
   #splice: Splice | PumpedSplice | undefined;
   #bytes = { client: 0, compute: 0 };
+  #leave: 'in order' | 'at once' = 'in order';
 
-  /** With a `refusal` the client is told that, once it is known that it does not come to cancel something. */
-  constructor(services: GatewayConnectionServices, socket: Socket, refusal: OffshootError | undefined) {
+  /**
+   * With a `refusal` the client is told that, once it is known that it does not come to cancel something. `onArrival`: it
+   * has said what it wants, or never will.
+   */
+  constructor(
+    services: GatewayConnectionServices,
+    socket: Socket,
+    refusal: OffshootError | undefined,
+    onArrival: () => void,
+  ) {
     this.#services = services;
     this.#refusal = refusal;
+    this.#onArrival = onArrival;
     this.#clock = new PhaseClock(services.now);
     this.#visit = services.strangers.visit(socket.remoteAddress);
     this.#aborted = new Promise((_, reject) => {
@@ -92,7 +103,7 @@ export class GatewayConnection {
   /** Resolves when nothing of the connection is left. Never rejects. */
   async run(): Promise<void> {
     try {
-      const arrival = await this.#receive();
+      const arrival = await this.#receive().finally(this.#onArrival);
       if (arrival.do === 'cancel') {
         await this.#cancel(arrival);
       } else {
@@ -107,6 +118,18 @@ export class GatewayConnection {
   /** Ends the connection with an error, unless it is handed over already. */
   stop(error: OffshootError): void {
     this.#lifetime.abort(error);
+  }
+
+  /** Ends a connection that has said nothing yet: another one has its place. */
+  makeRoom(): void {
+    this.#leave = 'at once';
+    const ms = Math.round(this.#clock.sinceStartMs);
+    this.stop(
+      gatewayError(
+        'gateway_connections_exhausted',
+        `all places are taken, others want in, and no start-up packet came within ${ms} ms`,
+      ),
+    );
   }
 
   /** Ends the connection also when it is handed over. */
@@ -334,6 +357,8 @@ export class GatewayConnection {
     // Amid a TLS handshake or another message an error would be taken for a part of it.
     if (this.#handshake.speechless || this.#exchange?.betweenMessages === false) {
       this.#client.reset();
+    } else if (this.#leave === 'at once') {
+      this.#client.endAtOnce(farewell(error));
     } else {
       this.#client.end(farewell(error));
     }

@@ -23,6 +23,8 @@ export interface GatewaySettings {
   readonly handshakeBytesMax: number;
   /** From accept to the last byte of the start-up packet, TLS included, however lively the client is. */
   readonly handshakeTimeoutMs: number;
+  /** Of that, what a client has when all places are taken and others want in. */
+  readonly handshakeGraceMs: number;
   /** Connecting to a compute. */
   readonly connectTimeoutMs: number;
   /** Between two attempts at a compute whose queue of new connections is full. */
@@ -62,6 +64,7 @@ export const gatewayDefaults: GatewaySettings = {
   strangersMax: 10_000,
   handshakeBytesMax: 10_000,
   handshakeTimeoutMs: 30_000,
+  handshakeGraceMs: 1000,
   connectTimeoutMs: 5000,
   connectPauseMs: 10,
   reopensMax: 100,

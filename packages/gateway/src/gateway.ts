@@ -11,6 +11,8 @@ import { GatewayCounters } from './gateway-counters.js';
 import { gatewayError } from './gateway-errors.js';
 import type { GatewayObserver } from './gateway-observer.js';
 import { type GatewaySettings, gatewayDefaults } from './gateway-settings.js';
+import { peerOf } from './peer-of.js';
+import { SilentClients } from './silent-clients.js';
 import { StrangerWakes } from './stranger-wakes.js';
 
 /** `require` refuses whoever does not begin TLS; `off` has none. Key and certificate are PEM. */
@@ -40,6 +42,18 @@ export interface GatewayOptions {
   readonly randomBytes?: RandomBytes | undefined;
 }
 
+/** Of connections of one kind. */
+interface Places {
+  readonly max: number;
+  taken: number;
+  readonly silent: SilentClients;
+}
+
+/** Also when somebody who has said nothing makes some. */
+function hasRoom({ max, taken, silent }: Places, peer: string): boolean {
+  return taken < max || silent.makeRoomFor(peer);
+}
+
 const silent: GatewayObserver = { handedOver() {}, refused() {}, left() {}, ended() {} };
 
 /** The front door: one TCP port where clients name a branch and are connected to its compute. */
@@ -52,7 +66,8 @@ export class Gateway {
   readonly #alerted = new Map<string, number>();
   readonly #onAlert: (error: OffshootError) => void;
   #address = { host: '', port: 0 };
-  #refusing = 0;
+  readonly #served: Places;
+  readonly #refusing: Places;
   #closed: Promise<void> | undefined;
   #stopping = false;
 
@@ -61,6 +76,13 @@ export class Gateway {
     requireSense(settings);
     const now = options.now ?? (() => performance.now());
     this.#onAlert = options.onAlert ?? (() => {});
+    const { handshakeGraceMs, connectionsMax, connectionsRefusedMax } = settings;
+    this.#served = { max: connectionsMax, taken: 0, silent: new SilentClients(handshakeGraceMs, now) };
+    this.#refusing = {
+      max: connectionsRefusedMax,
+      taken: 0,
+      silent: new SilentClients(handshakeGraceMs, now),
+    };
     this.#services = {
       host: options.host,
       settings,
@@ -181,28 +203,41 @@ export class Gateway {
   }
 
   #accept(socket: Socket): void {
-    const { connectionsMax, connectionsRefusedMax } = this.#services.settings;
-    const full = this.#connections.size - this.#refusing >= connectionsMax;
-    if (this.#stopping || (full && this.#refusing >= connectionsRefusedMax)) {
+    const peer = peerOf(socket.remoteAddress);
+    const places = [this.#served, this.#refusing].find((each) => hasRoom(each, peer));
+    if (this.#stopping || places === undefined) {
       this.counters.turnedAway++;
       socket.on('error', () => {});
       socket.destroy();
       return;
     }
-    const refusal = full
-      ? gatewayError('gateway_connections_exhausted', `all ${connectionsMax} connections are in use`)
-      : undefined;
-    this.#track(new GatewayConnection(this.#services, socket, refusal), full ? 1 : 0);
+    this.#track(socket, peer, places);
   }
 
-  #track(connection: GatewayConnection, refused: 0 | 1): void {
+  /** Until it is gone, or makes room for another. */
+  #track(socket: Socket, peer: string, places: Places): void {
     const { counters } = this;
-    this.#refusing += refused;
+    const { max } = this.#served;
+    const refusal =
+      places === this.#served
+        ? undefined
+        : gatewayError('gateway_connections_exhausted', `all ${max} connections are in use`);
+    let place: 'taken' | 'free' = 'taken';
+    const leave = () => {
+      if (place === 'taken') places.taken -= 1;
+      place = 'free';
+    };
+    const arrived = places.silent.add(peer, () => {
+      leave();
+      connection.makeRoom();
+    });
+    const connection = new GatewayConnection(this.#services, socket, refusal, arrived);
+    places.taken += 1;
     counters.connectionsOpen++;
     counters.connectionsTotal++;
     const run = connection.run().then(() => {
       this.#connections.delete(connection);
-      this.#refusing -= refused;
+      leave();
       counters.connectionsOpen--;
     });
     this.#connections.set(connection, run);

@@ -1,5 +1,5 @@
-import { isIPv6 } from 'node:net';
 import { gatewayError } from './gateway-errors.js';
+import { peerOf } from './peer-of.js';
 
 export interface StrangerWakesOptions {
   /** Wakes in `windowMs` that one peer may cause without a login that succeeds. */
@@ -53,7 +53,7 @@ export class StrangerWakes {
 
   /** `address` as the socket has it; an IPv6 peer is its /64 network, of which one machine may use any address. */
   visit(address: string | undefined): StrangerVisit {
-    const peer = peerOf(address ?? '');
+    const peer = peerOf(address);
     let held: { branch: string; record: PeerRecord } | undefined;
     const letGo = (vain: 0 | 1) => {
       if (held === undefined) return;
@@ -139,13 +139,3 @@ function isLoopback(peer: string): boolean {
 
 /** That of ::1. */
 const LOOPBACK_NETWORK = '0:0:0:0';
-
-function peerOf(address: string): string {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-  if (!isIPv6(plain)) return plain;
-  const [head = '', tail] = plain.split('%', 1)[0]?.split('::', 2) ?? [];
-  const heads = head === '' ? [] : head.split(':');
-  const tails = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = Array.from({ length: Math.max(0, 8 - heads.length - tails.length) }, () => '0');
-  return [...heads, ...zeros, ...tails].slice(0, 4).join(':');
-}

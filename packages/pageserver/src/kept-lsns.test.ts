@@ -42,7 +42,12 @@ async function open(): Promise<void> {
   server = await PageServer.open({
     dataDir,
     settings: {
-      store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 },
+      store: {
+        mapSizeInitialBytes: 16 * 1024 * 1024,
+        readersMax: 16,
+        pageCacheBytes: 1024 * 1024,
+        keyFilterBytes: 1024 * 1024,
+      },
       importsMax: 1,
       retention: { ...retentionDefaults, historySeconds: 0, intervalMs: 3_600_000 },
     },

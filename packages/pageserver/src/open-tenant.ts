@@ -37,6 +37,8 @@ export class OpenTenant {
   readonly #timelines = new Map<TimelineId, OpenTimeline>();
   /** Indexes of those. */
   readonly #attached = new Set<number>();
+  /** By their indexes, those that were detached and may have something stored. */
+  readonly #detached = new Map<number, TimelineId>();
   /** Of each branch, its hold on where it leaves its parent. */
   readonly #starts = new Map<TimelineId, Disposable>();
 
@@ -62,7 +64,7 @@ export class OpenTenant {
     const known = this.#timelines.get(id);
     if (known !== undefined) return known;
     const ancestry = parent && {
-      index: this.#catalog.timeline(parent.timeline).index,
+      index: this.#timelines.get(parent.timeline)?.index ?? this.#catalog.timeline(parent.timeline).index,
       ancestorLsn: parent.ancestorLsn,
     };
     // First: the branch is in the catalog, whatever becomes of the rest.
@@ -72,6 +74,7 @@ export class OpenTenant {
     }
     this.#store.attach({ index, parent: ancestry, lastRecordLsn, readableFrom });
     this.#attached.add(index);
+    this.#detached.delete(index);
     const open = new OpenTimeline(this.#store, this.#tenant, timeline);
     this.#timelines.set(id, open);
     return open;
@@ -81,6 +84,7 @@ export class OpenTenant {
     this.#timelines.delete(id);
     this.#store.detach(index);
     this.#attached.delete(index);
+    this.#detached.set(index, id);
     this.#starts.get(id)?.[Symbol.dispose]();
     this.#starts.delete(id);
   }
@@ -172,12 +176,21 @@ export class OpenTenant {
   }
 
   /** Indexes of the timelines that have anything in the store, those that are gone included. */
-  storedTimelines(): Promise<number[]> {
-    return this.#store.storedTimelines();
+  async storedTimelines(): Promise<number[]> {
+    const detached = [...this.#detached.keys()];
+    const stored = await this.#store.storedTimelines();
+    const has = new Set(stored);
+    for (const index of detached) if (!has.has(index)) this.#detached.delete(index);
+    return stored;
   }
 
   isAttached(index: number): boolean {
     return this.#attached.has(index);
+  }
+
+  /** Which one that was detached has something stored; undefined: none, or it was so before the tenant was opened. */
+  detachedAs(index: number): TimelineId | undefined {
+    return this.#detached.get(index);
   }
 
   /** Removes a portion of what a timeline that is gone has in the store. */

@@ -30,7 +30,12 @@ afterEach(async () => {
 
 async function open(): Promise<PageServer> {
   const follow = { ...pageServerDefaults.follow, slotDropTimeoutMs: 500, slotCheckIntervalMs: 20 };
-  const store = { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 };
+  const store = {
+    mapSizeInitialBytes: 16 * 1024 * 1024,
+    readersMax: 16,
+    pageCacheBytes: 1024 * 1024,
+    keyFilterBytes: 1024 * 1024,
+  };
   server = await PageServer.open({
     dataDir,
     settings: { store, follow },

@@ -16,7 +16,12 @@ export interface PageServerSettings {
 }
 
 export const pageServerDefaults: PageServerSettings = {
-  store: { mapSizeInitialBytes: 256 * 1024 * 1024, readersMax: 512, pageCacheBytes: 64 * 1024 * 1024 },
+  store: {
+    mapSizeInitialBytes: 256 * 1024 * 1024,
+    readersMax: 512,
+    pageCacheBytes: 64 * 1024 * 1024,
+    keyFilterBytes: 64 * 1024 * 1024,
+  },
   import: importDefaults,
   computeWal: computeWalDefaults,
   follow: followDefaults,

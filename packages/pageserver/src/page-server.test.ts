@@ -18,7 +18,12 @@ import { pageServerDefaults } from './page-server-settings.js';
 
 const IMPORTED = 0x200_0138n as Lsn;
 const settings = {
-  store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 },
+  store: {
+    mapSizeInitialBytes: 16 * 1024 * 1024,
+    readersMax: 16,
+    pageCacheBytes: 1024 * 1024,
+    keyFilterBytes: 1024 * 1024,
+  },
   import: pageServerDefaults.import,
   importsMax: 1,
 };

@@ -195,7 +195,7 @@ export class PageServer implements PageSource {
 
   #keptByCatalog(timeline: TimelineId): Lsn[] {
     // As of now: whoever let go of an LSN a moment ago relies on it.
-    this.catalog.version();
+    this.catalog.refresh();
     return this.catalog.keptLsns(timeline).map(({ lsn }) => lsn);
   }
 
@@ -259,7 +259,7 @@ export class PageServer implements PageSource {
   timelineOf(tenant: TenantId, timeline: TimelineId): OpenTimeline {
     const open = this.#openTenant(tenant);
     // One that was removed a moment ago is in no answer to what is read from here on.
-    if (open.find(timeline) === undefined) this.catalog.version();
+    if (open.find(timeline) === undefined) this.catalog.refresh();
     // Between the catalog's commit and its maker's next step it is not attached yet.
     const record = open.find(timeline) === undefined ? this.catalog.findTimeline(timeline) : undefined;
     return (record && open.attach(record)) ?? open.find(timeline) ?? this.#noTimeline(tenant, timeline);

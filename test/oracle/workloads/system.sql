@@ -155,6 +155,9 @@ insert into work select i, 'without images' from generate_series(8000, 8500) i;
 update work set v = v || '.' where id % 7 = 0;
 checkpoint;
 update work set v = v || '.' where id % 5 = 0;
+-- A visibility map that comes into being by a record without an image.
+create table no_images as select i as id from generate_series(1, 3000) i;
+vacuum no_images;
 alter system reset full_page_writes;
 select pg_reload_conf();
 select pg_sleep(0.5);

@@ -113,7 +113,7 @@ impl View {
     }
 
     fn first_ending_after(&self, time: PgTime) -> Result<Option<Ending>, EngineError> {
-        for link in self.chain().iter().rev() {
+        for link in self.chain().rev() {
             let bound = chunk_bound(*link, time, Lsn::MAX);
             let found = self.first_from(*link, &bound, |ending| ending.time > time)?;
             if found.is_some() {

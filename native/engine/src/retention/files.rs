@@ -123,7 +123,7 @@ fn decide(
 
 /// Whether an ancestor says anything of the file.
 fn is_inherited(step: &Step<'_>, file: &FileKey) -> Result<bool, EngineError> {
-    let ancestors = step.view.chain().iter();
+    let ancestors = step.view.chain();
     for link in ancestors.filter(|link| link.timeline != step.timeline) {
         let key = file_key(link.timeline, file, link.lsn);
         let found = step.view.snapshot().seek_le(Table::Files, &key)?;

@@ -123,7 +123,7 @@ fn last_word(
 
 /// Whether an ancestor says anything of the fork.
 fn is_inherited(step: &Step<'_>, rel: &RelKey) -> Result<bool, EngineError> {
-    let ancestors = step.view.chain().iter();
+    let ancestors = step.view.chain();
     for link in ancestors.filter(|link| link.timeline != step.timeline) {
         if newest_entry(step.view.snapshot(), link.timeline, rel, link.lsn)?.is_some() {
             return Ok(true);

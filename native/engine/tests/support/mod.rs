@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use offshoot_engine::{
-    Checksums, Durability, FileKey, FileKind, StoreOptions, Tenant, TimelineSpec,
+    Checksums, Durability, FileKey, FileKind, KeyFilterOptions, StoreOptions, Tenant,
+    TenantOptions, TimelineSpec,
 };
 use offshoot_layout::control::DbState;
 use offshoot_layout::{BLCKSZ, BlockKey, CheckPoint, ControlFile, Fork, Lsn, Page, RelKey};
@@ -23,6 +24,7 @@ pub const CONTEXT: RedoContext = RedoContext {
 
 pub struct TestTenant {
     pub tenant: Tenant,
+    filters: KeyFilterOptions,
     dir: TempDir,
 }
 
@@ -36,8 +38,13 @@ impl std::ops::Deref for TestTenant {
 
 /// A tenant with root timeline 1, whose pg_control is there at LSN 1.
 pub fn tenant(checksums: Checksums) -> TestTenant {
+    tenant_with(checksums, KeyFilterOptions::default())
+}
+
+/// The same, with other options for what is known of which pages timelines have.
+pub fn tenant_with(checksums: Checksums, filters: KeyFilterOptions) -> TestTenant {
     let dir = TempDir::new().unwrap();
-    let tenant = open(&dir);
+    let tenant = open(&dir, filters);
     tenant.attach(&root()).unwrap();
     let mut writer = tenant.writer(1).unwrap();
     let control = control(checksums).to_bytes();
@@ -47,7 +54,11 @@ pub fn tenant(checksums: Checksums) -> TestTenant {
         Some(&control),
     );
     writer.commit(Durability::Later).unwrap();
-    TestTenant { tenant, dir }
+    TestTenant {
+        tenant,
+        filters,
+        dir,
+    }
 }
 
 impl TestTenant {
@@ -59,16 +70,21 @@ impl TestTenant {
 
     pub fn reopened(self) -> TestTenant {
         self.tenant.close().unwrap();
-        let tenant = open(&self.dir);
-        let dir = self.dir;
-        TestTenant { tenant, dir }
+        TestTenant {
+            tenant: open(&self.dir, self.filters),
+            ..self
+        }
     }
 }
 
-fn open(dir: &TempDir) -> Tenant {
-    let options = StoreOptions {
-        map_size_initial_bytes: 1 << 20,
-        ..StoreOptions::default()
+fn open(dir: &TempDir, filters: KeyFilterOptions) -> Tenant {
+    let options = TenantOptions {
+        store: StoreOptions {
+            map_size_initial_bytes: 1 << 20,
+            ..StoreOptions::default()
+        },
+        key_filters: filters,
+        ..TenantOptions::default()
     };
     Tenant::open(&dir.path().join("tenant"), options).unwrap()
 }

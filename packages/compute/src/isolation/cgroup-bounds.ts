@@ -5,7 +5,7 @@ import type { ComputeSize } from './compute-size.js';
 import type { ComputeBounds, ComputeUse } from './isolation.js';
 import { offerToOomKiller } from './priorities.js';
 import { childrenOf } from './process-tree.js';
-import type { TroubleListener } from './trouble.js';
+import { type TroubleListener, Troubles } from './trouble.js';
 
 export interface CgroupBoundsLimits {
   /** Processes of a compute at a time, those that only say no to a connection too many included. */
@@ -31,13 +31,15 @@ export function weightOf(cores: number): number {
 /** The control group of one compute. */
 export class CgroupBounds implements ComputeBounds {
   #weight = 0;
+  readonly #troubles: Troubles;
 
   constructor(
     private readonly path: string,
     postmaster: number,
     private readonly size: ComputeSize,
-    private readonly limits: CgroupBoundsLimits,
+    limits: CgroupBoundsLimits,
   ) {
+    this.#troubles = new Troubles(limits.onTrouble);
     mkdirSync(path, { recursive: true });
     this.#write('memory.max', String(size.memoryBytes));
     // No memory.high: without swap the kernel slows what is above it down to a crawl, instead of ending it.
@@ -64,8 +66,7 @@ export class CgroupBounds implements ComputeBounds {
   /** The kernel divides by weight while others want the processor; a maximum that moved would slow each start. */
   setShare(cores: number): void {
     const weight = weightOf(cores);
-    if (weight !== this.#weight) this.#try('cpu.weight', String(weight));
-    this.#weight = weight;
+    if (weight !== this.#weight && this.#try('cpu.weight', String(weight))) this.#weight = weight;
   }
 
   resize(size: ComputeSize): void {
@@ -94,28 +95,37 @@ export class CgroupBounds implements ComputeBounds {
     writeFileSync(join(this.path, file), text);
   }
 
-  /** What a kernel may lack, or what may have ended meanwhile. */
-  #try(file: string, text: string): void {
+  /** What a kernel may lack, or what may have ended meanwhile. Answers whether it need not be tried again. */
+  #try(file: string, text: string): boolean {
     try {
       this.#write(file, text);
+      this.#troubles.succeeded(file);
+      return true;
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== undefined && AS_EXPECTED.has(code)) return;
-      this.limits.onTrouble?.('a bound of a compute could not be set', {
-        file: join(this.path, file),
-        text,
-        error,
-      });
+      if (isExpected(error)) return true;
+      const facts = { file: join(this.path, file), text, error };
+      this.#troubles.failed(file, 'a bound of a compute could not be set', facts);
+      return false;
     }
   }
 
   #read(file: string): string | undefined {
     try {
-      return readFileSync(join(this.path, file), 'utf8');
-    } catch {
+      const text = readFileSync(join(this.path, file), 'utf8');
+      this.#troubles.succeeded(file);
+      return text;
+    } catch (error) {
+      if (isExpected(error)) return undefined;
+      const facts = { file: join(this.path, file), error };
+      this.#troubles.failed(file, 'what a compute uses could not be read', facts);
       return undefined;
     }
   }
+}
+
+function isExpected(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code !== undefined && AS_EXPECTED.has(code);
 }
 
 /** Of a line `name value`; 0 when there is none. */

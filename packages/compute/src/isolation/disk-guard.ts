@@ -1,4 +1,4 @@
-import type { TroubleListener } from './trouble.js';
+import { type TroubleListener, Troubles } from './trouble.js';
 
 /** What is left of the disk that computes' files are on. */
 export interface DiskState {
@@ -36,9 +36,10 @@ export class DiskGuard {
   /** Free bytes when files were measured last; at first they are. */
   #measuredAtFree = Number.POSITIVE_INFINITY;
   #checking = false;
-  #isTroubled = false;
+  readonly #troubles: Troubles;
 
   constructor(private readonly options: DiskGuardOptions) {
+    this.#troubles = new Troubles(options.onTrouble);
     this.#timer = setInterval(() => void this.check(), options.checkMs).unref();
   }
 
@@ -52,14 +53,11 @@ export class DiskGuard {
     this.#checking = true;
     try {
       await this.#check();
-      this.#isTroubled = false;
+      this.#troubles.succeeded('disk');
     } catch (error) {
-      // It is asked again; what stays so is told once.
-      if (!this.#isTroubled)
-        this.options.onTrouble?.('the disk of the computes cannot be looked at: it is not guarded', {
-          error,
-        });
-      this.#isTroubled = true;
+      // It is asked again.
+      const message = 'the disk of the computes cannot be looked at: it is not guarded';
+      this.#troubles.failed('disk', message, { error });
     } finally {
       this.#checking = false;
     }

@@ -44,25 +44,32 @@ async function answerOf(
 ): Promise<{ answer: Answer; ignored: string[] | undefined; strict: boolean }> {
   expectScope(route, caller);
   const path = route.pathSchema && checkInput(route.pathSchema, request.params, 'path');
-  if (typeof path?.name === 'string' && route.path.startsWith('/v1/branches/')) {
+  const { again } = route;
+  const text = again === undefined ? undefined : readIdempotencyKey(request.headers['idempotency-key']);
+  const isAgain = text !== undefined && place.keyed.knows(caller, text);
+  // By the first call, the branch may have got another name.
+  if (!isAgain && typeof path?.name === 'string' && route.path.startsWith('/v1/branches/')) {
     expectBranch(route, path.name, place, caller);
   }
   const query = route.querySchema && checkInput(route.querySchema, request.query, 'query');
   const strict = route.unknownFields === 'reported' && prefersStrict(request);
   const { body, ignored } = bodyOf(route, request, strict);
-  const idempotencyKey =
-    route.idempotency === undefined ? undefined : readIdempotencyKey(request.headers['idempotency-key']);
-  const work = () => route.work({ place, caller, path, query, body, idempotencyKey });
-  const done =
-    route.idempotency === 'process' && idempotencyKey !== undefined
-      ? await place.answers.once(
-          `${caller.actor.token}\n${idempotencyKey}`,
-          sentKey(idempotencyKey, { id: route.id, path, body }).requestHash,
-          work,
-        )
-      : await work();
-  const answer = done instanceof Answer ? done : new Answer(firstStatus(route), done);
-  return { answer, ignored, strict };
+  const call = { place, caller, path, query, body, key: undefined };
+  if (again === undefined || text === undefined) {
+    return { answer: asAnswer(route, await route.work(call)), ignored, strict };
+  }
+  const { answer: done, replayed } = await place.keyed.once<unknown>(
+    caller,
+    sentKey(text, { id: route.id, path, query, body }),
+    { first: (key) => route.work({ ...call, key }), again: (known) => again(call, known) },
+  );
+  const { status, body: said, headers } = asAnswer(route, done);
+  const told = replayed ? { ...headers, 'idempotency-replayed': 'true' } : headers;
+  return { answer: new Answer(status, said, told), ignored, strict };
+}
+
+function asAnswer(route: Route, done: unknown): Answer {
+  return done instanceof Answer ? done : new Answer(firstStatus(route), done);
 }
 
 function bodyOf(route: Route, { body }: FastifyRequest, strict: boolean) {

@@ -1,13 +1,13 @@
 import type { ControlPlane } from '../control-plane.js';
-import type { AnswersByKey } from './answers-by-key.js';
 import type { BranchMaker } from './branch-maker.js';
+import type { KeyedCalls } from './keyed-calls.js';
 import type { OpenApiDocument } from './openapi.js';
 
 /** What the work of routes is done with. */
 export interface ApiPlace {
   readonly control: ControlPlane;
   readonly maker: BranchMaker;
-  readonly answers: AnswersByKey;
+  readonly keyed: KeyedCalls;
   /** Told of what is not the caller's doing: the metrics' readers. */
   readonly onFailure: (error: unknown) => void;
   readonly document: () => OpenApiDocument;

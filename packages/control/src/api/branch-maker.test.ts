@@ -1,5 +1,5 @@
 import { newBranch } from '@offshoot/client';
-import { formatLsn } from '@offshoot/types';
+import { formatLsn, parseBranchName } from '@offshoot/types';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ApiFixture } from '../testing/api-fixture.js';
 import { IMPORTED } from '../testing/control-fixture.js';
@@ -134,6 +134,41 @@ describe('PUT', () => {
     );
     expect(await api.refusal('PUT', '/v1/branches/here', { name: 'there' })).toBe('400 invalid_argument');
     expect(await api.refusal('PUT', '/v1/branches/shop')).toBe('409 branch_differs');
+  });
+});
+
+describe('PUT knows a place again, however it is written', () => {
+  const ago = (text: string) => `-${text}`;
+  const lsn = formatLsn(IMPORTED);
+  const [high = '', low = ''] = lsn.split('/');
+
+  test.each<[string, string | undefined, string, string]>([
+    ['no place', undefined, 'Latest', '200'],
+    ['latest', 'latest', ' LATEST ', '200'],
+    ['an LSN in lower case', lsn, lsn.toLowerCase(), '200'],
+    ['an LSN with zeros before it', undefined, `${high.padStart(8, '0')}/${low.padStart(8, '0')}`, '200'],
+    ['an LSN for another word', 'latest', ` ${lsn} `, '200'],
+    ['a checkpoint', '@newest', '@newest', '200'],
+    ['another checkpoint', '@one', '@newest', '409 branch_differs'],
+    ['another LSN', lsn, '0/1', '409 branch_differs'],
+    ['how long ago', ago('5m'), ago('300s'), '200'],
+    ['how long ago, otherwise', ago('5m'), ago('301s'), '409 branch_differs'],
+    ['UTC', '2026-01-02T03:04:05Z', '2026-01-02T03:04:05+00:00', '200'],
+    ['as Postgres writes it', '2026-01-02T03:04:05Z', '2026-01-02 03:04:05+00', '200'],
+    ['without a zone', '2026-01-02T03:04:05Z', '2026-01-02 03:04:05.000', '200'],
+    ['in another zone', '2026-01-02T03:04:05Z', '2026-01-02T04:34:05.000000+01:30', '200'],
+    ['a microsecond later', '2026-01-02T03:04:05Z', '2026-01-02T03:04:05.000001Z', '409 branch_differs'],
+    ['a time for an LSN', lsn, '2026-01-02T03:04:05Z', '409 branch_differs'],
+    ['no place at all', 'latest', 'yesterday', '400 invalid_argument'],
+  ])('%s', async (_what, askedAt, at, answer) => {
+    const { catalog } = api.world.pageServer;
+    const parent = catalog.branchNamed(parseBranchName('shop'));
+    const name = `place-${String(_what)
+      .replaceAll(/[^a-z]/g, '-')
+      .toLowerCase()}`;
+    const words = askedAt === undefined ? {} : { askedAt };
+    await api.world.pageServer.createBranch(parseBranchName(name), parent.name, IMPORTED, words);
+    expect(await api.refusal('PUT', `/v1/branches/${name}`, { at })).toBe(answer);
   });
 });
 

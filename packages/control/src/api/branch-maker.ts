@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type {
   Branch,
   Compute,
@@ -8,7 +8,6 @@ import type {
   NewBranchRequest,
   Problem,
 } from '@offshoot/client';
-import type { BranchRecord, IdempotencyRecord } from '@offshoot/pageserver';
 import { asOffshootError, OffshootError } from '@offshoot/types';
 import { type Caller, expectAccess } from '../access/caller.js';
 import { newPasswordNonce, passwordOfKey } from '../branch-role/password-of-key.js';
@@ -16,52 +15,35 @@ import type { BranchMaking } from '../branches.js';
 import { controlError } from '../control-errors.js';
 import type { ControlPlane } from '../control-plane.js';
 import { toProblem } from '../problem.js';
+import { branchOfKey, type CallKey, type KnownCall, writtenKey } from './keyed-calls.js';
 import { refuseContradiction, settingsThatDiffer } from './same-branch.js';
 
 export type Made = Omit<NewBranch, 'ignored_fields'>;
 
-/** A key as the caller sent it, and what it is asked for under it. */
-export interface SentKey {
-  readonly text: string;
-  readonly requestHash: string;
-}
-
-interface Running {
-  readonly requestHash: string;
-  readonly made: Promise<Made>;
-}
-
-/** Makes branches for callers of the API: once for each key, with a way to connect in the answer. */
+/** Makes branches for callers of the API, with a way to connect in the answer. */
 export class BranchMaker {
-  readonly #running = new Map<string, Running>();
-
   constructor(private readonly control: ControlPlane) {}
 
-  /** `replayed`: it was made by an earlier call with the same key. */
-  async create(
-    caller: Caller,
-    request: NewBranchRequest,
-    sent?: SentKey,
-  ): Promise<{ made: Made; replayed: boolean }> {
-    if (sent === undefined) return { made: await this.#make(caller, request), replayed: false };
-    const key = digest(`${caller.actor.token}\n${sent.text}`);
-    const running = this.#running.get(key);
-    if (running !== undefined) {
-      refuseOther(running.requestHash, sent);
-      return { made: await running.made, replayed: true };
-    }
-    const known = this.control.madeUnder(key);
-    if (known !== undefined) {
-      refuseOther(known.record.requestHash, sent);
-      return { made: await this.#again(caller, request, known, sent), replayed: true };
-    }
-    const made = this.#make(caller, request, { ...sent, key });
-    this.#running.set(key, { requestHash: sent.requestHash, made });
-    try {
-      return { made: await made, replayed: false };
-    } finally {
-      this.#running.delete(key);
-    }
+  create(caller: Caller, request: NewBranchRequest, key?: CallKey): Promise<Made> {
+    return this.#make(caller, request, key);
+  }
+
+  /** As the first call was answered, with the branch as it is now. Throws `idempotency_key_spent`. */
+  again(caller: Caller, request: NewBranchRequest, known: KnownCall): Promise<Made> {
+    const branch = branchOfKey(known);
+    const { passwordNonce, passwordSetAt, answer } = known.record;
+    const isSame = passwordSetAt !== undefined && branch.role?.passwordSetAt === passwordSetAt;
+    const credentials =
+      isSame && passwordNonce !== undefined
+        ? this.control.credentials(branch, passwordOfKey(passwordNonce, known.text))
+        : undefined;
+    const said = JSON.parse(answer) as Pick<CreatedBranch, 'at' | 'timings_ms'>;
+    return this.#answer(
+      caller,
+      { ...said, branch: this.control.branch(branch.name), ...(credentials && { credentials }) },
+      request,
+      { created: true },
+    );
   }
 
   /** The branch of that name, which is made when there is none. Throws `branch_differs`, `name_taken`. */
@@ -96,18 +78,14 @@ export class BranchMaker {
     );
   }
 
-  async #make(
-    caller: Caller,
-    { wait, role, ...request }: NewBranchRequest,
-    sent?: SentKey & { key: string },
-  ): Promise<Made> {
+  async #make(caller: Caller, { wait, role, ...request }: NewBranchRequest, key?: CallKey): Promise<Made> {
     const asked = role === undefined ? {} : role;
     refuseSuperuser(caller, asked?.rights);
     const from = request.from ?? this.#onlyParent(caller);
     const making: BranchMaking = {
       by: caller.actor,
       expectParent: (parent) => expectAccess(caller, parent, 'see'),
-      ...(sent === undefined ? {} : { key: this.#newKey(sent) }),
+      ...(key === undefined ? {} : { key: withPassword(key) }),
     };
     const created = await this.#withName(request.name, (name) =>
       this.control.createBranch(
@@ -148,47 +126,6 @@ export class BranchMaker {
     throw controlError(
       'parent_needed',
       `say which branch to start from with "from"; this token of scope ${scope} may branch: ${names}`,
-    );
-  }
-
-  #newKey({ key, text, requestHash }: SentKey & { key: string }): NonNullable<BranchMaking['key']> {
-    const { idempotencyKeyMs, idempotencyKeysMax } = this.control.access;
-    const passwordNonce = newPasswordNonce();
-    return {
-      key,
-      requestHash,
-      expiresAt: new Date(Date.now() + idempotencyKeyMs).toISOString(),
-      keysMax: idempotencyKeysMax,
-      passwordNonce,
-      password: passwordOfKey(passwordNonce, text),
-    };
-  }
-
-  /** As the first call was answered, with the branch as it is now. Throws `idempotency_key_spent`. */
-  #again(
-    caller: Caller,
-    request: NewBranchRequest,
-    { record, branch }: { record: IdempotencyRecord; branch: BranchRecord | undefined },
-    { text }: SentKey,
-  ): Promise<Made> {
-    if (branch === undefined) {
-      throw controlError(
-        'idempotency_key_spent',
-        'the branch that was made under this Idempotency-Key is gone',
-      );
-    }
-    const { passwordNonce, passwordSetAt } = record;
-    const isSame = passwordSetAt !== undefined && branch.role?.passwordSetAt === passwordSetAt;
-    const credentials =
-      isSame && passwordNonce !== undefined
-        ? this.control.credentials(branch, passwordOfKey(passwordNonce, text))
-        : undefined;
-    const answer = JSON.parse(record.answer) as Pick<CreatedBranch, 'at' | 'timings_ms'>;
-    return this.#answer(
-      caller,
-      { ...answer, branch: this.control.branch(branch.name), ...(credentials && { credentials }) },
-      request,
-      { created: true },
     );
   }
 
@@ -251,6 +188,12 @@ export class BranchMaker {
 
 const NAMES_TRIED_MAX = 3;
 
+/** The password of a branch's own role is made of the key and of chance that is written down with it. */
+function withPassword(key: CallKey): NonNullable<BranchMaking['key']> {
+  const passwordNonce = newPasswordNonce();
+  return { ...writtenKey(key), passwordNonce, password: passwordOfKey(passwordNonce, key.text) };
+}
+
 /** What runs programs as the OS user of every compute is not for whom only some branches are. */
 export function refuseSuperuser({ reach }: Caller, rights: string | undefined): void {
   if (reach === undefined || rights !== 'superuser') return;
@@ -273,13 +216,4 @@ export function wayFor({ scope }: Caller, via: ConnectVia | undefined): ConnectV
   throw controlError('forbidden', `a token of scope ${scope} is told no sockets`, {
     details: { action: 'leave via out: the gateway is the way for this token' },
   });
-}
-
-function refuseOther(requestHash: string, sent: SentKey): void {
-  if (requestHash === sent.requestHash) return;
-  throw controlError('idempotency_key_reused', 'this Idempotency-Key was sent with another request before');
-}
-
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

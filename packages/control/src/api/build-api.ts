@@ -6,9 +6,9 @@ import { controlError } from '../control-errors.js';
 import type { ControlPlane } from '../control-plane.js';
 import { addRoutes } from './add-routes.js';
 import { answerBrokenRequest, answerProblem, type FailureListener } from './answer-problem.js';
-import { AnswersByKey } from './answers-by-key.js';
 import { Authenticator, daemonCaller } from './authenticate.js';
 import { BranchMaker } from './branch-maker.js';
+import { KeyedCalls } from './keyed-calls.js';
 import { type OpenApiDocument, openApiDocument } from './openapi.js';
 import { routes } from './routes/index.js';
 
@@ -56,7 +56,7 @@ export function buildApi(control: ControlPlane, options: ApiOptions): FastifyIns
   const place = {
     control,
     maker: new BranchMaker(control),
-    answers: new AnswersByKey(settings.idempotencyKeyMs),
+    keyed: new KeyedCalls(control),
     onFailure: (error: unknown) => onFailure(error, { method: 'GET', url: '/metrics' }),
     document: () => {
       document ??= openApiDocument(routes, version);

@@ -5,14 +5,14 @@ export type InputPlace = 'body' | 'path' | 'query';
 
 /** The value in the schema's shape. Throws `invalid_argument` with every fault named. */
 export function checkInput<T>(schema: z.ZodType<T>, value: unknown, where: InputPlace): T {
-  const parsed = schema.safeParse(value ?? {});
+  const parsed = schema.safeParse(value === undefined ? {} : value);
   if (parsed.success) return parsed.data;
   throw faultsOf(parsed.error, where);
 }
 
 /** The same, but fields of an object that the schema does not know are left out, and named. */
 export function checkKnownFields<T>(schema: z.ZodType<T>, value: unknown): { data: T; ignored: string[] } {
-  const parsed = schema.safeParse(value ?? {});
+  const parsed = schema.safeParse(value === undefined ? {} : value);
   if (parsed.success) return { data: parsed.data, ignored: [] };
   const ignored = parsed.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys' && issue.path.length === 0 ? issue.keys : [],

@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 import { baseError } from '@offshoot/types';
-import type { SentKey } from './branch-maker.js';
+
+/** A key as the caller sent it, and a digest of what it is asked for under it. */
+export interface SentKey {
+  readonly text: string;
+  readonly requestHash: string;
+}
 
 /** The header's value. Throws `invalid_argument`. */
 export function readIdempotencyKey(header: string | string[] | undefined): string | undefined {

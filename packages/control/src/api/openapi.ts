@@ -93,11 +93,11 @@ function fieldWords({ bodySchema, unknownFields }: Route): string {
     : 'Fields of the body that are not known here are refused.';
 }
 
-function parametersOf({ pathSchema, querySchema, idempotency, unknownFields }: Route): unknown[] {
+function parametersOf({ pathSchema, querySchema, again, unknownFields }: Route): unknown[] {
   return [
     ...fieldsOf(pathSchema, 'path'),
     ...fieldsOf(querySchema, 'query'),
-    ...(idempotency === undefined ? [] : [idempotencyHeader]),
+    ...(again === undefined ? [] : [idempotencyHeader]),
     ...(unknownFields === 'reported' ? [preferHeader] : []),
   ];
 }

@@ -2,6 +2,7 @@ import type { TokenScope } from '@offshoot/client';
 import type { z } from 'zod';
 import type { BranchAccess, Caller } from '../access/caller.js';
 import type { ApiPlace } from './api-place.js';
+import type { CallKey, KnownCall } from './keyed-calls.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -19,8 +20,8 @@ export interface Call<Path, Query, Body> {
   readonly path: Path;
   readonly query: Query;
   readonly body: Body;
-  /** Of a route that takes one. */
-  readonly idempotencyKey: string | undefined;
+  /** Of a route that takes one: the work has it written with what it does. */
+  readonly key: CallKey | undefined;
 }
 
 /** An answer with another status than the route's first, or with headers. */
@@ -53,11 +54,6 @@ interface RouteFacts {
    * `ignored_fields`. `refused`, the default: the call is refused.
    */
   readonly unknownFields?: 'reported' | 'refused' | undefined;
-  /**
-   * It takes an `Idempotency-Key`. `durable`: the work sees to it. `process`: the same call again gets the same answer,
-   * until the page server ends.
-   */
-  readonly idempotency?: 'durable' | 'process' | undefined;
   /** By status; the first is what a work that answers no {@link Answer} is answered with. */
   readonly responses: Readonly<Record<number, RouteResponse>>;
   /** Codes that it may be refused with besides those of every route. */
@@ -70,6 +66,8 @@ export interface Route extends RouteFacts {
   readonly querySchema?: z.ZodObject | undefined;
   readonly bodySchema?: z.ZodType | undefined;
   readonly work: (call: Call<unknown, unknown, unknown>) => unknown;
+  /** It takes an `Idempotency-Key`, and this answers the same call again. */
+  readonly again?: ((call: Call<unknown, unknown, unknown>, known: KnownCall) => unknown) | undefined;
 }
 
 type Parsed<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
@@ -85,6 +83,7 @@ export function route<
     querySchema?: Query;
     bodySchema?: Body;
     work: (call: Call<Parsed<Path>, Parsed<Query>, Parsed<Body>>) => unknown;
+    again?: (call: Call<Parsed<Path>, Parsed<Query>, Parsed<Body>>, known: KnownCall) => unknown;
   },
 ): Route {
   return facts as unknown as Route;

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Branch, NewBranchRequest } from '@offshoot/client';
+import { isSamePlace, parseBranchAt } from '../branch-point/index.js';
 import { controlError } from '../control-errors.js';
 
 /**
- * Whether a branch that is there can be the one that is asked for: `from` is its parent, and `at` is the LSN that it starts
- * from, the words that it was asked for with, or `latest`. Throws `branch_differs`.
+ * Whether a branch that is there can be the one that is asked for: `from` is its parent, and `at` says the LSN that it starts
+ * from, the place that it was asked for with, or `latest`. Throws `branch_differs`, `invalid_argument`.
  */
 export function refuseContradiction(
   { name, parent, base_lsn }: Branch,
@@ -14,11 +15,18 @@ export function refuseContradiction(
   if (from !== undefined && from !== parent) {
     throw controlError('branch_differs', `there is a branch ${name} of ${parent}, and not of ${from}`);
   }
-  const isSamePlace = at === undefined || at === 'latest' || at === askedAt || at.toUpperCase() === base_lsn;
-  if (!isSamePlace) {
+  if (at !== undefined && !startsThere(base_lsn, askedAt, at)) {
     const words = askedAt === undefined ? '' : ` (it was asked for as ${askedAt})`;
     throw controlError('branch_differs', `branch ${name} starts at ${base_lsn}${words}, and not at ${at}`);
   }
+}
+
+function startsThere(baseLsn: string, askedAt: string | undefined, at: string): boolean {
+  const nowMs = Date.now();
+  const asked = parseBranchAt(at, nowMs);
+  if (asked.kind === 'latest') return true;
+  const places = askedAt === undefined ? [baseLsn] : [baseLsn, askedAt];
+  return places.some((place) => isSamePlace(asked, parseBranchAt(place, nowMs)));
 }
 
 /**

@@ -45,3 +45,11 @@ export function parseBranchAt(text: string, nowMs: number): BranchAt {
   }
   return { kind: 'time', moment };
 }
+
+/** Whether two say the same place, however each is written; what `now` and `-5m` say is counted from one moment for both. */
+export function isSamePlace(one: BranchAt, other: BranchAt): boolean {
+  if (one.kind === 'lsn') return other.kind === 'lsn' && one.lsn === other.lsn;
+  if (one.kind === 'time') return other.kind === 'time' && one.moment.micros === other.moment.micros;
+  if (one.kind === 'checkpoint') return other.kind === 'checkpoint' && one.name === other.name;
+  return one.kind === other.kind;
+}

@@ -1,5 +1,11 @@
 import type { MovedBranch, ResetBranchRequest, RestoreBranchRequest } from '@offshoot/client';
-import { type BranchMove, type BranchRecord, catalogError, type PageServer } from '@offshoot/pageserver';
+import {
+  type BranchMove,
+  type BranchRecord,
+  catalogError,
+  type NewIdempotencyKey,
+  type PageServer,
+} from '@offshoot/pageserver';
 import { type BranchName, baseError, formatLsn, parseBranchName } from '@offshoot/types';
 import { branchDeleted, unlessChanged } from '../branch-errors.js';
 import {
@@ -33,10 +39,14 @@ interface Destination {
   readonly at: BranchAt;
   readonly preserveAs: BranchName | undefined;
   readonly timeoutMs: number | undefined;
+  readonly key: CallKey | undefined;
 }
 
+/** Becomes known with the move; what is said of it is known before. */
+type CallKey = Omit<NewIdempotencyKey, 'answer'>;
+
 /** The same once the point is found, and kept. */
-interface FoundDestination extends Pick<Destination, 'of' | 'preserveAs'> {
+interface FoundDestination extends Pick<Destination, 'of' | 'preserveAs' | 'key'> {
   readonly asked: BranchAt;
   readonly point: BranchPoint;
   readonly to: BranchMove['point'];
@@ -52,18 +62,18 @@ export class BranchMoves {
   constructor(private readonly place: MovesPlace) {}
 
   /** To where its parent is now, or was. Throws what `Catalog.moveBranch` throws, and what finding the point throws. */
-  async reset(name: string, request: ResetBranchRequest): Promise<MovedBranch> {
+  async reset(name: string, request: ResetBranchRequest, key?: CallKey): Promise<MovedBranch> {
     const branch = this.#movable(name);
     const parent = branch.parent && this.#catalog.findBranch(branch.parent);
     if (parent === undefined) throw branchDeleted(branch.name);
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const { preserve_as, timeout_ms: timeoutMs } = request;
     const preserveAs = preserve_as === undefined ? undefined : parseBranchName(preserve_as);
-    return this.#move(branch, { of: parent, at: asked, preserveAs, timeoutMs });
+    return this.#move(branch, { of: parent, at: asked, preserveAs, timeoutMs, key });
   }
 
   /** To where it was itself; the state before stays as a branch unless that is not wanted. Throws as `reset` does. */
-  async restore(name: string, request: RestoreBranchRequest): Promise<MovedBranch> {
+  async restore(name: string, request: RestoreBranchRequest, key?: CallKey): Promise<MovedBranch> {
     const branch = this.#movable(name);
     const at = parseBranchAt(request.at, Date.now());
     const { preserve_as, preserve = true, timeout_ms: timeoutMs } = request;
@@ -71,7 +81,7 @@ export class BranchMoves {
       throw baseError('invalid_argument', 'preserve_as names what preserve false does without');
     }
     const chosen = preserve_as === undefined ? this.#newName(branch) : parseBranchName(preserve_as);
-    return this.#move(branch, { of: branch, at, preserveAs: preserve ? chosen : undefined, timeoutMs });
+    return this.#move(branch, { of: branch, at, preserveAs: preserve ? chosen : undefined, timeoutMs, key });
   }
 
   get #catalog() {
@@ -86,7 +96,7 @@ export class BranchMoves {
 
   async #move(
     branch: BranchRecord,
-    { of, at: asked, preserveAs, timeoutMs }: Destination,
+    { of, at: asked, preserveAs, timeoutMs, key }: Destination,
   ): Promise<MovedBranch> {
     const { pageServer, computes, branchesMax } = this.place;
     const began = performance.now();
@@ -103,7 +113,7 @@ export class BranchMoves {
     // Nobody's session ends for a point that is not kept any more by then.
     const pin = pageServer.pinPoint(of, to);
     try {
-      return await this.#moveTo(branch, { of, asked, point, to, preserveAs, began });
+      return await this.#moveTo(branch, { of, asked, point, to, preserveAs, key, began });
     } finally {
       pin[Symbol.dispose]();
     }
@@ -111,25 +121,31 @@ export class BranchMoves {
 
   async #moveTo(
     branch: BranchRecord,
-    { of, asked, point, to, preserveAs, began }: FoundDestination,
+    { of, asked, point, to, preserveAs, key, began }: FoundDestination,
   ): Promise<MovedBranch> {
     const { pageServer, computes, views, branchesMax } = this.place;
     const settled = performance.now();
     const done = of.id === branch.id ? 'restored to a point of its history' : `reset to ${of.name}`;
     const farewell = `branch ${branch.name} is being ${done}: connect again to get the new state`;
-    const { moved, connectionsEnded, stopped } = await computes.interrupt(
-      branch,
-      farewell,
-      async (connectionsEnded) => {
-        const stopped = performance.now();
-        const now = this.#catalog.findBranch(branch.id);
-        if (now === undefined) throw branchDeleted(branch.name);
-        const move = { from: now.timeline, point: to, preserveAs, branchesMax };
-        const moved = await pageServer.moveBranch(now, move);
-        return { moved, connectionsEnded, stopped, use: moved.branch.use };
-      },
-    );
-    const ended = performance.now();
+    const said = {
+      at: branchPointView(asked, point),
+      history_of: of.name,
+      ...(preserveAs === undefined ? {} : { preserved: preserveAs }),
+    };
+    const { moved, ...timed } = await computes.interrupt(branch, farewell, async (connectionsEnded) => {
+      const stopped = performance.now();
+      const ended = { connections_ended: connectionsEnded };
+      const timings = { settle: settled - began, stop: stopped - settled };
+      const now = this.#catalog.findBranch(branch.id);
+      if (now === undefined) throw branchDeleted(branch.name);
+      const answer = JSON.stringify({ ...said, ...ended, timings_ms: timings });
+      const idempotencyKey = key && { ...key, answer };
+      const continues = of.id === branch.id;
+      const move = { from: now.timeline, point: to, continues, preserveAs, branchesMax, idempotencyKey };
+      const moved = await pageServer.moveBranch(now, move);
+      const catalog = performance.now() - stopped;
+      return { moved, ...ended, timings_ms: { ...timings, catalog }, use: moved.branch.use };
+    });
     this.place.events.tell(of.id === branch.id ? 'restored' : 'reset', moved.branch, {
       of: of.name,
       lsn: formatLsn(point.lsn),
@@ -139,14 +155,8 @@ export class BranchMoves {
     if (moved.preserved !== undefined) {
       this.place.events.tell('created', moved.preserved, { from: branch.name, keeps: 'the state before' });
     }
-    return {
-      branch: views.one(moved.branch),
-      at: branchPointView(asked, point),
-      history_of: of.name,
-      ...(moved.preserved === undefined ? {} : { preserved: moved.preserved.name }),
-      connections_ended: connectionsEnded,
-      timings_ms: { settle: settled - began, stop: stopped - settled, catalog: ended - stopped },
-    };
+    const { connections_ended, timings_ms } = timed;
+    return { ...said, branch: views.one(moved.branch), connections_ended, timings_ms };
   }
 
   #newName(branch: BranchRecord): BranchName {

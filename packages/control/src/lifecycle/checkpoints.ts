@@ -1,5 +1,5 @@
 import type { Checkpoint, CreateCheckpointRequest } from '@offshoot/client';
-import type { BranchRecord, CheckpointRecord, PageServer } from '@offshoot/pageserver';
+import type { BranchRecord, CheckpointRecord, NewIdempotencyKey, PageServer } from '@offshoot/pageserver';
 import { baseError, formatLsn, parseBranchName } from '@offshoot/types';
 import { unlessChanged } from '../branch-errors.js';
 import { findBranchPoint, NEWEST_CHECKPOINT, parentOf, parseBranchAt } from '../branch-point/index.js';
@@ -31,6 +31,7 @@ export class Checkpoints {
   async create(
     branch: string,
     { name, at = 'latest', timeout_ms }: CreateCheckpointRequest,
+    key?: Omit<NewIdempotencyKey, 'answer'>,
   ): Promise<Checkpoint> {
     if (name === NEWEST_CHECKPOINT) {
       throw baseError(
@@ -50,6 +51,7 @@ export class Checkpoints {
       lsn: point.lsn,
       kind: 'manual',
       checkpointsMax: this.checkpointsMax,
+      ...(key && { idempotencyKey: { ...key, answer: (made) => JSON.stringify(view(of, made)) } }),
     });
     this.events.tell('checkpoint_created', of, { checkpoint: name, lsn: formatLsn(point.lsn) });
     return view(of, made);

@@ -27,7 +27,10 @@ async function world(
     clock,
     computesMax,
     wake: { startsMax: 4, idleTimeoutSeconds, ...wake },
-    onTrouble: (message, { branch }) => troubles.push(`${branch}: ${message}`),
+    onTrouble: (message, { branch }) => {
+      // Its tenants hold no pages.
+      if (!message.startsWith('which roles')) troubles.push(`${branch}: ${message}`);
+    },
   });
   ({ control, driver } = fixture);
   for (const name of branches) await control.createBranch({ name, from: 'shop' });

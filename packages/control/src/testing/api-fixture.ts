@@ -9,10 +9,11 @@ export const daemonToken = 'a-token-that-nobody-guesses';
 export class ApiFixture implements AsyncDisposable {
   readonly failures: unknown[] = [];
 
-  private constructor(
-    readonly world: ControlFixture,
-    private readonly app: () => FastifyInstance,
-  ) {}
+  #app: FastifyInstance;
+
+  private constructor(readonly world: ControlFixture) {
+    this.#app = this.#api();
+  }
 
   static async open(...options: Parameters<typeof ControlFixture.open>): Promise<ApiFixture> {
     const world = await ControlFixture.open(...options);
@@ -25,13 +26,26 @@ export class ApiFixture implements AsyncDisposable {
       parked: 0,
       refused: {},
     };
-    const fixture: ApiFixture = new ApiFixture(world, () => app);
-    const app = buildApi(world.control, {
+    return new ApiFixture(world);
+  }
+
+  #api(): FastifyInstance {
+    return buildApi(this.world.control, {
       token: daemonToken,
       version: '0',
-      onFailure: (error) => fixture.failures.push(error),
+      onFailure: (error) => this.failures.push(error),
     });
-    return fixture;
+  }
+
+  /** What only a process knows is forgotten. */
+  async restart(): Promise<void> {
+    await this.#app.close();
+    this.#app = this.#api();
+  }
+
+  /** The same by a socket; answers the address. */
+  listen(): Promise<string> {
+    return this.#app.listen({ host: '127.0.0.1', port: 0 });
   }
 
   async send(
@@ -40,7 +54,7 @@ export class ApiFixture implements AsyncDisposable {
     body?: object,
     { token = daemonToken, ...headers }: { token?: string } & Record<string, string> = {},
   ): Promise<LightMyRequestResponse> {
-    return this.app().inject({
+    return this.#app.inject({
       method,
       url,
       headers: { authorization: `Bearer ${token}`, ...headers },
@@ -71,7 +85,7 @@ export class ApiFixture implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.app().close();
+    await this.#app.close();
     await this.world[Symbol.asyncDispose]();
   }
 }

@@ -45,6 +45,7 @@ export class FakeDriver implements ComputeDriver {
   }[] = [];
   applyFailure: Error | undefined;
   readonly isolation = { means: 'priorities', reason: 'a test', enforced: [], notEnforced: [] } as const;
+  readonly cores = 2;
   readonly defaultSize = { cpuMin: 0.25, cpuMax: 2, memoryBytes: 2 ** 31 };
   /** What computes were resized to, and with which words they refuse writes. */
   readonly exceeded = new Map<string, string>();
@@ -199,7 +200,12 @@ export class ControlFixture implements AsyncDisposable {
       dataDir,
       now: () => new Date(options.clock?.now() ?? Date.now()),
       settings: {
-        store: { mapSizeInitialBytes: 16 * 1024 * 1024, readersMax: 16, pageCacheBytes: 1024 * 1024 },
+        store: {
+          mapSizeInitialBytes: 16 * 1024 * 1024,
+          readersMax: 16,
+          pageCacheBytes: 1024 * 1024,
+          keyFilterBytes: 1024 * 1024,
+        },
         importsMax: 2,
       },
     });

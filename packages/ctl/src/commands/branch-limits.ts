@@ -16,7 +16,7 @@ export function addLimitOptions(command: Command): Command {
     .addOption(
       new Option(
         '--cpu-min <cores>',
-        'share of the processor that it keeps while it takes much and others want it: 0.25, 2 (default: the setting cpuMinMillicores)',
+        'share of the processor that it keeps while it takes much and others want it: 0.25, 2; no more than there is (default: the setting cpuMinMillicores)',
       ).argParser(parseCores),
     )
     .addOption(

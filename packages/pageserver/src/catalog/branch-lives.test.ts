@@ -38,7 +38,7 @@ const create = (text: string, from: string, plus = 0n) =>
 const move = (text: string, plus: bigint, preserveAs?: string) => {
   const { id, timeline: from } = now(text);
   const kept = preserveAs === undefined ? {} : { preserveAs: name(preserveAs) };
-  return catalog.moveBranch(id, { from, point: { timeline: from, lsn: at(plus) }, ...kept });
+  return catalog.moveBranch(id, { from, point: { timeline: from, lsn: at(plus) }, continues: true, ...kept });
 };
 const checkpoint = (text: string, called: string, plus: bigint) => {
   const { id: branch, timeline } = now(text);
@@ -85,6 +85,27 @@ describe('a branch that goes on from another point', () => {
     expect(moved.branch.use).toEqual({ wakes: 2 });
     expect((await catalog.deleteBranch(now('a-before').id)).removed).toEqual([]);
     expect((await catalog.deleteBranch(branch.id)).removed).toHaveLength(2);
+  });
+
+  it('hands its history on with the former state, which goes its own way from there', async () => {
+    const { branch, timeline: first } = await create('a', 'shop');
+    const { timeline: second } = await move('a', 16n);
+    await move('a', 20n, 'kept');
+    const own = (text: string) => catalog.ownTimelines(now(text)).map(({ id }) => id);
+    expect(own('kept')).toEqual([second.id, first.id]);
+    const { timeline: fourth } = await move('kept', 18n, 'kept-again');
+    expect(own('kept')).toEqual([fourth.id, second.id, first.id]);
+    expect(own('kept-again')).toEqual([second.id, first.id]);
+    const { timeline: fifth } = await move('kept-again', 17n);
+    await catalog.deleteBranch(branch.id);
+    await catalog.deleteBranch(now('kept').id);
+    expect(own('kept-again')).toEqual([fifth.id, second.id, first.id]);
+    // Another branch of one of them has none of their history.
+    await create('child', 'kept-again', 18n);
+    expect(own('child')).toEqual([now('child').timeline]);
+    await catalog.deleteBranch(now('child').id);
+    await catalog.deleteBranch(now('kept-again').id);
+    expect(indexes()).toHaveLength(1);
   });
 
   it('is refused when it is not where its mover found it, kept, or production’s own', async () => {
@@ -220,10 +241,6 @@ it('reads a catalog of version 1, and knows what holds its timelines', async () 
   const tables = openTables(dir);
   for (const table of [tables.holds, tables.checkpoints, tables.expiries]) table.clearSync();
   tables.meta.removeSync(`branches_of/${tenant}`);
-  for (const { key, value } of [...tables.timelines.getRange()]) {
-    const { madeFor: _, ...old } = value;
-    tables.timelines.putSync(key, old);
-  }
   tables.meta.putSync('schema_version', 1);
   await tables.root.close();
   catalog = open();

@@ -1,18 +1,22 @@
 import type { BranchName, Lsn, TimelineId } from '@offshoot/types';
 import type { RemovedTimelines } from './branch-timelines.js';
+import type { NewIdempotencyKey } from './idempotency-keys.js';
 import type { BranchRecord, TimelineRecord } from './records.js';
 
 /** Where a branch goes on from. */
 export interface BranchMove {
   /** The timeline that it names, as its mover knows it. */
   readonly from: TimelineId;
-  /** What it goes on from: a point of that one, of one before it, or of its parent. */
+  /** What it goes on from: a point of its parent's history, or of its own (`continues`), be it one of a checkpoint. */
   readonly point: { readonly timeline: TimelineId; readonly lsn: Lsn };
+  readonly continues?: boolean | undefined;
   /** Whoever moves it holds that point, be it before where reading begins. */
   readonly held?: boolean | undefined;
   /** The state before stays as a branch of this name. */
   readonly preserveAs?: BranchName | undefined;
   readonly branchesMax?: number | undefined;
+  /** Becomes known with the move. */
+  readonly idempotencyKey?: NewIdempotencyKey | undefined;
 }
 
 export interface MovedBranch extends RemovedTimelines {
@@ -20,7 +24,7 @@ export interface MovedBranch extends RemovedTimelines {
   readonly preserved?: BranchRecord | undefined;
 }
 
-/** The branch that keeps the state before: with the settings, and the written WAL, but no role to log in with. */
+/** The branch that keeps the state before: with the settings, history and written WAL, but no role to log in with. */
 export function preservedBranch(
   before: BranchRecord,
   own: Pick<BranchRecord, 'id' | 'name' | 'createdAt'>,

@@ -71,7 +71,7 @@ export function putBranch(
     if (before?.expiresAt !== undefined) expiries.remove([before.expiresAt, branch.id]);
     if (branch.expiresAt !== undefined) expiries.put([branch.expiresAt, branch.id], branch.name);
   }
-  branches.put(branch.id, branch);
+  branches.put(branch);
 }
 
 /** With its checkpoints; answers the timelines that nothing holds any more. */
@@ -98,7 +98,7 @@ export function renameBranch(tables: CatalogTables, before: BranchRecord, name: 
   branchNames.put(name, branch.id);
   if (branch.parent !== undefined) children.put([branch.parent, branch.id], name);
   if (branch.expiresAt !== undefined) expiries.put([branch.expiresAt, branch.id], name);
-  branches.put(branch.id, branch);
+  branches.put(branch);
   return branch;
 }
 

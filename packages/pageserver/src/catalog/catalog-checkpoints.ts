@@ -2,6 +2,7 @@ import { historyFrom } from './branch-timelines.js';
 import { branchChanged, catalogError } from './catalog-errors.js';
 import { notFound } from './catalog-reads.js';
 import { CatalogTenants } from './catalog-tenants.js';
+import type { NewKeyOf } from './idempotency-keys.js';
 import type { BranchId, CheckpointRecord, TimelineRecord } from './records.js';
 import { hold, letGo } from './timeline-holds.js';
 
@@ -13,6 +14,8 @@ export interface NewCheckpoint extends Omit<CheckpointRecord, 'createdAt'> {
   readonly held?: boolean | undefined;
   /** So many periodic ones stay, the newest. */
   readonly keepPeriodic?: number | undefined;
+  /** Becomes known with it. */
+  readonly idempotencyKey?: NewKeyOf<CheckpointRecord> | undefined;
 }
 
 /** Checkpoints of branches. */
@@ -22,6 +25,7 @@ export class CatalogCheckpoints extends CatalogTenants {
     checkpointsMax,
     keepPeriodic,
     held,
+    idempotencyKey: key,
     ...checkpoint
   }: NewCheckpoint): Promise<{ checkpoint: CheckpointRecord; removed: readonly TimelineRecord[] }> {
     return this.write(() => {
@@ -40,6 +44,7 @@ export class CatalogCheckpoints extends CatalogTenants {
       this.refuseCheckpointOver(branch, checkpointsMax);
       const record = { ...checkpoint, createdAt: this.now().toISOString() };
       this.tables.checkpoints.put([id, name], record);
+      this.putKey(key && { ...key, answer: key.answer(record) }, branch);
       return { checkpoint: record, removed };
     });
   }

@@ -1,5 +1,6 @@
 import type { BranchName, TenantId, TenantName, TimelineId } from '@offshoot/types';
 import { branchProtected } from './branch-change.js';
+import type { BranchChanges } from './branch-table.js';
 import { checkpointsOf } from './branch-timelines.js';
 import { catalogError } from './catalog-errors.js';
 import type { CatalogTables } from './catalog-tables.js';
@@ -28,30 +29,23 @@ export class CatalogReads {
   }
 
   branches(): BranchRecord[] {
-    return [...this.tables.branches.getRange()].map(({ value }) => value);
+    return [...this.tables.branches.values()];
   }
 
-  /** Grows with each commit. What is read after it was asked for is of that commit or a later one. */
-  version(): number {
-    const { lastTxnId } = this.tables.root.getStats() as Record<string, number>;
-    // The snapshot that this turn of the event loop reads from may be older.
+  /** Which branches are not as they were at a position of before; without one, or when that is too long ago: any. */
+  branchChanges(position: number | undefined): BranchChanges {
+    this.refresh();
+    return this.tables.branches.changesSince(position);
+  }
+
+  /** What is read after this is of the last commit: the snapshot that this turn of the event loop reads from may be older. */
+  refresh(): void {
     this.tables.root.resetReadTxn();
-    return lastTxnId ?? 0;
   }
 
   /** How many branches there are in all; looks at none of them. */
   branchCount(): number {
-    const { entryCount } = this.tables.branches.getStats() as Record<string, number>;
-    return entryCount ?? 0;
-  }
-
-  /** How many branches each tenant has that has any: one pass over all of them. */
-  branchCounts(): ReadonlyMap<TenantId, number> {
-    const counts = new Map<TenantId, number>();
-    for (const { value } of this.tables.branches.getRange()) {
-      counts.set(value.tenant, (counts.get(value.tenant) ?? 0) + 1);
-    }
-    return counts;
+    return this.tables.branches.count();
   }
 
   /** The timeline that the tenant's import made; undefined before the import is whole. */
@@ -129,14 +123,14 @@ export class CatalogReads {
 
   /**
    * The branch's own history: the timeline that it names and those that it named before and went on from, the youngest
-   * first, each up to where the next one leaves it.
+   * first, each up to where the next one leaves it. One that keeps another's former state has that one's history too.
    */
-  ownTimelines({ id, timeline }: BranchRecord): TimelineRecord[] {
+  ownTimelines({ timeline }: BranchRecord): TimelineRecord[] {
     const own: TimelineRecord[] = [];
     for (let each = this.findTimeline(timeline); each !== undefined; ) {
       own.push(each);
-      const before: TimelineRecord | undefined = each.parent && this.findTimeline(each.parent.timeline);
-      each = before?.madeFor === id ? before : undefined;
+      const { parent, continues } = each;
+      each = parent !== undefined && continues ? this.findTimeline(parent.timeline) : undefined;
     }
     return own;
   }

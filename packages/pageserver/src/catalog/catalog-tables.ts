@@ -2,10 +2,10 @@ import { mkdirSync } from 'node:fs';
 import type { Lsn, TenantId, TimelineId } from '@offshoot/types';
 import { type Database, type DatabaseOptions, open, type RootDatabase } from 'lmdb';
 import { Packr } from 'msgpackr';
+import { BranchTable } from './branch-table.js';
 import { catalogError } from './catalog-errors.js';
 import type {
   BranchId,
-  BranchRecord,
   CheckpointRecord,
   IdempotencyRecord,
   TenantRecord,
@@ -28,7 +28,7 @@ export interface CatalogTables {
   readonly meta: Database<number, string>;
   readonly tenants: Database<TenantRecord, TenantId>;
   readonly timelines: Database<TimelineRecord, TimelineId>;
-  readonly branches: Database<BranchRecord, BranchId>;
+  readonly branches: BranchTable;
   /** Names of tenants and branches are one set: a tenant's first branch has the tenant's name. */
   readonly tenantNames: Database<TenantId, string>;
   readonly branchNames: Database<BranchId, string>;
@@ -82,7 +82,7 @@ export function openTables(dir: string): CatalogTables {
     meta,
     tenants: table('tenants'),
     timelines: table('timelines'),
-    branches: table('branches'),
+    branches: new BranchTable(table('branches')),
     tenantNames: table('tenant_names'),
     branchNames: table('branch_names'),
     children: table('children'),

@@ -11,6 +11,7 @@ import { branchChanged, catalogError } from './catalog-errors.js';
 import { CatalogReads } from './catalog-reads.js';
 import type { CatalogTables } from './catalog-tables.js';
 import { inOneTransaction } from './catalog-transaction.js';
+import { type NewIdempotencyKey, putIdempotencyKey } from './idempotency-keys.js';
 import type { BranchId, BranchRecord, BranchSettings, TimelineRecord } from './records.js';
 
 /** Clock and chance, as a test may want to hold them. */
@@ -34,17 +35,18 @@ export class CatalogWrites extends CatalogReads {
   }
 
   protected write<T>(change: () => T): Promise<T> {
-    return inOneTransaction(this.tables.root, change);
+    const { root, branches } = this.tables;
+    return branches.telling((telling) => inOneTransaction(root, () => telling(change)));
   }
 
   protected makeBranch(
     name: BranchName,
-    history: Omit<TimelineRecord, 'id' | 'index' | 'madeFor'>,
+    history: Omit<TimelineRecord, 'id' | 'index'>,
     index: number,
     own: Pick<BranchRecord, 'parent' | 'role' | 'hadRole'> & BranchSettings = {},
   ): BranchWithTimeline {
     const id = this.newBranchId();
-    const timeline = this.newTimeline(history, index, id);
+    const timeline = this.newTimeline(history, index);
     const createdAt = this.now().toISOString();
     const branch = { id, tenant: history.tenant, name, timeline: timeline.id, createdAt, ...own };
     putTimeline(this.tables, timeline);
@@ -52,12 +54,13 @@ export class CatalogWrites extends CatalogReads {
     return { branch, timeline };
   }
 
-  protected newTimeline(
-    history: Omit<TimelineRecord, 'id' | 'index' | 'madeFor'>,
-    index: number,
-    madeFor: BranchId,
-  ): TimelineRecord {
-    return { id: randomTimelineId(this.#random), index, ...history, madeFor };
+  protected newTimeline(history: Omit<TimelineRecord, 'id' | 'index'>, index: number): TimelineRecord {
+    return { id: randomTimelineId(this.#random), index, ...history };
+  }
+
+  /** What was done to a branch was asked for under a key, or none. */
+  protected putKey(key: NewIdempotencyKey | undefined, branch: BranchRecord): void {
+    if (key !== undefined) putIdempotencyKey(this.tables, key, branch, this.now());
   }
 
   protected newBranchId(): BranchId {

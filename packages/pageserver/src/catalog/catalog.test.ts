@@ -68,6 +68,27 @@ async function branch(name: string, from: string, ancestorLsn: bigint = stats.en
 const names = () => catalog.branches().map(({ name }) => name as string);
 const coded = (code: string) => expect.objectContaining({ code });
 
+it('tells of a change to whoever has not seen it, at whatever moment of its commit that was', async () => {
+  await imported('shop');
+  let looks = 0;
+  for (let round = 0; round < 50; round += 1) {
+    const name = parseBranchName(`b${round}`);
+    let written = false;
+    const write = branch(name, 'shop').then(() => {
+      written = true;
+    });
+    let without: number | undefined;
+    for (; !written; looks += 1) {
+      const { position } = catalog.branchChanges(undefined);
+      if (catalog.findBranchNamed(name) === undefined) without = position;
+      await new Promise(setImmediate);
+    }
+    await write;
+    expect(catalog.branchChanges(without).ids).toContain(catalog.findBranchNamed(name)?.id);
+  }
+  expect(looks).toBeGreaterThan(50);
+});
+
 describe('what is chosen for a branch, and how it is used', () => {
   it('is absent until it is chosen, as in catalogs of earlier versions', async () => {
     await imported('shop');

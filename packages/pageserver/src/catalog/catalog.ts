@@ -17,7 +17,7 @@ import { branchChanged, catalogError } from './catalog-errors.js';
 import { isExpired, notFound } from './catalog-reads.js';
 import { type CatalogTables, openTables } from './catalog-tables.js';
 import type { CatalogSurroundings } from './catalog-writes.js';
-import { type NewIdempotencyKey, putIdempotencyKey } from './idempotency-keys.js';
+import type { NewIdempotencyKey } from './idempotency-keys.js';
 import type {
   Actor,
   BranchId,
@@ -113,14 +113,12 @@ export class Catalog extends CatalogCheckpoints {
         durability: settings.durability ?? 'sync',
         ...(role === undefined ? {} : this.#roleNow(role)),
       });
-      if (idempotencyKey !== undefined) {
-        putIdempotencyKey(this.tables, idempotencyKey, made.branch, this.now());
-      }
+      this.putKey(idempotencyKey, made.branch);
       return made;
     });
   }
 
-  /** What was made under a key; undefined when it is not known, or no longer. */
+  /** What was done under a key; undefined when it is not known, or no longer. */
   idempotencyKey(key: string): IdempotencyRecord | undefined {
     const record = this.tables.idempotencyKeys.get(key);
     return record === undefined || record.expiresAt <= this.now().toISOString() ? undefined : record;
@@ -131,20 +129,21 @@ export class Catalog extends CatalogCheckpoints {
    * something holds it. Throws `branch_changed` when it does not name `from` any more, `branch_protected`,
    * `branch_expired`, `branch_is_root`, `name_taken`, `quota_reached`, `branch_point_out_of_range`.
    */
-  moveBranch(id: BranchId, { from, point, held, preserveAs, branchesMax }: BranchMove): Promise<MovedBranch> {
+  moveBranch(id: BranchId, move: BranchMove): Promise<MovedBranch> {
+    const { from, point, continues, held, preserveAs, branchesMax, idempotencyKey } = move;
     return this.write(() => {
       const before = this.findBranch(id) ?? notFound('branch', id);
       if (before.timeline !== from) throw branchChanged(before);
       this.refuseMove(before, this.now());
       this.expectActive(before.tenant);
       const history = historyFrom(before, this.timelineOf(before, point.timeline), { lsn: point.lsn, held });
-      const former = this.timeline(before.timeline);
-      // One that a catalog of an earlier version has does not say so.
-      this.tables.timelines.put(former.id, { ...former, madeFor: former.madeFor ?? id });
-      const timeline = this.newTimeline(history, this.nextTimelineIndex(), id);
+      const own = { ...history, ...(continues ? { continues: true as const } : {}) };
+      const timeline = this.newTimeline(own, this.nextTimelineIndex());
       putTimeline(this.tables, timeline);
       const preserved = preserveAs && this.#preserve(before, preserveAs, branchesMax);
-      return { ...pointBranchAt(this.tables, before, timeline.id), timeline, preserved };
+      const moved = { ...pointBranchAt(this.tables, before, timeline.id), timeline, preserved };
+      this.putKey(idempotencyKey, moved.branch);
+      return moved;
     });
   }
 
@@ -158,22 +157,27 @@ export class Catalog extends CatalogCheckpoints {
   }
 
   /** Its id, timeline and children are the same. Throws `branch_not_found`, `name_taken`, `branch_is_root`. */
-  renameBranch(id: BranchId, name: BranchName): Promise<BranchRecord> {
+  renameBranch(
+    id: BranchId,
+    name: BranchName,
+    idempotencyKey?: NewIdempotencyKey | undefined,
+  ): Promise<BranchRecord> {
     return this.write(() => {
-      const branch = this.findBranch(id) ?? notFound('branch', id);
-      if (branch.name === name) return branch;
-      this.refuseTakenName(name);
-      if (branch.parent === undefined) {
-        throw catalogError(
-          'branch_is_root',
-          `branch ${branch.name} has the name of its tenant, and keeps it`,
-          {
-            details: { action: 'branch it under the other name' },
-          },
-        );
-      }
-      return renameBranch(this.tables, branch, name);
+      const renamed = this.#rename(this.findBranch(id) ?? notFound('branch', id), name);
+      this.putKey(idempotencyKey, renamed);
+      return renamed;
     });
+  }
+
+  #rename(branch: BranchRecord, name: BranchName): BranchRecord {
+    if (branch.name === name) return branch;
+    this.refuseTakenName(name);
+    if (branch.parent === undefined) {
+      throw catalogError('branch_is_root', `branch ${branch.name} has the name of its tenant, and keeps it`, {
+        details: { action: 'branch it under the other name' },
+      });
+    }
+    return renameBranch(this.tables, branch, name);
   }
 
   /** What is not given stays as it is. Throws `branch_not_found`, `branch_protected`, `branch_is_root`. */
@@ -195,7 +199,7 @@ export class Catalog extends CatalogCheckpoints {
   removeBranchRole(id: BranchId): Promise<BranchRecord> {
     return this.write(() => {
       const { role: _, rolesApplied: __, ...branch } = this.findBranch(id) ?? notFound('branch', id);
-      this.tables.branches.put(id, branch);
+      this.tables.branches.put(branch);
       return branch;
     });
   }
@@ -245,7 +249,7 @@ export class Catalog extends CatalogCheckpoints {
   #changeBranch(id: BranchId, change: Partial<BranchRecord>): Promise<BranchRecord> {
     return this.write(() => {
       const branch = { ...(this.findBranch(id) ?? notFound('branch', id)), ...change };
-      this.tables.branches.put(id, branch);
+      this.tables.branches.put(branch);
       return branch;
     });
   }

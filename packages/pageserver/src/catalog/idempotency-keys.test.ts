@@ -49,6 +49,34 @@ test('a key is known with its branch, also after a restart', async () => {
   expect(branch).not.toHaveProperty('idempotencyKey');
 });
 
+test('a key is known with what is done to a branch, also after a restart, and not with what is refused', async () => {
+  const { branch } = await create('a', 'k');
+  const key = (text: string) => ({
+    ...{ key: text, requestHash: 'h', answer: text, keysMax: 100 },
+    expiresAt: '2026-01-02T00:00:00.000Z',
+  });
+  const { timeline } = branch;
+  const point = { from: timeline, point: { timeline, lsn } };
+  await catalog.moveBranch(branch.id, { ...point, idempotencyKey: key('move') });
+  await catalog.renameBranch(branch.id, parseBranchName('b'), key('rename'));
+  const named = { branch: branch.id, name: 'c', lsn, kind: 'manual', checkpointsMax: 1 } as const;
+  const checkpoint = { ...named, timeline: catalog.branchNamed(parseBranchName('b')).timeline };
+  const made = { ...key('checkpoint'), answer: ({ name }: { name: string }) => `made ${name}` };
+  await catalog.createCheckpoint({ ...checkpoint, idempotencyKey: made });
+  const late = [
+    catalog.moveBranch(branch.id, { ...point, idempotencyKey: key('late') }),
+    catalog.renameBranch(branch.id, parseBranchName('shop'), key('late')),
+    catalog.createCheckpoint({ ...checkpoint, idempotencyKey: { ...made, key: 'late' } }),
+  ];
+  for (const each of await Promise.allSettled(late)) expect(each.status).toBe('rejected');
+  await catalog.close();
+  catalog = Catalog.open(at, { now: () => now });
+  const answers = ['move', 'rename', 'checkpoint', 'late'].map(
+    (text) => catalog.idempotencyKey(text)?.answer,
+  );
+  expect(answers).toEqual(['move', 'rename', 'made c', undefined]);
+});
+
 test('a branch that cannot be made leaves no key', async () => {
   await create('a', 'k1');
   await expect(create('a', 'k2')).rejects.toMatchObject({ code: 'name_taken' });

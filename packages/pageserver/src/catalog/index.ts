@@ -12,7 +12,7 @@ export {
 } from './catalog.js';
 export { catalogError } from './catalog-errors.js';
 export { isExpired } from './catalog-reads.js';
-export type { NewIdempotencyKey } from './idempotency-keys.js';
+export type { NewIdempotencyKey, NewKeyOf } from './idempotency-keys.js';
 export type {
   Actor,
   BranchId,

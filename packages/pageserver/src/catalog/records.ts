@@ -94,8 +94,8 @@ export interface TimelineRecord {
   readonly readableFrom: Lsn;
   /** End of the last record, as of when this record was written. */
   readonly lastRecordLsn: Lsn;
-  /** The branch that it was made for, which may name another one by now. Absent: in catalogs of earlier versions. */
-  readonly madeFor?: BranchId | undefined;
+  /** It was made to go on from a point of its branch's own history, so that its parent's is that too. */
+  readonly continues?: true | undefined;
 }
 
 /** Whether commits on a branch's compute wait until the page server has them on disk. */
@@ -210,13 +210,14 @@ export interface TokenRecord {
   readonly lastUsedAt?: string | undefined;
 }
 
-/** That a branch was made under a key: the same call again is answered the same. */
+/** That a branch was made or changed under a key: the same call again is answered the same. */
 export interface IdempotencyRecord {
   /** Digest of the key and of whose it is. */
   readonly key: string;
   /** Digest of what was asked for. */
   readonly requestHash: string;
   readonly expiresAt: string;
+  /** The branch that was made or changed. */
   readonly branch: BranchId;
   /** With the key itself it gives the password that was told, which is nowhere. Absent: there was none. */
   readonly passwordNonce?: string | undefined;

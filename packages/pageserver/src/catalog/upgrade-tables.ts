@@ -13,7 +13,7 @@ export function upgradeTables(tables: CatalogTables, version: number): void {
         hold(tables, [value.parent.timeline, 'child', value.id], value.parent.ancestorLsn);
       }
     }
-    for (const { value } of branches.getRange()) {
+    for (const value of branches.values()) {
       hold(tables, [value.timeline, 'branch', value.id]);
       addToTenantCount(tables, value.tenant, 1);
     }

@@ -7,6 +7,7 @@ import type { OpenTenant } from '../open-tenant.js';
 import type { OpenTimeline } from '../open-timeline.js';
 import type { Pinned } from './branch-storage.js';
 import { cutoffOf } from './cutoff.js';
+import { HistoryReaders } from './history-readers.js';
 import { Pace } from './pace.js';
 import { type HeldPoints, heldPoints, NOBODY } from './point-holders.js';
 import type { HistorySettings, RetentionSettings } from './retention-settings.js';
@@ -38,7 +39,7 @@ export interface CollectorPlace {
   readonly settings: RetentionSettings;
   readonly catalog: Pick<
     Catalog,
-    'timelines' | 'version' | 'raiseReadableFrom' | 'findTenant' | 'keptLsns' | 'branchOf' | 'findBranch'
+    'timelines' | 'refresh' | 'raiseReadableFrom' | 'findTenant' | 'keptLsns' | 'branchOf' | 'findBranch'
   >;
   /** Undefined: it is not open. */
   readonly open: (tenant: TenantId) => OpenTenant | undefined;
@@ -63,6 +64,7 @@ interface Round {
   readonly tenant: OpenTenant;
   /** By the catalog, as the round began. */
   readonly starts: ReadonlyMap<TimelineId, ReadonlySet<Lsn>>;
+  readonly readers: HistoryReaders;
   readonly pace: Pace;
 }
 
@@ -149,12 +151,15 @@ export class Collector {
 
   #declare(id: TenantId): void {
     const tenant = this.place.open(id);
-    const timelines = tenant === undefined ? [] : this.#timelines(id);
+    if (tenant === undefined) return;
+    const timelines = this.#timelines(id);
     const starts = branchStarts(timelines);
     for (const { id: timeline } of timelines) {
-      const open = tenant?.find(timeline);
-      if (tenant === undefined || open === undefined) continue;
-      this.#narrow(tenant, open, timeline, open.readableFrom, starts);
+      const open = tenant.find(timeline);
+      if (open === undefined) continue;
+      const needed = this.#needed(open, timeline, starts);
+      // Of most nothing is: they are as they were opened.
+      if (needed.size > 0) tenant.narrow(open, open.readableFrom, needed);
     }
   }
 
@@ -167,12 +172,14 @@ export class Collector {
       const pace = new Pace(this.place.settings.busyPercentMax, signal);
       const timelines = this.#timelines(id);
       const starts = branchStarts(timelines);
+      const readers = new HistoryReaders(this.place.catalog, timelines);
+      const round = { id, tenant, starts, readers, pace };
       const failures: unknown[] = [];
       for (const [at, { id: timeline }] of timelines.entries()) {
         this.#count(id, { timelinesPending: timelines.length - at });
         const open = tenant.find(timeline);
         if (open === undefined) continue;
-        await this.#collect({ id, tenant, starts, pace }, timeline, open).catch((error: unknown) => {
+        await this.#collect(round, timeline, open).catch((error: unknown) => {
           signal.throwIfAborted();
           // Else it was deleted meanwhile. What is wrong with one is no reason to leave the others.
           if (tenant.find(timeline) === open) failures.push(error);
@@ -188,12 +195,9 @@ export class Collector {
     }
   }
 
-  async #collect(
-    { id, tenant, starts, pace }: Round,
-    timeline: TimelineId,
-    open: OpenTimeline,
-  ): Promise<void> {
-    const cutoff = await pace.portion(() => cutoffOf(open, this.historyOf(id), this.place.now()));
+  async #collect(round: Round, timeline: TimelineId, open: OpenTimeline): Promise<void> {
+    const { id, tenant, starts, pace } = round;
+    const cutoff = await pace.portion(() => this.#cutoff(round, timeline, open));
     if (cutoff > open.readableFrom) {
       const known = await this.place.catalog.raiseReadableFrom(timeline, cutoff);
       if (known === undefined) return;
@@ -218,6 +222,21 @@ export class Collector {
     await this.measures.measure(tenant, open, pace);
   }
 
+  /** As much as whoever has it in their history needs most. Nobody: of its history nothing, but for single LSNs. */
+  async #cutoff({ id, tenant, readers }: Round, timeline: TimelineId, open: OpenTimeline): Promise<Lsn> {
+    const { readableFrom } = open;
+    const found = readers.of(timeline);
+    if (found === undefined) return readableFrom;
+    let cutoff = open.lastRecordLsn();
+    for (const reader of found.map((each) => tenant.find(each))) {
+      // It was left in this moment.
+      if (reader === undefined) return readableFrom;
+      const own = await cutoffOf(open, this.historyOf(id), this.place.now(), reader);
+      if (own < cutoff) cutoff = own;
+    }
+    return cutoff;
+  }
+
   /**
    * Branches that were made since the round began hold their starts themselves, as all do; the catalog's word is asked as
    * well, since it is the one that counts.
@@ -229,10 +248,18 @@ export class Collector {
     readableFrom: Lsn,
     starts: ReadonlyMap<TimelineId, ReadonlySet<Lsn>>,
   ): void {
+    tenant.narrow(open, readableFrom, this.#needed(open, timeline, starts));
+  }
+
+  #needed(
+    open: OpenTimeline,
+    timeline: TimelineId,
+    starts: ReadonlyMap<TimelineId, ReadonlySet<Lsn>>,
+  ): Set<Lsn> {
     const needed = new Set<Lsn>(open.pinned());
     for (const lsn of starts.get(timeline) ?? []) needed.add(lsn);
     for (const keeper of this.place.keepers) for (const lsn of keeper(timeline)) needed.add(lsn);
-    tenant.narrow(open, readableFrom, needed);
+    return needed;
   }
 
   /** Answers what is kept for branches. */
@@ -269,7 +296,7 @@ export class Collector {
 
   /** As the catalog has them now. */
   #timelines(id: TenantId): TimelineRecord[] {
-    this.place.catalog.version();
+    this.place.catalog.refresh();
     return this.place.catalog.timelines(id);
   }
 

@@ -41,3 +41,16 @@ test('never goes back', async () => {
   const settings = { historySeconds: 30, historyWalBytesMax: 0 };
   expect(await cutoffOf(timeline(0, 80_000n), settings, NOW)).toBe(80_000n);
 });
+
+test('is counted from the end of who reads it, of a timeline that was left', async () => {
+  const former = timeline(-40);
+  const byTime = { historySeconds: 30, historyWalBytesMax: 0 };
+  // The branch went back in time, and has come beyond where it was since.
+  expect(await cutoffOf(former, byTime, NOW, timeline(-50))).toBe(20_000n);
+  expect(await cutoffOf(former, byTime, NOW, timeline(-20))).toBe(50_000n);
+  const end = (lsn: bigint) => ({ ...timeline(0), lastRecordLsn: () => lsn as Lsn });
+  const byWal = { historySeconds: 0, historyWalBytesMax: 2500 };
+  expect(await cutoffOf(former, byWal, NOW, end(101_000n))).toBe(98_500n);
+  // Beyond its own end there is nothing of it.
+  expect(await cutoffOf(former, byWal, NOW, end(200_000n))).toBe(100_000n);
+});

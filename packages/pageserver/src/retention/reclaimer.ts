@@ -19,7 +19,7 @@ const NOTHING: Reclaimed = { timelines: 0, entries: 0, bytes: 0, timelinesPendin
 
 export interface ReclaimerPlace {
   readonly settings: RetentionSettings;
-  readonly catalog: Pick<Catalog, 'timelines' | 'version'>;
+  readonly catalog: Pick<Catalog, 'timelines' | 'findTimeline' | 'refresh'>;
   /** Undefined: it is not open. */
   readonly open: (tenant: TenantId) => OpenTenant | undefined;
   readonly onFailure: (tenant: TenantId, error: unknown) => void;
@@ -87,10 +87,17 @@ export class Reclaimer {
 
   /** The store is asked first: what it has then and the catalog does not know is gone and not yet to come. */
   async #gone(id: TenantId, tenant: OpenTenant): Promise<number[]> {
-    const stored = await tenant.storedTimelines();
+    const stored = (await tenant.storedTimelines()).filter((index) => !tenant.isAttached(index));
+    const { catalog } = this.place;
     // The catalog as of now, and not of an earlier moment.
-    this.place.catalog.version();
-    const known = new Set(this.place.catalog.timelines(id).map(({ index }) => index));
-    return stored.filter((index) => !known.has(index) && !tenant.isAttached(index));
+    catalog.refresh();
+    const gone = stored.filter((index) => {
+      const left = tenant.detachedAs(index);
+      return left !== undefined && catalog.findTimeline(left) === undefined;
+    });
+    if (gone.length === stored.length) return gone;
+    // What was gone before the tenant was opened: all that the catalog knows are looked at, once.
+    const known = new Set(catalog.timelines(id).map(({ index }) => index));
+    return stored.filter((index) => !known.has(index));
   }
 }

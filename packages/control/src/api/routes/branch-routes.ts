@@ -18,7 +18,6 @@ import { z } from 'zod';
 import { controlError } from '../../control-errors.js';
 import { type Made, wayFor } from '../branch-maker.js';
 import { changing, ofBranch, ofCompute, ofPlace, ofTenant, withBody } from '../error-groups.js';
-import { sentKey } from '../idempotency-key.js';
 import { Answer, type Route, route } from '../route.js';
 import { readCursor, writeCursor } from './cursor.js';
 import { branchPath } from './parameters.js';
@@ -126,15 +125,10 @@ export const branchRoutes: readonly Route[] = [
     querySchema: waitQuery,
     bodySchema: newBranchRequest,
     unknownFields: 'reported',
-    idempotency: 'durable',
     responses: { 201: created },
     errors: [...creationErrors, 'idempotency_key_reused', 'idempotency_key_spent'],
-    work: async ({ place, caller, body, query, idempotencyKey }) => {
-      const request = { ...body, ...query };
-      const key = idempotencyKey === undefined ? undefined : sentKey(idempotencyKey, request);
-      const { made, replayed } = await place.maker.create(caller, request, key);
-      return new Answer(201, made, replayed ? { 'idempotency-replayed': 'true' } : {});
-    },
+    work: ({ place, caller, body, query, key }) => place.maker.create(caller, { ...body, ...query }, key),
+    again: ({ place, caller, body, query }, known) => place.maker.again(caller, { ...body, ...query }, known),
   }),
   route({
     method: 'PUT',

@@ -1,10 +1,12 @@
 import {
   branch,
+  type Checkpoint,
   checkpoint,
   checkpointList,
   checkpointName,
   createCheckpointRequest,
   deletedBranch,
+  type MovedBranch,
   movedBranch,
   renameBranchRequest,
   resetBranchRequest,
@@ -12,7 +14,8 @@ import {
 } from '@offshoot/client';
 import { z } from 'zod';
 import { changing, ofBranch, ofCompute, ofPlace, withBody } from '../error-groups.js';
-import { type Route, route } from '../route.js';
+import { branchOfKey, type KnownCall, writtenKey } from '../keyed-calls.js';
+import { type Call, type Route, route } from '../route.js';
 import { branchPath } from './parameters.js';
 
 const deleteQuery = z.strictObject({
@@ -35,7 +38,18 @@ const moveErrors = [
   'name_taken',
   'quota_reached',
   'idempotency_key_reused',
+  'idempotency_key_spent',
 ] as const;
+
+/** As the first call was answered, with the branch as it is now. */
+function movedAgain(
+  { place }: Pick<Call<unknown, unknown, unknown>, 'place'>,
+  known: KnownCall,
+): MovedBranch {
+  const { name } = branchOfKey(known);
+  const said = JSON.parse(known.record.answer) as Omit<MovedBranch, 'branch'>;
+  return { ...said, branch: place.control.branch(name) };
+}
 
 /** What becomes of a branch: other points, other names, its end. */
 export const lifeRoutes: readonly Route[] = [
@@ -74,7 +88,6 @@ export const lifeRoutes: readonly Route[] = [
     scopes: ['branch'],
     pathSchema: branchPath,
     bodySchema: renameBranchRequest,
-    idempotency: 'process',
     responses: { 200: { description: 'The branch as it is now.', schema: branch } },
     errors: [
       ...withBody,
@@ -84,8 +97,10 @@ export const lifeRoutes: readonly Route[] = [
       'branch_is_root',
       'branch_expired',
       'idempotency_key_reused',
+      'idempotency_key_spent',
     ],
-    work: ({ place, path, body }) => place.control.renameBranch(path.name, body),
+    work: ({ place, path, body, key }) => place.control.renameBranch(path.name, body, key && writtenKey(key)),
+    again: ({ place }, known) => place.control.branch(branchOfKey(known).name),
   }),
   route({
     method: 'POST',
@@ -99,10 +114,10 @@ export const lifeRoutes: readonly Route[] = [
     scopes: ['branch'],
     pathSchema: branchPath,
     bodySchema: resetBranchRequest,
-    idempotency: 'process',
     responses: { 200: { description: 'The branch goes on from there.', schema: movedBranch } },
     errors: moveErrors,
-    work: ({ place, path, body }) => place.control.resetBranch(path.name, body),
+    work: ({ place, path, body, key }) => place.control.resetBranch(path.name, body, key && writtenKey(key)),
+    again: movedAgain,
   }),
   route({
     method: 'POST',
@@ -115,10 +130,11 @@ export const lifeRoutes: readonly Route[] = [
     scopes: ['branch'],
     pathSchema: branchPath,
     bodySchema: restoreBranchRequest,
-    idempotency: 'process',
     responses: { 200: { description: 'The branch goes on from there.', schema: movedBranch } },
     errors: moveErrors,
-    work: ({ place, path, body }) => place.control.restoreBranch(path.name, body),
+    work: ({ place, path, body, key }) =>
+      place.control.restoreBranch(path.name, body, key && writtenKey(key)),
+    again: movedAgain,
   }),
   route({
     method: 'GET',
@@ -142,7 +158,6 @@ export const lifeRoutes: readonly Route[] = [
     scopes: ['branch'],
     pathSchema: branchPath,
     bodySchema: createCheckpointRequest,
-    idempotency: 'process',
     responses: { 201: { description: 'The checkpoint is there.', schema: checkpoint } },
     errors: [
       ...withBody,
@@ -157,7 +172,10 @@ export const lifeRoutes: readonly Route[] = [
       'quota_reached',
       'idempotency_key_reused',
     ],
-    work: ({ place, path, body }) => place.control.createCheckpoint(path.name, body),
+    work: ({ place, path, body, key }) =>
+      place.control.createCheckpoint(path.name, body, key && writtenKey(key)),
+    // Whatever has become of it since.
+    again: (_call, { record }) => JSON.parse(record.answer) as Checkpoint,
   }),
   route({
     method: 'DELETE',

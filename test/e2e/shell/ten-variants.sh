@@ -1,0 +1,36 @@
+# Ten variants of a migration at the same time, on ten forks from one LSN.
+. "$(dirname "$0")/agent.sh"
+
+before=$(digest "$PRODUCTION")
+lsn=$(api -X POST "$OFFSHOOT_URL/v1/branches" -d '{"name": "base", "from": "prod", "at": "now"}' | field base_lsn)
+sql "$PRODUCTION" -c "INSERT INTO journal VALUES ('after the base')"
+
+variant() {
+  local url
+  url=$(fork "variant-$1" "$lsn")
+  sql "$url" -c "$DIGEST" -c "SELECT count(*) FROM journal WHERE line = 'after the base'" >"base-$1"
+  # All have the fork before anybody changes anything.
+  touch "forked-$1"
+  until [ "$(ls forked-* | wc -l)" = 10 ] || [ -e failed ]; do sleep 0.1; done
+  sql "$url" -c "ALTER TABLE users ADD variant int DEFAULT $1" -c "DELETE FROM users WHERE id <= $1"
+  touch "migrated-$1"
+  until [ "$(ls migrated-* | wc -l)" = 10 ] || [ -e failed ]; do sleep 0.1; done
+  sql "$url" -c 'SELECT count(*), min(id), min(variant), max(variant) FROM users' >"found-$1"
+  destroy "variant-$1"
+}
+
+users=$(sql "$PRODUCTION" -c 'SELECT count(*) FROM users')
+for n in $(seq 10); do
+  (
+    trap '[ $? = 0 ] || touch failed' EXIT
+    variant "$n"
+  ) &
+done
+wait
+if [ -e failed ]; then exit 1; fi
+for n in $(seq 10); do
+  expect "base of variant $n" "$before"$'\n0' "$(cat "base-$n")"
+  expect "variant $n" "$((users - n))|$((n + 1))|$n|$n" "$(cat "found-$n")"
+done
+destroy base
+expect 'production' "$before" "$(digest "$PRODUCTION")"
