@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { BenchContext, Measurement } from '../../bench.js';
 import { apiOf } from '../../fixture/api-of.js';
 import type { Flock } from '../../fixture/flock.js';
+import { processCpuMs } from '../../fixture/process-cpu.js';
 import { expectEqual } from '../../fixture/result-hash.js';
 import { runProgram } from '../../fixture/run-program.js';
 import { type Stage, tenant } from '../../fixture/stage.js';
@@ -46,8 +47,18 @@ export async function answerTimes(
     'pageserver-ctl branch list --json': () => run('branch', 'list', '--json'),
     'pageserver-ctl branch tree': () => run('branch', 'tree'),
   };
+  const pid = daemon.child.pid ?? 0;
+  const cpuMs = new Map<string, number>();
   const sides = Object.fromEntries(
-    Object.entries(asked).map(([what, ask]) => [what, async () => (await timed(ask)).ms]),
+    Object.entries(asked).map(([what, ask]) => [
+      what,
+      async () => {
+        const before = processCpuMs(pid) ?? 0;
+        const { ms } = await timed(ask);
+        cpuMs.set(what, (cpuMs.get(what) ?? 0) + (processCpuMs(pid) ?? 0) - before);
+        return ms;
+      },
+    ]),
   );
   const seen = await new Rounds<string>().run(repeats, sides);
   // A change before each: what was kept of the last answer may be of no use.
@@ -62,7 +73,12 @@ export async function answerTimes(
     ]),
   );
   const changed = await new Rounds<string>().run(repeats, afterChange);
-  return Object.keys(asked).flatMap((what) =>
+  const processor = Object.keys(asked).map((what): Measurement => {
+    // Of the daemon, which hardly depends on what else the machine does.
+    const value = (cpuMs.get(what) ?? 0) / (2 * repeats);
+    return { name: 'branch-scale/answer-processor', unit: 'ms', value, what };
+  });
+  const times = Object.keys(asked).flatMap((what) =>
     [seen, changed].flatMap((rounds) =>
       [0.5, 1].map(
         (q): Measurement => ({
@@ -76,6 +92,7 @@ export async function answerTimes(
       ),
     ),
   );
+  return [...times, ...processor];
 }
 
 function cursorOf(name: string): string {

@@ -3,6 +3,7 @@ import type { BenchContext, Measurement } from '../../bench.js';
 import { DaemonProcess } from '../../fixture/daemon-process.js';
 import type { Flock } from '../../fixture/flock.js';
 import { withPassword } from '../../fixture/import-tenant.js';
+import { processCpuMs } from '../../fixture/process-cpu.js';
 import { query } from '../../fixture/query.js';
 import type { Stage } from '../../fixture/stage.js';
 import { timed } from '../../fixture/timing.js';
@@ -35,8 +36,15 @@ export async function restarts(
         const way = await flock.client.connectionString(name, { via: 'gateway' });
         await query(withPassword(way, source.password).url, 'select 1');
         const connected = performance.now() - began;
+        const processor = processCpuMs(running.child.pid ?? 0);
         await flock.expectListed();
-        const told = { end: end.ms, ready, 'answer of the API': answered, 'first connection': connected };
+        const told = {
+          end: end.ms,
+          ready,
+          'answer of the API': answered,
+          'first connection': connected,
+          ...(processor === undefined ? {} : { 'first connection, processor time': processor }),
+        };
         measurements.push(
           ...Object.entries(told).map(
             ([until, value]): Measurement => ({

@@ -164,18 +164,30 @@ export class BranchViews {
     const written = this.facts.writtenBytesOf(record);
     const quota = view.write_quota_bytes;
     const own = this.facts.ownOf(record);
+    // Of so many properties and ten thousand branches; with spreads it takes ten times as long.
     const activity = this.computes.activity(record);
-    return {
-      ...view,
-      state: isExpired(record, new Date(this.facts.nowMs())) ? 'expired' : 'active',
+    const { never_used, abandoned } = useView(
+      { parent: view.parent, created_at: view.created_at, activity },
+      this.facts.nowMs(),
+      this.facts.abandonedAfterSeconds,
+    );
+    const shown: Omit<Branch, 'writes'> = Object.assign({}, view, {
+      state: this.#stateOf(record),
       compute: this.computes.state(record.id),
       activity,
-      ...useView({ ...view, activity }, this.facts.nowMs(), this.facts.abandonedAfterSeconds),
-      ...(usage === undefined ? {} : { usage }),
-      ...(written === undefined ? {} : { written_bytes: written }),
-      ...(own === undefined ? {} : { own: ownView(own) }),
-      writes: this.#isFull(record, quota, written) ? 'refused' : 'taken',
-    };
+      never_used,
+      abandoned,
+    });
+    if (usage !== undefined) shown.usage = usage;
+    if (written !== undefined) shown.written_bytes = written;
+    if (own !== undefined) shown.own = ownView(own);
+    const writes = this.#isFull(record, quota, written) ? ('refused' as const) : ('taken' as const);
+    return Object.assign(shown, { writes });
+  }
+
+  #stateOf(record: BranchRecord): Branch['state'] {
+    if (isExpired(record, new Date(this.facts.nowMs()))) return 'expired';
+    return record.loading ? 'loading' : 'active';
   }
 
   #isFull({ tenant, parent }: BranchRecord, quota: number, written: number | undefined): boolean {

@@ -112,7 +112,6 @@ export class OpenTenant {
   ): Promise<WalFollower> {
     // Earlier versions kept a log of such a source's WAL too.
     await this.recoverLog(record);
-    await this.removeLog(record);
     return await this.#follow(record, undefined, onProgress);
   }
 
@@ -163,11 +162,9 @@ export class OpenTenant {
     }
   }
 
-  /** Indexes what is left in the log of a timeline that nobody follows. One without a log is no error. */
+  /** Indexes what is left in the log of a timeline that nobody follows, and removes it. One without a log is no error. */
   async recoverLog(timeline: TimelineRecord): Promise<void> {
-    if ((await this.#logs.indexes()).includes(timeline.index)) {
-      await this.#indexLog(timeline);
-    }
+    if (await this.#logs.has(timeline.index)) await this.#indexLog(timeline);
   }
 
   /** Nobody may follow the timeline any more. */
@@ -240,5 +237,6 @@ export class OpenTenant {
     } finally {
       await follower.close();
     }
+    await this.#logs.remove(timeline.index);
   }
 }

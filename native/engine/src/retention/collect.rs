@@ -66,12 +66,14 @@ const FILES: u8 = 2;
 /// What the parts of a step share.
 pub struct Step<'s> {
     pub timeline: u32,
-    /// At the window's begin, on the step's snapshot.
+    /// At the horizon, on the step's snapshot.
     pub view: &'s View,
-    /// Ascending; the last is the window's begin.
+    /// Ascending; the last is the horizon. Whatever is later stays whole.
     pub points: &'s [Lsn],
     pub holders: PointHolders<'s>,
     pub kept: HashMap<u32, Kept>,
+    /// The same for pages: nobody reads them at the end of a timeline of which only single LSNs can be read.
+    pub page_points: &'s [Lsn],
     pub removals: Vec<Removal>,
     pub looked_at: u64,
     pub damaged: u64,
@@ -80,7 +82,7 @@ pub struct Step<'s> {
 }
 
 impl Step<'_> {
-    /// The window's begin.
+    /// The window's begin; of a closed one, the timeline's end, where it says what it has come to.
     pub fn horizon(&self) -> Lsn {
         self.view.lsn()
     }
@@ -93,8 +95,7 @@ impl Step<'_> {
     /// The first point from `lsn` on, if it is before `newer`: who reads there comes across what is filed at `lsn` and
     /// not across what is filed at `newer`.
     pub fn point_between(&self, lsn: Lsn, newer: Lsn) -> Option<Lsn> {
-        let at = self.points.partition_point(|point| *point < lsn);
-        self.points.get(at).copied().filter(|point| *point < newer)
+        first_between(self.points, lsn, newer)
     }
 
     /// Counts an entry that stays for that holder.
@@ -113,6 +114,11 @@ impl Step<'_> {
     }
 }
 
+fn first_between(points: &[Lsn], lsn: Lsn, newer: Lsn) -> Option<Lsn> {
+    let at = points.partition_point(|point| *point < lsn);
+    points.get(at).copied().filter(|point| *point < newer)
+}
+
 impl Tenant {
     /// Narrows what can be read of a timeline: what `window` does not cover is refused from now on, and removed by and by.
     /// Whoever narrows it has written that down durably, and knows every LSN that somebody still needs.
@@ -122,7 +128,7 @@ impl Tenant {
     pub fn narrow_window(&self, index: u32, window: Window) -> Result<(), EngineError> {
         let timeline = self.timeline(index)?;
         let last = timeline.last_record_lsn();
-        if window.readable_from() > last {
+        if window.readable_from() > last && !window.is_closed() {
             return Err(EngineError::BadRequest(format!(
                 "a window cannot begin at {}: the last record ends at {last}",
                 window.readable_from()
@@ -145,8 +151,8 @@ impl Tenant {
         holders: &Holders,
     ) -> Result<Collected, EngineError> {
         let timeline = self.timeline(index)?;
-        let points = timeline.window().points();
-        let (found, mut collected) = self.find(&timeline, (&points, holders), cursor, look)?;
+        let window = timeline.window();
+        let (found, mut collected) = self.find(&timeline, (&window, holders), cursor, look)?;
         let (removed, bytes) = remove(self.store(), &found, look.portion)?;
         collected.removed = removed;
         collected.removed_bytes = bytes;
@@ -158,17 +164,22 @@ impl Tenant {
     fn find(
         &self,
         timeline: &Arc<Timeline>,
-        (points, holders): (&[Lsn], &Holders),
+        (window, holders): (&Window, &Holders),
         cursor: &[u8],
         look: Look,
     ) -> Result<(Vec<Removal>, Collected), EngineError> {
-        let horizon = points.last().copied().unwrap_or_default();
+        let horizon = match window.is_closed() {
+            true => timeline.last_record_lsn(),
+            false => window.readable_from(),
+        };
+        let points: Vec<Lsn> = window.kept().iter().copied().chain([horizon]).collect();
         let view = View::new(self.store().read()?, timeline, horizon);
         let mut step = Step {
             timeline: timeline.index(),
             view: &view,
-            points,
-            holders: PointHolders::new(holders, points),
+            points: &points,
+            page_points: &points[..points.len() - usize::from(window.is_closed())],
+            holders: PointHolders::new(holders, &points),
             kept: HashMap::new(),
             removals: Vec::new(),
             looked_at: 0,

@@ -281,10 +281,10 @@ fn mark_needed(
     voids: &mut Voids,
 ) -> Result<(), EngineError> {
     // Points before this one have not come across what makes the page by itself, nor across a cut.
-    let mut end = step.points.len();
+    let mut end = step.page_points.len();
     for at in (0..items.len()).rev() {
         let lsn = items[at].lsn;
-        let first = step.points.partition_point(|point| *point < lsn);
+        let first = step.page_points.partition_point(|point| *point < lsn);
         end = voids.end_of_those_who_see(step, key, lsn, first..end)?;
         if first < end {
             items[at].needed_by = Some(step.holders.of_all(first..end));
@@ -336,7 +336,7 @@ impl Voids {
         // Mostly the last one does.
         let mut at = end.saturating_sub(1);
         while sees < end {
-            if self.void_before(step, key, step.points[at])? <= lsn {
+            if self.void_before(step, key, step.page_points[at])? <= lsn {
                 sees = at + 1;
             } else {
                 end = at;

@@ -120,7 +120,7 @@ export function recordOfEnd({
 }
 
 function asCause(by: unknown): NonNullable<BranchLifeRecord['destroyed_by']> {
-  return by === 'cascade' || by === 'expiry' || by === 'tenant' ? by : 'user';
+  return by === 'cascade' || by === 'expiry' || by === 'load' || by === 'tenant' ? by : 'user';
 }
 
 function known<T extends object>(facts: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -49,17 +49,22 @@ class FakeFollower {
 let follower: FakeFollower;
 let recovered: number;
 let recover: () => Promise<void>;
+let removed: number;
 let book: WalBook;
 
 beforeEach(() => {
   follower = new FakeFollower();
   recovered = 0;
+  removed = 0;
   recover = async () => {
     recovered += 1;
   };
   book = new WalBook({
     settings: { ...computeWalDefaults, retryMsMin: 1, retryMsMax: 4, receiverGoneMsMax: 80 },
     recover: () => recover(),
+    remove: async () => {
+      removed += 1;
+    },
     follow: async () => follower as unknown as WalFollower,
   });
 });
@@ -83,6 +88,30 @@ describe("a compute's WAL", () => {
     expect(recovered).toBe(1);
     await book.recover(timeline);
     expect(recovered).toBe(1);
+    // All of it is in the pages.
+    expect(removed).toBe(1);
+  });
+
+  test('that was not taken in keeps its log', async () => {
+    const wal = await streaming();
+    follower.settling = async () => {
+      throw engineError('disk_full', 'no room');
+    };
+    await expect(wal.finish()).rejects.toEqual(coded('disk_full'));
+    await book.recover(timeline);
+    await streaming();
+    await book.abandonAll();
+    expect(removed).toBe(0);
+  });
+
+  test('keeps the log of the next compute, which may come before the former one is removed', async () => {
+    const wal = await streaming();
+    const finishing = wal.finish();
+    const next = finishing.then(() => streaming());
+    await next;
+    expect([removed, book.counts().streaming]).toEqual([1, 1]);
+    await book.abandonAll();
+    expect(removed).toBe(1);
   });
 
   test('is received again after each end of a connection', async () => {

@@ -9,6 +9,8 @@ export interface WalBookOptions {
   readonly settings: ComputeWalSettings;
   /** Takes in what is in a timeline's log and not in its pages, and closes the log. */
   readonly recover: (timeline: TimelineRecord) => Promise<void>;
+  /** Removes a timeline's log. */
+  readonly remove: (timeline: TimelineRecord) => Promise<void>;
   /** Opens a timeline's log for a new WAL. */
   readonly follow: (timeline: TimelineRecord, walStart: Lsn) => Promise<WalFollower>;
 }
@@ -51,7 +53,7 @@ export class WalBook {
   ofCompute(timeline: TimelineRecord): TimelineWal {
     const home = {
       open: (wal: TimelineWal, walStart: Lsn) => this.#openFor(wal, timeline, walStart),
-      closed: (wal: TimelineWal, all: boolean) => this.#closed(wal, timeline.id, all),
+      closed: (wal: TimelineWal, all: boolean) => this.#closed(wal, timeline, all),
       reconnected: () => {
         this.#reconnects += 1;
       },
@@ -86,8 +88,9 @@ export class WalBook {
     );
   }
 
-  abandonAll(): Promise<void> {
-    return this.abandon([...this.#open.keys()]);
+  async abandonAll(): Promise<void> {
+    await this.abandon([...this.#open.keys()]);
+    await Promise.allSettled(this.#turns.values());
   }
 
   async #openFor(wal: TimelineWal, timeline: TimelineRecord, walStart: Lsn): Promise<WalFollower> {
@@ -113,10 +116,20 @@ export class WalBook {
     this.#settled.add(timeline.id);
   }
 
-  #closed(wal: TimelineWal, id: TimelineId, all: boolean): void {
+  #closed(wal: TimelineWal, timeline: TimelineRecord, all: boolean): void {
+    const { id } = timeline;
     if (this.#open.get(id) !== wal) return;
     this.#open.delete(id);
-    if (all) this.#settled.add(id);
+    if (!all) return;
+    this.#settled.add(id);
+    // Nobody waits for that. One that stays is looked through at the next start.
+    this.#inTurn(id, () => this.#remove(timeline)).catch(() => undefined);
+  }
+
+  /** What is in the pages for good is not needed a second time; the next compute has a WAL of its own. */
+  async #remove(timeline: TimelineRecord): Promise<void> {
+    if (this.#open.has(timeline.id) || !this.#settled.has(timeline.id)) return;
+    await this.options.remove(timeline);
   }
 
   #inTurn<T>(id: TimelineId, work: () => Promise<T>): Promise<T> {
