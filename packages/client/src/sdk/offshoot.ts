@@ -18,8 +18,10 @@ export interface ForkOptions {
   readonly from?: string;
   /** `latest` (the default), `now`, an LSN, a time, `-5m`, or `@checkpoint`. */
   readonly at?: string;
-  /** It expires after so long. */
+  /** It expires after so long; default: the page server's setting, a week. */
   readonly ttl?: Duration;
+  /** It does not expire. */
+  readonly keep?: boolean;
   /** Default: one by chance. */
   readonly name?: string;
   readonly labels?: Readonly<Record<string, string>>;
@@ -166,12 +168,13 @@ export class Offshoot {
   }
 }
 
-function asRequest({ from, at, ttl, name, labels, compute, role }: ForkOptions): NewBranchRequest {
+function asRequest({ from, at, ttl, keep, name, labels, compute, role }: ForkOptions): NewBranchRequest {
   return {
     ...(name === undefined ? {} : { name }),
     ...(from === undefined ? {} : { from }),
     ...(at === undefined ? {} : { at }),
     ...(ttl === undefined ? {} : { ttl_seconds: seconds(ttl) }),
+    ...(keep === undefined ? {} : { keep }),
     ...(labels === undefined ? {} : { labels: { ...labels } }),
     ...(compute === 'warm' ? { wait: 'compute' } : {}),
     role: role === undefined ? {} : role,
