@@ -82,8 +82,9 @@ describe('an empty database', () => {
     expect(await value(await url(), 'select count(*)::int from notes')).toBe(1);
     await client().resetBranch('one');
     expect(await value(await url(), "select to_regclass('notes')::text")).toBe(null);
-    const { timings_ms: timings } = await client().createDatabase({ name: 'three' });
+    const { timings_ms: timings, expires_at: end } = await client().createDatabase({ name: 'three' });
     expect(timings).not.toHaveProperty('template');
+    expect(Date.parse(end ?? '')).toBeGreaterThan(Date.now());
   });
 
   test('what they start from can be written by nobody, and its name is not for others', async () => {
@@ -213,7 +214,8 @@ describe('a database from a dump', () => {
     ['plain', SHOP],
     ['gzip', gzipSync(SHOP)],
   ])('%s', async (name, dump) => {
-    const made = await loaded(bytesOf(dump), { name, labels: { from: 'dump' } });
+    const made = await loaded(bytesOf(dump), { name, labels: { from: 'dump' }, keep: true });
+    expect(made.branch.expires_at).toBeUndefined();
     expect(made).toMatchObject({
       branch: { state: 'active', labels: { from: 'dump' } },
       load: {
