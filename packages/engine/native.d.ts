@@ -65,6 +65,8 @@ export declare class Tenant {
   relations(index: number, spc: number, db: number, at: bigint): Promise<Buffer>
   /** Who may log in where at an LSN which can be read. */
   loginCandidates(index: number, at: bigint): Promise<LoginCandidates>
+  /** Whether there is a role of that name at an LSN which can be read. */
+  namedRole(index: number, at: bigint, name: string): Promise<NamedRole>
   /** Begins a tar archive of a data directory. */
   baseBackup(index: number, options: BackupOptions): Promise<TarStream>
   /**
@@ -223,6 +225,13 @@ export interface Measured {
   entries: number
   /** Keys and values. */
   bytes: number
+}
+
+/** Whether there is a role of a name. */
+export interface NamedRole {
+  isThere: boolean
+  /** What `COMMENT ON ROLE` says of it. */
+  comment?: string
 }
 
 /** An error of the engine: `code` is stable, `message` is for people. */

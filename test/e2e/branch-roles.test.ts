@@ -195,16 +195,14 @@ describe('a branch’s own role', () => {
   });
 
   test('cannot take the name of a role that came with the data', async () => {
-    const { url: wanted } = await branch('collides', { role: { name: 'app' } });
-    await expect(query(wanted, 'select')).rejects.toMatchObject({
-      code: '57P03',
-      message: expect.stringContaining('has a role app already'),
-    });
-    await world.client.deleteRole('collides');
+    const taken = { code: 'role_name_taken', message: expect.stringContaining('has a role app already') };
+    await expect(branch('refused', { role: { name: 'app' } })).rejects.toMatchObject(taken);
+    await expect(world.client.branch('refused')).rejects.toMatchObject({ code: 'branch_not_found' });
+    await world.client.createBranch({ name: 'collides', from: 'prod' });
+    const collides = () => world.client.createRole('collides', { name: 'app' });
+    await expect(collides()).rejects.toMatchObject(taken);
     await world.client.startCompute('collides');
-    await expect(world.client.createRole('collides', { name: 'app' })).rejects.toMatchObject({
-      code: 'role_name_taken',
-    });
+    await expect(collides()).rejects.toMatchObject(taken);
     expect((await world.client.branch('collides')).role).toBeUndefined();
     // Production's is as it was.
     const asApp = withPassword(
@@ -212,6 +210,28 @@ describe('a branch’s own role', () => {
       'of production',
     );
     expect(await value(asApp, 'select current_user::text')).toBe('app');
+  });
+
+  test('may be called as one that is gone, or another branch’s', async () => {
+    const production = world.production.url();
+    await query(production, 'create role passing', 'drop role passing', 'create role before');
+    await query(production, 'alter role before rename to after');
+    for (const name of ['passing', 'before']) {
+      const { url } = await branch(`gone-${name}`, { at: 'now', role: { name } });
+      expect(await value(url, 'select current_user::text')).toBe(name);
+    }
+    await expect(branch('renamed', { at: 'now', role: { name: 'after' } })).rejects.toMatchObject({
+      code: 'role_name_taken',
+    });
+    await query(production, 'drop role after');
+    const parent = await branch('has-shared', { role: { name: 'shared' } });
+    await query(parent.url, 'create table of_shared (id int)');
+    const child = await branch('shares', { from: 'has-shared', role: { name: 'shared' } });
+    await query(child.url, 'drop table of_shared');
+    await world.client.deleteRole('shares');
+    await world.client.createRole('shares', { name: 'shared' });
+    const anew = await branch('of-shares', { from: 'shares', role: { name: 'shared' } });
+    expect(await value(anew.url, 'select current_user::text')).toBe('shared');
   });
 
   test('is refused when its name is none', async () => {

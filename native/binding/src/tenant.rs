@@ -106,6 +106,14 @@ pub struct LoginCandidates {
     pub databases: Vec<String>,
 }
 
+/// Whether there is a role of a name.
+#[napi(object, object_from_js = false)]
+pub struct NamedRole {
+    pub is_there: bool,
+    /// What `COMMENT ON ROLE` says of it.
+    pub comment: Option<String>,
+}
+
 /// An open store; see `openTenant`.
 #[napi]
 pub struct Tenant {
@@ -208,6 +216,21 @@ impl Tenant {
         promise(move || {
             let view = engine.readable_view(index, Some(lsn("lsn", &at)?))?;
             Ok(view.login_candidates()?)
+        })
+    }
+
+    /// Whether there is a role of that name at an LSN which can be read.
+    #[napi(ts_return_type = "Promise<NamedRole>")]
+    pub fn named_role(
+        &self,
+        index: u32,
+        at: BigInt,
+        name: String,
+    ) -> AsyncTask<Work<Option<offshoot_engine::NamedRole>>> {
+        let engine = Arc::clone(&self.engine);
+        promise(move || {
+            let view = engine.readable_view(index, Some(lsn("lsn", &at)?))?;
+            Ok(view.named_role(&name)?)
         })
     }
 
@@ -399,6 +422,17 @@ impl Reply for offshoot_engine::LoginCandidates {
         LoginCandidates {
             users: self.users,
             databases: self.databases,
+        }
+    }
+}
+
+impl Reply for Option<offshoot_engine::NamedRole> {
+    type Js = NamedRole;
+
+    fn into_js(self) -> NamedRole {
+        NamedRole {
+            is_there: self.is_some(),
+            comment: self.and_then(|role| role.comment),
         }
     }
 }

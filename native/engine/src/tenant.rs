@@ -173,7 +173,8 @@ impl Tenant {
             let window = timeline.window();
             attempts += 1;
             // Between two looks both may have moved on. What stays so is a timeline that is not complete yet.
-            if window.readable_from() <= last_record_lsn || attempts == READABLE_NOW_ATTEMPTS {
+            let is_settled = window.readable_from() <= last_record_lsn || window.is_closed();
+            if is_settled || attempts == READABLE_NOW_ATTEMPTS {
                 return Ok(ReadableNow {
                     last_record_lsn,
                     snapshot,

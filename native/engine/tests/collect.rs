@@ -244,6 +244,64 @@ fn an_extent_stays_as_long_as_one_of_its_pages() {
     assert_eq!(first_bytes(&tenant, 1, heap, 31, 50), 99);
 }
 
+/// A timeline that nobody goes on from but at single LSNs keeps what these need, and what says how far it has come.
+#[test]
+fn of_a_closed_timeline_only_single_lsns_can_be_read() {
+    let tenant = tenant(Checksums::Off);
+    let (heap, late) = (rel(100, Fork::Main), rel(101, Fork::Main));
+    let prepared = FileKey::new(FileKind::TwoPhase, 700, 0);
+    let before = entries(&tenant);
+    let mut writer = tenant.writer(1).unwrap();
+    for number in 1..=20_u32 {
+        let lsn = u64::from(number) * 10;
+        writer.image(&block(heap, 0), Lsn(lsn), &page_of(number));
+        writer.extend(&heap, Lsn(lsn), 1).unwrap();
+    }
+    writer.image(&block(late, 0), Lsn(150), &page_of(7));
+    writer.extend(&late, Lsn(150), 1).unwrap();
+    writer.file(&prepared, Lsn(200), Some(b"state"));
+    commit(&mut writer, 200);
+    collect(&tenant, 1, u64::MAX, &[105]);
+    // What is newer than 105 is nobody's.
+    assert_eq!(entries(&tenant)[0] - before[0], 1);
+    assert_eq!(first_bytes(&tenant, 1, heap, 0, 105), 10);
+    let at_end = tenant.view(1, Lsn(200)).unwrap();
+    assert_eq!(at_end.file(&prepared).unwrap(), Some(&b"state"[..]));
+    for lsn in [104, 106, 200] {
+        let refused = tenant.readable_view(1, Some(Lsn(lsn)));
+        assert!(
+            matches!(refused, Err(EngineError::NotReadable { .. })),
+            "{lsn}"
+        );
+    }
+    let reopened = tenant.narrow_window(1, Window::new(Lsn(200), [Lsn(105)]));
+    assert!(matches!(reopened, Err(EngineError::BadRequest(_))));
+    let child = TimelineSpec {
+        index: 2,
+        parent: Some((1, Lsn(105))),
+        last_record_lsn: Lsn(105),
+        readable_from: Lsn(105),
+    };
+    tenant.attach(&child).unwrap();
+    assert_eq!(first_bytes(&tenant, 2, heap, 0, 105), 10);
+}
+
+#[test]
+fn the_end_of_a_closed_timeline_may_be_kept() {
+    let tenant = tenant(Checksums::Off);
+    let heap = rel(100, Fork::Main);
+    let mut writer = tenant.writer(1).unwrap();
+    for number in 1..=20_u32 {
+        let lsn = u64::from(number) * 10;
+        writer.image(&block(heap, 0), Lsn(lsn), &page_of(number));
+        writer.extend(&heap, Lsn(lsn), 1).unwrap();
+    }
+    commit(&mut writer, 200);
+    assert_eq!(collect(&tenant, 1, u64::MAX, &[105, 200]), 18);
+    assert_eq!(first_bytes(&tenant, 1, heap, 0, 105), 10);
+    assert_eq!(first_bytes(&tenant, 1, heap, 0, 200), 20);
+}
+
 /// A page's history before the window takes no more than an image and a bounded chain of records for each LSN that can be
 /// read, however long it was; and it is read from no more.
 #[test]

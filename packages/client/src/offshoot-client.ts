@@ -8,6 +8,12 @@ import {
   type NewBranchRequest,
   newBranch,
 } from './creation.js';
+import {
+  type DatabaseFromDumpQuery,
+  type NewDatabase,
+  type NewDatabaseRequest,
+  newDatabase,
+} from './databases.js';
 import type { UpdateTenantRequest } from './retention-schemas.js';
 import * as schemas from './schemas.js';
 import * as tokens from './tokens.js';
@@ -26,6 +32,12 @@ export interface ClientOptions {
   /** What a refusal is thrown as; default: {@link ApiError}. */
   errorOf?: (problem: schemas.Problem) => ApiError;
 }
+
+/** A dump as `fetch` takes it. Of a file, in Node.js: `await openAsBlob(path)`. */
+export type DumpBody = Blob | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+
+/** What there is to say of a database that a dump is loaded into. */
+export type DumpChoice = Omit<DatabaseFromDumpQuery, 'label'> & { labels?: Readonly<Record<string, string>> };
 
 /** Branches in one answer. */
 const PAGE_MAX = 1000;
@@ -110,6 +122,37 @@ export class OffshootClient {
   createOrGetBranch(name: string, request: NewBranchRequest = {}): Promise<NewBranch> {
     const path = `/v1/branches/${encodeURIComponent(name)}`;
     return this.#call('PUT', path, newBranch, { role: null, ...request });
+  }
+
+  /** An empty database, with a role of its own unless `role` is null. */
+  createDatabase(request: NewDatabaseRequest = {}, idempotencyKey?: string): Promise<NewDatabase> {
+    return this.#call('POST', '/v1/databases', newDatabase, request, idempotencyKey);
+  }
+
+  /**
+   * A database that is loaded from a dump, which is sent as it is read. When the answer has an `operation`, the load goes on:
+   * watch it with {@link operation}. Aborting `signal` before the answer gives it up. A stream can be sent once only, so this
+   * is not a call to try again.
+   */
+  async createDatabaseFromDump(
+    dump: DumpBody,
+    { labels = {}, signal, ...choice }: DumpChoice & { signal?: AbortSignal } = {},
+  ): Promise<NewDatabase> {
+    const given = Object.entries(choice).filter(([, value]) => value !== undefined);
+    const query = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]));
+    for (const [label, value] of Object.entries(labels)) query.append('label', `${label}=${value}`);
+    const path = `/v1/databases/from-dump?${query}`;
+    const signals = [this.#signal, signal].filter((each) => each !== undefined);
+    const sent = { method: 'POST', body: dump, duplex: 'half', signal: AbortSignal.any(signals) };
+    const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/octet-stream' };
+    const response = await this.#fetch(`${this.#url}${path}`, { ...sent, headers } as RequestInit).catch(
+      (cause: unknown) => {
+        throw signal?.aborted
+          ? new ConnectionError('interrupted', 'interrupted', { cause })
+          : this.#unanswered(cause, 0);
+      },
+    );
+    return await this.#answer(response, path, newDatabase);
   }
 
   /** All of them, or those that have all of the labels; by name. */
@@ -270,7 +313,10 @@ export class OffshootClient {
     body?: unknown,
     idempotencyKey?: string,
   ): Promise<T> {
-    const response = await this.#send(method, path, body, idempotencyKey);
+    return await this.#answer(await this.#send(method, path, body, idempotencyKey), path, schema);
+  }
+
+  async #answer<T>(response: Response, path: string, schema: z.ZodType<T>): Promise<T> {
     const payload: unknown = await this.#payload(response);
     if (!response.ok) throw this.#refusal(response.status, payload);
     const parsed = schema.safeParse(payload);

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { expiresAt, labelChanges, labels, snapshotPolicy, ttlSeconds } from './branch-life.js';
+import { load } from './load-schemas.js';
 import { garbage, history } from './retention-schemas.js';
 import { bytes, id, lsn, name, time } from './schema-parts.js';
 
@@ -53,8 +54,10 @@ export const tenant = z.object({
   /** `unavailable`: its store could not be opened when the page server started; see `unavailable`. */
   state: z.enum(['importing', 'active', 'unavailable', 'deleting', 'failed']),
   created_at: time,
-  /** The connection string that it was imported from, without its password. */
-  source_url: z.string(),
+  /** The page server made it itself, for new databases to start from. */
+  template: z.boolean(),
+  /** The connection string that it was imported from, without its password. Absent of a template. */
+  source_url: z.string().optional(),
   system_identifier: z.string(),
   server_version: z.string(),
   wal_segment_bytes: bytes,
@@ -118,12 +121,14 @@ export type Problem = z.infer<typeof problem>;
 /** A long operation. It goes on when nobody watches; DELETE cancels it. */
 export const operation = z.object({
   id: z.string(),
-  kind: z.enum(['tenant_import', 'gc']),
+  kind: z.enum(['tenant_import', 'gc', 'database_load']),
   state: z.enum(['running', 'done', 'failed', 'cancelled']),
   started_at: time,
   finished_at: time.optional(),
   subject: z.string(),
   progress: importProgress.optional(),
+  /** Of `database_load`. */
+  load: load.optional(),
   error: problem.optional(),
 });
 export type Operation = z.infer<typeof operation>;
@@ -277,7 +282,7 @@ export const branch = z.object({
   /** Absent: an earlier version made it, or an import. */
   created_by: actor.optional(),
   /** `expired`: its time is over, nobody can use it, and it is deleted with the last branch that starts from it. */
-  state: z.enum(['active', 'expired']),
+  state: z.enum(['active', 'expired', 'loading']),
   /** Absent: never. */
   expires_at: time.optional(),
   labels,

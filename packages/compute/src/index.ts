@@ -1,5 +1,12 @@
 export { formatPageServiceAddress, type PageServiceAddress } from './base-backup.js';
-export type { BranchRole, BranchRoleRights, BranchRoles, OpenSessions } from './branch-roles/branch-roles.js';
+export {
+  type BranchRole,
+  type BranchRoleRights,
+  type BranchRoles,
+  isMarkOfBranch,
+  type OpenSessions,
+  roleNameTaken,
+} from './branch-roles/branch-roles.js';
 export type {
   ComputeAccess,
   ComputeActivity,
@@ -37,3 +44,4 @@ export {
   removeSocketDirectory,
   temporaryDirectories,
 } from './socket-directory.js';
+export { TemplateCluster, type TemplateClusterOptions, type TemplateSource } from './template-cluster.js';

@@ -26,6 +26,10 @@ export interface ScratchPostgresOptions {
   readonly listen?: 'socket' | 'loopback' | undefined;
   /** Further parameters of postgresql.conf. */
   readonly parameters?: Parameters | undefined;
+  /** Where parameters go. `arguments`: nothing is written into the data directory, which is another user's. */
+  readonly parametersIn?: 'file' | 'arguments' | undefined;
+  /** Aborting it ends initdb. */
+  readonly signal?: AbortSignal | undefined;
   readonly dataChecksums?: 'on' | 'off' | undefined;
   /** Further arguments of initdb, such as `--wal-segsize=1`. */
   readonly initdbArgs?: readonly string[] | undefined;
@@ -183,19 +187,23 @@ export class ScratchPostgres {
       await promisify(execFile)(join(this.options.installation.bindir, 'initdb'), args, {
         ...spawnAs(osUser),
         cwd: dataDirectory,
-        env: ENVIRONMENT,
+        // By that it is found when this program is killed meanwhile.
+        env: { ...ENVIRONMENT, PGDATA: dataDirectory },
         timeout: INITDB_TIMEOUT_MS,
+        signal: this.options.signal,
       });
     } catch (error) {
       throw asScratchError('cannot be made, initdb failed', error);
     } finally {
       await rm(passwordFile, { force: true });
     }
-    const file = join(dataDirectory, 'postgresql.conf');
-    await appendFile(
-      file,
-      formatParameters({ timezone: 'UTC', log_timezone: 'UTC', ...this.options.parameters }),
-    );
+    if (this.options.parametersIn !== 'arguments') {
+      await appendFile(join(dataDirectory, 'postgresql.conf'), formatParameters(this.#parameters()));
+    }
+  }
+
+  #parameters(): Parameters {
+    return { timezone: 'UTC', log_timezone: 'UTC', ...this.options.parameters };
   }
 
   /**
@@ -239,6 +247,7 @@ export class ScratchPostgres {
       '-D',
       this.dataDirectory,
       ...parameterArguments({
+        ...(this.options.parametersIn === 'arguments' ? this.#parameters() : {}),
         listen_addresses: address,
         port: String(this.#port),
         unix_socket_directories: quoteListElement(this.socketDirectory),

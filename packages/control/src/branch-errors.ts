@@ -62,10 +62,20 @@ export function branchExpired({ name, expiresAt }: Pick<BranchRecord, 'name' | '
   });
 }
 
+/** Throws `branch_loading`. */
+export function refuseLoading({ name, loading }: Pick<BranchRecord, 'name' | 'loading'>): void {
+  if (!loading) return;
+  throw controlError(
+    'branch_loading',
+    `a dump is being loaded into database ${name}, and it is not whole yet`,
+  );
+}
+
 /** What a client that waits for a branch can make something of; the rest is the reason of a wake that failed. */
 const passedOn: ReadonlySet<string> = new Set([
   'branch_not_found',
   'branch_expired',
+  'branch_loading',
   'quota_reached',
   'computes_exhausted',
   'shutting_down',

@@ -1,7 +1,14 @@
 import type { Branch, BranchCredentials, RoleRequest, RotatePasswordRequest } from '@offshoot/client';
-import { type BranchId, type BranchRecord, type Catalog, catalogError } from '@offshoot/pageserver';
+import {
+  type BranchId,
+  type BranchRecord,
+  type Catalog,
+  catalogError,
+  type PageServer,
+} from '@offshoot/pageserver';
 import { parseBranchName } from '@offshoot/types';
 import type { RoleKeeper } from './branch-role/role-keeper.js';
+import type { TakenRoleNames } from './branch-role/taken-role-names.js';
 import { accessOf, type BranchViews } from './branch-views.js';
 import type { Connections } from './connections.js';
 import { controlError } from './control-errors.js';
@@ -13,12 +20,17 @@ export class BranchRoleCalls {
     private readonly keeper: RoleKeeper,
     private readonly views: BranchViews,
     private readonly connections: Connections,
+    private readonly names: TakenRoleNames,
+    private readonly pageServer: Pick<PageServer, 'timelineOf'>,
   ) {}
 
   /** Throws `branch_read_only`, and what `RoleKeeper.create` throws. */
   async create(name: string, request: RoleRequest): Promise<BranchCredentials> {
     const branch = this.catalog.branchNamed(parseBranchName(name));
     expectWritable(branch);
+    const { tenant, timeline } = branch;
+    const lsn = this.pageServer.timelineOf(tenant, timeline).lastRecordLsn();
+    await this.names.refuse({ branch: branch.name, tenant, timeline, lsn }, request.name);
     const { password } = await this.keeper.create(branch, request);
     return this.#credentials(branch.id, password);
   }

@@ -155,7 +155,7 @@ export class BranchViews {
     const own = this.facts.ownOf(record);
     // Of so many properties and ten thousand branches; with spreads it takes ten times as long.
     const shown: Omit<Branch, 'writes'> = Object.assign({}, view, {
-      state: isExpired(record, new Date(this.facts.nowMs())) ? ('expired' as const) : ('active' as const),
+      state: this.#stateOf(record),
       compute: this.computes.state(record.id),
       activity: this.computes.activity(record),
     });
@@ -164,6 +164,11 @@ export class BranchViews {
     if (own !== undefined) shown.own = ownView(own);
     const writes = this.#isFull(record, quota, written) ? ('refused' as const) : ('taken' as const);
     return Object.assign(shown, { writes });
+  }
+
+  #stateOf(record: BranchRecord): Branch['state'] {
+    if (isExpired(record, new Date(this.facts.nowMs()))) return 'expired';
+    return record.loading ? 'loading' : 'active';
   }
 
   #isFull({ tenant, parent }: BranchRecord, quota: number, written: number | undefined): boolean {

@@ -13,11 +13,12 @@ import type {
   PageServer,
 } from '@offshoot/pageserver';
 import { type BranchName, formatLsn, parseBranchName } from '@offshoot/types';
-import { branchDeleted, unlessChanged } from './branch-errors.js';
+import { branchDeleted, refuseLoading, unlessChanged } from './branch-errors.js';
 import { type BranchLimits, settingsOf } from './branch-limits.js';
 import { findBranchPoint, parentOf, parseBranchAt } from './branch-point/index.js';
 import { branchPointView } from './branch-point-view.js';
 import { newRole } from './branch-role/new-role.js';
+import type { TakenRoleNames } from './branch-role/taken-role-names.js';
 import type { BranchViews } from './branch-views.js';
 import type { ComputeBook } from './compute-book.js';
 import type { Connections } from './connections.js';
@@ -35,6 +36,7 @@ export interface BranchesPlace {
   readonly limits: BranchLimits;
   readonly connections: Connections;
   readonly deletion: BranchDeletion;
+  readonly roleNames: Pick<TakenRoleNames, 'refuse'>;
   readonly clock: Pick<Clock, 'now'>;
   readonly events: BranchEvents;
   /** Branches that a tenant may have; 0: any number. */
@@ -52,6 +54,8 @@ export interface BranchesPlace {
 /** Who makes a branch, and what becomes known with it. */
 export interface BranchMaking {
   readonly by?: Actor | undefined;
+  /** A dump is to be loaded into it. */
+  readonly loading?: true | undefined;
   /** Throws when whoever makes it may not branch that one. */
   readonly expectParent?: ((parent: BranchRecord) => void) | undefined;
   readonly key?: (Omit<NewIdempotencyKey, 'answer'> & { readonly password: string }) | undefined;
@@ -79,6 +83,7 @@ export class Branches {
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);
     making.expectParent?.(from);
+    refuseLoading(from);
     this.#catalog.refuseExpired(from, new Date(this.place.clock.now()));
     // Before anything is waited for; the transaction looks again.
     this.#catalog.refuseBranchOver(from.tenant, this.place.branchesMax);
@@ -90,14 +95,17 @@ export class Branches {
     // Another branch may have its name by now; the point is one of this one's history.
     const now = this.#catalog.findBranch(from.id);
     if (now === undefined) throw branchDeleted(from.name);
+    const start = { tenant: from.tenant, timeline: history.timelineOf(point), lsn: point.lsn };
+    await this.place.roleNames.refuse({ branch: name, ...start }, request.role?.name);
     const settled = performance.now();
     const at = branchPointView(asked, point);
     const { branch } = await pageServer.createBranch(name, now.name, point.lsn, {
       requestedAt,
-      timeline: history.timelineOf(point),
+      timeline: start.timeline,
       branchesMax: this.place.branchesMax,
       ...settings,
       ...(made === undefined ? {} : { role: made.role }),
+      ...(making.loading === undefined ? {} : { loading: making.loading }),
       ...madeBy(request, making, { at, timings_ms: { settle: settled - began } }),
     });
     this.place.events.tell('created', branch, {
@@ -154,7 +162,7 @@ export class Branches {
   }
 
   #onlyTenant(): BranchName {
-    const tenants = this.#catalog.tenants().filter(({ state }) => state === 'active');
+    const tenants = this.#catalog.tenants().filter(({ state, template }) => state === 'active' && !template);
     const [only] = tenants;
     if (only === undefined || tenants.length > 1) {
       const names = tenants.map(({ name }) => name).join(', ') || 'none is imported yet';

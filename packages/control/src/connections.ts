@@ -36,12 +36,19 @@ export class Connections {
     branch: BranchRecord,
     { name: role, rights }: NonNullable<BranchRecord['role']>,
     password: string,
+    database?: string,
   ): BranchCredentials['credentials'] {
     const gateway = this.facts.gateway?.();
     const url =
       gateway === undefined
         ? {}
-        : { connection_string: this.#byGateway(branch, { user: role, password }, gateway).url };
+        : {
+            connection_string: this.#byGateway(
+              branch,
+              { user: role, password, ...(database === undefined ? {} : { database }) },
+              gateway,
+            ).url,
+          };
     return { role, password, rights, ...url };
   }
 

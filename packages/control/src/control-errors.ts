@@ -132,6 +132,38 @@ export const controlError = defineErrors({
     httpStatus: 400,
     action: 'name the branch to start from: pageserver-ctl branch create NAME --from PARENT',
   },
+  branch_loading: {
+    kind: 'retry',
+    sqlState: '57P03',
+    httpStatus: 409,
+    action: 'wait for the end of the load: pageserver-ctl operation list',
+  },
+  loads_exhausted: {
+    kind: 'retry',
+    sqlState: '53400',
+    httpStatus: 429,
+    action: 'wait until one has ended, or raise the setting loadsMax',
+  },
+  load_cancelled: {
+    kind: 'fix',
+    sqlState: '57014',
+    httpStatus: 409,
+    action: 'send the dump again if it is wanted',
+  },
+  /** What is sent has stopped coming, or whoever sent it is gone. */
+  upload_interrupted: {
+    kind: 'retry',
+    sqlState: '08006',
+    httpStatus: 408,
+    action: 'send the dump again, without a break',
+  },
+  /** initdb has failed, or the import of what it made. */
+  template_not_made: {
+    kind: 'alert',
+    sqlState: '58000',
+    httpStatus: 503,
+    action: 'mend what the message says on the machine of the page server, then ask again',
+  },
   shutting_down: {
     kind: 'retry',
     sqlState: '57P01',

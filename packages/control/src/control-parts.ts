@@ -2,6 +2,7 @@ import { type BranchRecord, catalogError, type TenantRecord } from '@offshoot/pa
 import { asOffshootError } from '@offshoot/types';
 import { BranchLimits } from './branch-limits.js';
 import { RoleKeeper } from './branch-role/role-keeper.js';
+import { TakenRoleNames } from './branch-role/taken-role-names.js';
 import { BranchRoleCalls } from './branch-roles.js';
 import { BranchViews } from './branch-views.js';
 import { Branches } from './branches.js';
@@ -11,6 +12,8 @@ import { ComputeSpecs } from './compute-spec.js';
 import { ConnectCandidates } from './connect-candidates.js';
 import { Connections } from './connections.js';
 import type { ControlPlaneOptions } from './control-options.js';
+import { DatabaseLoads } from './databases/database-loads.js';
+import { databaseDefaults } from './databases/database-settings.js';
 import { BranchEvents } from './events/branch-events.js';
 import { expiryDefaults } from './expiry/expiry-settings.js';
 import { Reaper } from './expiry/reaper.js';
@@ -56,6 +59,7 @@ export interface ControlParts {
   readonly bytes: TenantBytes;
   readonly reaper: Reaper;
   readonly snapshots: SnapshotTaker;
+  readonly loads: DatabaseLoads;
   /** Throws `branch_expired`, `shutting_down`. */
   expectUsable(branch: BranchRecord | undefined): void;
 }
@@ -132,7 +136,8 @@ export function composeParts(
   const operations = new OperationBook({ endedMax: options.operationsEndedMax }, toProblem);
   const tenants = new Tenants(pageServer, computes, operations, events);
   const connections = new Connections(catalog, computes, facts);
-  const roleCalls = new BranchRoleCalls(catalog, roles, views, connections);
+  const roleNames = new TakenRoleNames(pageServer, options.onTrouble);
+  const roleCalls = new BranchRoleCalls(catalog, roles, views, connections, roleNames, pageServer);
   const deletion = new BranchDeletion(pageServer, computes, views, events, () => reaper.stir());
   const reaper = new Reaper({
     catalog,
@@ -166,6 +171,7 @@ export function composeParts(
     refuseMore: (tenant) => bytes.refuseMore(tenant),
     onSnapshots: (branch) => snapshots.changed(branch),
     deletion,
+    roleNames,
     clock,
     checkExpiry: () => reaper.stir(),
     pageServer,
@@ -174,6 +180,16 @@ export function composeParts(
     limits,
     connections,
     checkQuotas: () => quotas.check(),
+  });
+  const loads = new DatabaseLoads({
+    catalog,
+    computes,
+    checkpoints,
+    deletion,
+    operations,
+    settings: { ...databaseDefaults, ...options.database },
+    pgRestore: options.pgRestore,
+    onTrouble: (message, facts) => options.onTrouble?.(message, facts),
   });
   const parts = {
     room,
@@ -191,6 +207,7 @@ export function composeParts(
     bytes,
     reaper,
     snapshots,
+    loads,
     expectUsable,
   };
   addMetrics(metrics, options, parts);

@@ -31,7 +31,7 @@ import { type Lsn, parseBranchName, type TimelineId } from '@offshoot/types';
 import { type AccessSettings, accessDefaults } from './access/access-settings.js';
 import { type BranchAccess, branchFor, type Caller } from './access/caller.js';
 import { TokenKeeper } from './access/token-keeper.js';
-import { asOpenError, branchNameOfClient } from './branch-errors.js';
+import { asOpenError, branchNameOfClient, refuseLoading } from './branch-errors.js';
 import type { BranchPage } from './branch-views.js';
 import type { BranchMaking } from './branches.js';
 import { machineChecks } from './checkup/machine-checks.js';
@@ -40,6 +40,8 @@ import type { ConnectionChoice } from './connections.js';
 import { controlError } from './control-errors.js';
 import type { ControlPlaneOptions } from './control-options.js';
 import { type ControlParts, composeParts } from './control-parts.js';
+import type { DatabaseLoads } from './databases/database-loads.js';
+import { TemplateKeeper } from './databases/template-keeper.js';
 import type { EventQuery } from './events/event-log.js';
 import { Metrics } from './metrics/index.js';
 import { statusView } from './status-view.js';
@@ -62,6 +64,7 @@ export class ControlPlane implements BranchHost {
   readonly access: AccessSettings;
   readonly #options: ControlPlaneOptions;
   readonly #parts: ControlParts;
+  readonly #template: TemplateKeeper;
   #closing: Promise<void> | undefined;
 
   constructor(options: ControlPlaneOptions) {
@@ -70,9 +73,15 @@ export class ControlPlane implements BranchHost {
     this.tokens = new TokenKeeper(options.pageServer.catalog, this.access, (error) =>
       options.onTrouble?.('when tokens were last used was not written down', { branch: '', error }),
     );
+    this.#template = new TemplateKeeper(options.pageServer, options.template);
     this.#parts = composeParts(options, this.metrics, () => this.#expectOpen());
     this.#parts.reaper.stir();
     this.#parts.snapshots.stir();
+  }
+
+  /** Deletes what a former daemon was loading dumps into when it ended: nobody can use it. */
+  discardUnloaded(): void {
+    this.#parts.loads.sweep();
   }
 
   get #catalog() {
@@ -93,11 +102,14 @@ export class ControlPlane implements BranchHost {
     return this.#parts.operations.list();
   }
 
-  operation(id: string): Operation {
-    return this.#parts.operations.get(id) ?? noOperation(id);
+  /** `by`: only if that has begun it. Throws `operation_not_found`. */
+  operation(id: string, by?: Actor): Operation {
+    return this.#parts.operations.get(id, by) ?? noOperation(id);
   }
 
-  async cancelOperation(id: string): Promise<Operation> {
+  /** See {@link operation}. */
+  async cancelOperation(id: string, by?: Actor): Promise<Operation> {
+    this.operation(id, by);
     return (await this.#parts.operations.cancel(id)) ?? noOperation(id);
   }
 
@@ -127,6 +139,17 @@ export class ControlPlane implements BranchHost {
   async createBranch(request: CreateBranchRequest, making: BranchMaking = {}): Promise<CreatedBranch> {
     this.#expectOpen();
     return this.#parts.branches.create(request, making);
+  }
+
+  /** What new databases start from is there when it resolves; how long that took, if it was not. */
+  async ensureTemplate(): Promise<number | undefined> {
+    this.#expectOpen();
+    return this.#template.ensure();
+  }
+
+  /** Loads of dumps into new databases. */
+  get loads(): DatabaseLoads {
+    return this.#parts.loads;
   }
 
   async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
@@ -160,6 +183,11 @@ export class ControlPlane implements BranchHost {
     return this.#catalog.findBranchNamed(parseBranchName(name));
   }
 
+  /** Whatever it is called by now. */
+  branchOf(id: string): BranchRecord | undefined {
+    return this.#catalog.findBranch(id as BranchRecord['id']);
+  }
+
   /** What was done under an `Idempotency-Key`, and the branch while it is there. */
   madeUnder(key: string): { record: IdempotencyRecord; branch: BranchRecord | undefined } | undefined {
     const record = this.#catalog.idempotencyKey(key);
@@ -167,8 +195,12 @@ export class ControlPlane implements BranchHost {
   }
 
   /** With a password that is known to be the one of the branch's role. */
-  credentials(branch: BranchRecord, password: string): BranchCredentials['credentials'] | undefined {
-    return branch.role && this.#parts.connections.withPassword(branch, branch.role, password);
+  credentials(
+    branch: BranchRecord,
+    password: string,
+    database?: string,
+  ): BranchCredentials['credentials'] | undefined {
+    return branch.role && this.#parts.connections.withPassword(branch, branch.role, password, database);
   }
 
   /** `by`: whose call that is, for the event log. */
@@ -193,13 +225,13 @@ export class ControlPlane implements BranchHost {
 
   /** `key` as in `renameBranch`. */
   async resetBranch(name: string, request: ResetBranchRequest, key?: CallWritten): Promise<MovedBranch> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.moves.reset(name, request, key);
   }
 
   /** `key` as in `renameBranch`. */
   async restoreBranch(name: string, request: RestoreBranchRequest, key?: CallWritten): Promise<MovedBranch> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.moves.restore(name, request, key);
   }
 
@@ -213,7 +245,7 @@ export class ControlPlane implements BranchHost {
     request: CreateCheckpointRequest,
     key?: CallWritten,
   ): Promise<Checkpoint> {
-    this.#expectOpen();
+    this.#expectWhole(branch);
     return this.#parts.checkpoints.create(branch, request, key);
   }
 
@@ -223,22 +255,22 @@ export class ControlPlane implements BranchHost {
   }
 
   async createRole(name: string, request: RoleRequest): Promise<BranchCredentials> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.roleCalls.create(name, request);
   }
 
   async rotatePassword(name: string, request: RotatePasswordRequest): Promise<BranchCredentials> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.roleCalls.rotate(name, request);
   }
 
   async deleteRole(name: string): Promise<Branch> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     return this.#parts.roleCalls.remove(name);
   }
 
   async startCompute(name: string): Promise<Compute> {
-    this.#expectOpen();
+    this.#expectWhole(name);
     const branch = this.#catalog.branchNamed(parseBranchName(name));
     this.#parts.expectUsable(branch);
     return this.#parts.computes.start(branch);
@@ -255,6 +287,7 @@ export class ControlPlane implements BranchHost {
     try {
       this.#expectOpen();
       const branch = this.#catalog.branchNamed(branchNameOfClient(name));
+      refuseLoading(branch);
       this.#parts.expectUsable(branch);
       return await this.#parts.computes.open(branch, options);
     } catch (error) {
@@ -290,6 +323,7 @@ export class ControlPlane implements BranchHost {
     this.#parts.quotas.close();
     this.#parts.bytes.close();
     this.#closing ??= Promise.all([
+      this.#template.close(),
       this.#parts.reaper.close(),
       this.#parts.snapshots.close(),
       this.#parts.operations.cancelAll(),
@@ -298,6 +332,12 @@ export class ControlPlane implements BranchHost {
       this.tokens.close(),
     ]).then(() => undefined);
     return this.#closing;
+  }
+
+  #expectWhole(name: string): void {
+    this.#expectOpen();
+    const branch = this.findBranch(name) ?? this.branchOf(name);
+    if (branch !== undefined) refuseLoading(branch);
   }
 
   #expectOpen(): void {

@@ -2,6 +2,7 @@ export { type AccessSettings, accessDefaults } from './access/access-settings.js
 export type { FailureListener } from './api/answer-problem.js';
 export { type ApiOptions, buildApi } from './api/build-api.js';
 export { ControlPlane, type ControlPlaneOptions, type DaemonFacts } from './control-plane.js';
+export { type DatabaseSettings, databaseDefaults } from './databases/database-settings.js';
 export { EventLog, type EventSettings, eventDefaults } from './events/event-log.js';
 export { type ExpirySettings, expiryDefaults } from './expiry/expiry-settings.js';
 export {

@@ -1,14 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import type { ImportProgress, Operation, Problem } from '@offshoot/client';
+import type { ImportProgress, Load, Operation, Problem } from '@offshoot/client';
+import type { Actor } from '@offshoot/pageserver';
 
 /** What a long operation is given: a way to say how far it is, and word of its cancellation. */
 export interface OperationHandle {
   progress(progress: ImportProgress): void;
+  /** The same of a load. */
+  load(load: Load): void;
   signal: AbortSignal;
 }
 
 interface Entry {
   operation: Operation;
+  readonly by: Actor | undefined;
   abort: AbortController;
   ended: Promise<void>;
 }
@@ -33,6 +37,7 @@ export class OperationBook {
     kind: Operation['kind'],
     subject: string,
     work: (handle: OperationHandle) => Promise<void>,
+    by?: Actor,
   ): Operation {
     const abort = new AbortController();
     const operation: Operation = {
@@ -42,12 +47,15 @@ export class OperationBook {
       started_at: this.now().toISOString(),
       subject,
     };
-    const entry: Entry = { operation, abort, ended: Promise.resolve() };
+    const entry: Entry = { operation, by, abort, ended: Promise.resolve() };
     this.#entries.set(operation.id, entry);
     const handle = {
       signal: abort.signal,
       progress: (progress: ImportProgress) => {
         entry.operation = { ...entry.operation, progress };
+      },
+      load: (load: Load) => {
+        entry.operation = { ...entry.operation, load };
       },
     };
     entry.ended = work(handle).then(
@@ -57,8 +65,10 @@ export class OperationBook {
     return entry.operation;
   }
 
-  get(id: string): Operation | undefined {
-    return this.#entries.get(id)?.operation;
+  /** `by`: only if that has begun it. */
+  get(id: string, by?: Actor): Operation | undefined {
+    const entry = this.#entries.get(id);
+    return by === undefined || entry?.by?.token === by.token ? entry?.operation : undefined;
   }
 
   running(kind: Operation['kind'], subject: string): Operation | undefined {

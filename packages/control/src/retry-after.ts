@@ -14,12 +14,16 @@ const usually: Readonly<Record<string, number>> = {
   // The attempt has taken its time; another may find it done.
   branch_point_not_reached: 1000,
   branch_role_not_applied: 1000,
+  branch_loading: 1000,
+  load_interrupted: 1000,
+  upload_interrupted: 1000,
   compute_start_timeout: 1000,
   production_behind: 1000,
   wake_failed: 1000,
   base_backup_interrupted: 1000,
   // Others have to leave.
   computes_exhausted: 1000,
+  loads_exhausted: 5000,
   too_many_imports: 5000,
   // Somebody has to come back.
   page_server_closed: 2000,

@@ -1,19 +1,21 @@
 import { ApiError, ConnectionError } from '@offshoot/client';
 import { Command, CommanderError } from 'commander';
 import { addBranchCommands } from './commands/branch.js';
-import { NoUrlError } from './commands/branch-create.js';
 import { addCheckpointCommands } from './commands/checkpoint.js';
 import { addCompletion, completionAsked } from './commands/completion.js';
 import { addComputeCommands } from './commands/compute.js';
+import { addDatabaseCommands } from './commands/database.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addEventCommands } from './commands/events.js';
 import { addExecCommands } from './commands/exec.js';
 import { addGcCommands } from './commands/gc.js';
+import { NoUrlError } from './commands/no-url-error.js';
 import { addOperationCommands } from './commands/operation.js';
 import { addStatusCommands } from './commands/status.js';
 import { addTenantCommands } from './commands/tenant.js';
 import { addTokenCommands } from './commands/token.js';
 import type { Context } from './context.js';
+import { DumpSourceError } from './dump-source.js';
 import { type DaemonChoice, findDaemon, NoDaemonError } from './find-daemon.js';
 import { NoProgramError, ProgramEnd } from './run-program.js';
 
@@ -89,6 +91,7 @@ A first session:
   });
   addTenantCommands(program, context);
   addBranchCommands(program, context);
+  addDatabaseCommands(program, context);
   addCheckpointCommands(program, context);
   addEventCommands(program, context);
   addComputeCommands(program, context);
@@ -158,7 +161,7 @@ function printJsonError(error: Explanation): void {
 }
 
 /** Those that say themselves what to do next. */
-const ownErrors = [ConnectionError, NoDaemonError, NoProgramError, NoUrlError];
+const ownErrors = [ConnectionError, NoDaemonError, NoProgramError, NoUrlError, DumpSourceError];
 
 function explain(error: unknown): Explanation {
   if (error instanceof ApiError) {

@@ -30,6 +30,7 @@ export {
   type Look,
   type LsnAtTime,
   type Measured,
+  type NamedRole,
   type PagesReply,
   type Portion,
   type PortionReclaimed,

@@ -90,6 +90,12 @@ export interface LoginCandidates {
   readonly databases: readonly string[];
 }
 
+/** A role that is there, or comes to be there if whoever makes it commits. */
+export interface NamedRole {
+  /** What `COMMENT ON ROLE` says of it. */
+  readonly comment?: string;
+}
+
 /** When the last commit was that is in at an LSN, and the first that is not; microseconds since 1970. */
 export interface CommitsAround {
   readonly last: bigint | undefined;
@@ -192,6 +198,14 @@ export class TenantStore {
   async loginCandidates(index: number, lsn: Lsn): Promise<LoginCandidates> {
     const native = this.#open();
     return await awaiting(() => native.loginCandidates(index, lsn));
+  }
+
+  /** The role of that name at an LSN which can be read, as the pages tell; undefined: there is none. */
+  async namedRole(index: number, lsn: Lsn, name: string): Promise<NamedRole | undefined> {
+    const native = this.#open();
+    const { isThere, comment } = await awaiting(() => native.namedRole(index, lsn, name));
+    if (!isThere) return undefined;
+    return comment === undefined ? {} : { comment };
   }
 
   async baseBackup(index: number, options: BaseBackupOptions): Promise<TarStream> {

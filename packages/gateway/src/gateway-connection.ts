@@ -16,6 +16,7 @@ import { forwardCancel } from './forward-cancel.js';
 import { gatewayError } from './gateway-errors.js';
 import type { GatewayObserver } from './gateway-observer.js';
 import type { GatewaySettings } from './gateway-settings.js';
+import { Lifetime } from './lifetime.js';
 import { PhaseClock } from './phase-clock.js';
 import type { PumpedSplice } from './pumped-splice.js';
 import type { Splice } from './splice.js';
@@ -49,9 +50,7 @@ export class GatewayConnection {
   readonly #onArrival: () => void;
   readonly #client: ClientSocket;
   readonly #handshake: ClientHandshake;
-  readonly #lifetime = new AbortController();
-  /** Rejects with what the lifetime was aborted with. */
-  readonly #aborted: Promise<never>;
+  readonly #lifetime = new Lifetime();
   readonly #clock: PhaseClock;
   readonly #visit: StrangerVisit;
   #wake: () => void = () => {};
@@ -78,10 +77,6 @@ export class GatewayConnection {
     this.#onArrival = onArrival;
     this.#clock = new PhaseClock(services.now);
     this.#visit = services.strangers.visit(socket.remoteAddress);
-    this.#aborted = new Promise((_, reject) => {
-      this.#lifetime.signal.addEventListener('abort', () => reject(this.#lifetime.signal.reason));
-    });
-    this.#aborted.catch(() => {});
     const { tls, sniDomain, settings } = services;
     this.#handshake = new ClientHandshake({
       tls: tls.policy,
@@ -117,7 +112,7 @@ export class GatewayConnection {
 
   /** Ends the connection with an error, unless it is handed over already. */
   stop(error: OffshootError): void {
-    this.#lifetime.abort(error);
+    this.#lifetime.end(error);
   }
 
   /** Ends a connection that has said nothing yet: another one has its place. */
@@ -143,17 +138,17 @@ export class GatewayConnection {
     const { handshakeTimeoutMs } = this.#services.settings;
     const late = () =>
       gatewayError('handshake_timeout', `no start-up packet came within ${handshakeTimeoutMs} ms`);
-    return this.#within(handshakeTimeoutMs, late, async () => {
+    return this.#lifetime.within(handshakeTimeoutMs, late, async () => {
       for (;;) {
         const effect = this.#handshake.next();
         if (effect === undefined) {
-          await this.#unlessAborted(this.#moreBytes());
+          await this.#lifetime.unlessEnded(this.#moreBytes());
         } else if (effect.do === 'write') {
           this.#client.write(effect.bytes);
         } else if (effect.do === 'start-tls') {
           const { options } = this.#services.tls;
           this.#handshake.tlsStarted(
-            await this.#unlessAborted(this.#client.startTls(options, effect.unread)),
+            await this.#lifetime.unlessEnded(this.#client.startTls(options, effect.unread)),
           );
         } else {
           return effect;
@@ -203,7 +198,7 @@ export class GatewayConnection {
         return;
       }
       counters.reopened++;
-      await this.#unlessAborted(sleep(settings.reopenPauseMs));
+      await this.#lifetime.unlessEnded(sleep(settings.reopenPauseMs));
     }
   }
 
@@ -251,7 +246,7 @@ export class GatewayConnection {
     const { parkTimeoutMs } = settings;
     const late = () =>
       gatewayError('branch_open_timeout', `branch ${branch} took no connections within ${parkTimeoutMs} ms`);
-    return this.#within(parkTimeoutMs, late, () => turns.take(branch, this.#lifetime.signal));
+    return this.#lifetime.within(parkTimeoutMs, late, () => turns.take(branch, this.#lifetime.signal));
   }
 
   /** Waits for the branch. */
@@ -272,7 +267,7 @@ export class GatewayConnection {
     const beforeWake = () => this.#visit.wake(branch);
     const opening = (async () => host.open(branch, { signal, database, beforeWake }))();
     try {
-      return await this.#within(parkTimeoutMs, late, () => this.#unlessAborted(opening));
+      return await this.#lifetime.within(parkTimeoutMs, late, () => this.#lifetime.unlessEnded(opening));
     } catch (error) {
       // It may open all the same, and nobody is here for it.
       opening.then(
@@ -392,19 +387,5 @@ export class GatewayConnection {
     return new Promise((resolve) => {
       this.#wake = resolve;
     });
-  }
-
-  #unlessAborted<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([promise, this.#aborted]);
-  }
-
-  /** Ends the connection with the error when the work takes longer. */
-  async #within<T>(timeoutMs: number, late: () => OffshootError, work: () => Promise<T>): Promise<T> {
-    const timer = setTimeout(() => this.stop(late()), timeoutMs);
-    try {
-      return await work();
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }

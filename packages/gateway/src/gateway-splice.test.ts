@@ -105,6 +105,12 @@ describe.each([
     const { client: first } = await fixture.spliced();
     first.send('x');
     await first.bytes(1);
+    // What tests before this one had open may still be closing.
+    await vi.waitFor(async () => {
+      const seen = [descriptors(), polled()];
+      await sleep(200);
+      expect([descriptors(), polled()]).toEqual(seen);
+    }, 20_000);
     const [before, polledBefore] = [descriptors(), polled()];
     const all = await Promise.all(Array.from({ length: 20 }, () => fixture.spliced()));
     // Two are the test's own ends.

@@ -4,6 +4,7 @@ import {
   engineError,
   type LoginCandidates,
   type LsnAtTime,
+  type NamedRole,
   type PagesReply,
   type TenantStore,
 } from '@offshoot/engine';
@@ -11,7 +12,7 @@ import { formatLsn, type Lsn } from '@offshoot/types';
 import type { TenantRecord, TimelineRecord } from './catalog/records.js';
 import { LsnProgress } from './page-service/lsn-progress.js';
 import type { TimelinePages } from './page-service/page-source.js';
-import { TimelineWindow } from './retention/timeline-window.js';
+import { CLOSED, TimelineWindow } from './retention/timeline-window.js';
 
 /** A timeline of an open tenant. */
 export class OpenTimeline implements TimelinePages {
@@ -86,9 +87,10 @@ export class OpenTimeline implements TimelinePages {
     return this.#store.relations(this.index, spcnode, dbnode, lsn);
   }
 
-  /** Where the timeline is as it was at a moment, in microseconds since 1970. */
-  lsnAtTime(time: bigint): Promise<LsnAtTime> {
-    return this.#store.lsnAtTime(this.index, time);
+  /** Where the timeline is as it was at a moment, in microseconds since 1970. A closed one has no moments. */
+  async lsnAtTime(time: bigint): Promise<LsnAtTime> {
+    if (this.readableFrom === CLOSED) return { lsn: undefined, knownFrom: undefined };
+    return await this.#store.lsnAtTime(this.index, time);
   }
 
   commitsAround(lsn: Lsn): Promise<CommitsAround> {
@@ -98,6 +100,11 @@ export class OpenTimeline implements TimelinePages {
   /** Who may log in where, as the pages tell. */
   loginCandidates(lsn: Lsn): Promise<LoginCandidates> {
     return this.#store.loginCandidates(this.index, lsn);
+  }
+
+  /** The role of that name, as the pages tell. */
+  namedRole(lsn: Lsn, name: string): Promise<NamedRole | undefined> {
+    return this.#store.namedRole(this.index, lsn, name);
   }
 
   /** What it shows is kept until all of it was taken. */

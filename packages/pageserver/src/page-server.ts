@@ -7,6 +7,7 @@ import {
   formatLsn,
   type Lsn,
   type OffshootError,
+  TEMPLATE_NAME,
   type TenantId,
   type TenantName,
   type TimelineId,
@@ -417,8 +418,21 @@ export class PageServer implements PageSource {
   }
 
   /** See `importTenant` and `refuseImport`. */
-  async importTenant(request: ImportRequest): Promise<ImportedTenant> {
+  async importTenant(request: Omit<ImportRequest, 'template'>): Promise<ImportedTenant> {
     this.refuseImport(request);
+    return await this.#import(request);
+  }
+
+  /**
+   * Makes the template of new databases of a cluster that nobody writes to, and that may be gone when it resolves. Throws
+   * `name_taken` when something has its name, `page_server_closed`, and what an import throws.
+   */
+  async importTemplate(url: string, signal: AbortSignal): Promise<ImportedTenant> {
+    this.#expectOpen();
+    return await this.#import({ name: TEMPLATE_NAME, url, signal, template: true });
+  }
+
+  async #import(request: ImportRequest): Promise<ImportedTenant> {
     const abort = new AbortController();
     const signals = request.signal === undefined ? [abort.signal] : [abort.signal, request.signal];
     const running = importTenant(this.#importPlace(), { ...request, signal: AbortSignal.any(signals) });

@@ -1,11 +1,16 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ComputeSettings,
   computePlaces,
   defaultLocalComputeLimits,
   LocalComputeDriver,
+  type OsUser,
   resolveOsUser,
   resolvePostgres,
+  spawnAs,
+  TemplateCluster,
 } from '@offshoot/compute';
 import {
   ControlPlane,
@@ -14,8 +19,10 @@ import {
   gatewayObserver,
   pageServiceMetrics,
 } from '@offshoot/control';
+import { findPgRestore } from '@offshoot/dump';
 import type { Gateway } from '@offshoot/gateway';
 import { type PageListenerSpec, PageServer, PageService, pageServerDefaults } from '@offshoot/pageserver';
+import { baseError } from '@offshoot/types';
 import { readDaemonFile, removeDaemonFile, writeDaemonFile } from './daemon-file.js';
 import { openDataDirectory } from './data-directory.js';
 import type { Log } from './log.js';
@@ -143,6 +150,8 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
   }
   if (swept.removedDirectories.length > 0) log.warn(swept, 'removed what a former daemon left');
 
+  const template = new TemplateCluster({ directory: join(dataDirectory, 'template'), installation, osUser });
+  await template.sweep();
   const events = EventLog.open(join(dataDirectory, 'events'), tuning.events);
   teardown.add(() => events.close());
   const startedAt = new Date();
@@ -159,6 +168,9 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
       pageService: () => factsOf(pageService),
       gateway: () => (gateway === undefined ? undefined : gatewayFacts(gateway, settings)),
     },
+    template,
+    pgRestore: await pgRestoreOf(settings, installation.bindir, osUser),
+    database: tuning.database,
     computesMax: tuning.computeLimits?.computesMax ?? defaultLocalComputeLimits.computesMax,
     wake: tuning.wake,
     quota: tuning.quota,
@@ -169,6 +181,7 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     onComputeCrash: (branch, end) => log.error({ branch, reason: end.reason }, 'a compute has crashed'),
   });
   control.metrics.add(pageServiceMetrics(pageService));
+  control.discardUnloaded();
   pageServer.addKeeper((timeline) => pageService.leases.held(timeline));
   pageServer.addKeeper((timeline) => control.keptFor(timeline));
   // Whoever keeps history has said so by now; nobody else can ask for any yet.
@@ -222,6 +235,19 @@ async function start(settings: Settings, log: Log, teardown: Teardown): Promise<
     dataDirectory,
     close: () => teardown.run(),
   };
+}
+
+/** Throws `invalid_argument` when the one that was named is not there. */
+async function pgRestoreOf({ pgRestore }: Settings, bindir: string, osUser: OsUser) {
+  if (pgRestore !== undefined) {
+    await access(pgRestore, constants.X_OK).catch((cause: unknown) => {
+      throw baseError('invalid_argument', `--pg-restore ${pgRestore} is no program that can be run`, {
+        cause,
+      });
+    });
+  }
+  const path = pgRestore ?? (await findPgRestore(bindir));
+  return path === undefined ? undefined : { path, user: spawnAs(osUser) };
 }
 
 async function startPageService(

@@ -85,6 +85,10 @@ function program(): Command {
       'Postgres 15 to run computes with ($OFFSHOOT_PG_BINDIR, default the embedded one)',
     )
     .option(
+      '--pg-restore <file>',
+      "the pg_restore that reads dumps in pg_dump's own formats ($OFFSHOOT_PG_RESTORE, default the newest that is found)",
+    )
+    .option(
       '--cgroup <where>',
       "auto: each compute in a control group (v2) below the page server's own, if that can be; off; or the directory " +
         'of the group to make them in ($OFFSHOOT_CGROUP, default auto)',

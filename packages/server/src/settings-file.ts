@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { defaultComputeSettings, defaultLocalComputeLimits, sizeDefaults } from '@offshoot/compute';
 import {
   accessDefaults,
+  databaseDefaults,
   eventDefaults,
   expiryDefaults,
   quotaDefaults,
@@ -32,6 +33,8 @@ export interface TuningSettings {
   access: Record<string, number>;
   /** See `ExpirySettings`. */
   expiry: Record<string, number>;
+  /** See `DatabaseSettings`. */
+  database: Record<string, number>;
   /** See `EventSettings`. */
   events: Record<string, number>;
   /** See `WakeSettings`. */
@@ -59,6 +62,7 @@ const defaults: { readonly [Group in keyof TuningSettings]: object } = {
   quota: quotaDefaults,
   access: accessDefaults,
   expiry: expiryDefaults,
+  database: databaseDefaults,
   events: eventDefaults,
   wake: wakeDefaults,
   computeWal: computeWalDefaults,

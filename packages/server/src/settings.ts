@@ -41,6 +41,8 @@ export interface Settings {
   gatewayTlsKeyFile?: string;
   /** Directory of `postgres`; default: the embedded Postgres. */
   pgBindir?: string;
+  /** What reads dumps in pg_dump's own formats; default: the newest that is found. */
+  pgRestore?: string;
   /** Where control groups of computes are made: below the daemon's own if that can be, nowhere, or in a directory. */
   cgroup: CgroupChoice;
   /** OS user that runs Postgres when the daemon is root. */
@@ -72,6 +74,7 @@ export interface StartFlags {
   gatewayTlsCert?: string;
   gatewayTlsKey?: string;
   pgBindir?: string;
+  pgRestore?: string;
   osUser?: string;
   cgroup?: string;
   logLevel?: string;
@@ -100,6 +103,7 @@ export function readSettings(flags: StartFlags, env: NodeJS.ProcessEnv): Setting
     ...present('tlsCertificateFile', choose(flags.tlsCert, 'OFFSHOOT_TLS_CERT')),
     ...present('tlsKeyFile', choose(flags.tlsKey, 'OFFSHOOT_TLS_KEY')),
     ...present('pgBindir', choose(flags.pgBindir, 'OFFSHOOT_PG_BINDIR')),
+    ...present('pgRestore', choose(flags.pgRestore, 'OFFSHOOT_PG_RESTORE')),
     ...present('settingsFile', choose(flags.settings, 'OFFSHOOT_SETTINGS')),
     ...present('osUser', choose(flags.osUser, 'OFFSHOOT_OS_USER')),
   };

@@ -18,5 +18,11 @@ export {
   type TimelineId,
 } from './ids.js';
 export { formatLsn, LSN_INVALID, LSN_MAX, type Lsn, parseLsn, toLsn } from './lsn.js';
-export { type BranchName, parseBranchName, parseTenantName, type TenantName } from './names.js';
+export {
+  type BranchName,
+  parseBranchName,
+  parseTenantName,
+  TEMPLATE_NAME,
+  type TenantName,
+} from './names.js';
 export { type ErrorContext, type ErrorDetails, OffshootError } from './offshoot-error.js';

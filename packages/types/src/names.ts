@@ -8,6 +8,12 @@ export type BranchName = string & { readonly [brand]: 'BranchName' };
 /** The user's name for a tenant. */
 export type TenantName = string & { readonly [brand]: 'TenantName' };
 
+/**
+ * What new databases start from: a tenant that the page server makes itself, and that tenant's first branch. Nobody else
+ * may use the name.
+ */
+export const TEMPLATE_NAME = 'template0' as BranchName & TenantName;
+
 /** 1 to 63 of a-z, 0-9, `.`, `_`, `-`; starts with a letter or digit. Throws `invalid_argument`. */
 export function parseBranchName(text: string): BranchName {
   return parseName('branch', text) as BranchName;

@@ -6,11 +6,11 @@ lines() { sql "$1" -c "SELECT string_agg(line, ',' ORDER BY ctid) FROM journal W
 
 sql "$PRODUCTION" -c "INSERT INTO journal VALUES ('shell one')"
 first=$(second)
-until [ "$(second)" != "$first" ]; do sleep 0.05; done
+until [ "$(second)" != "$first" ]; do sleep 0.2; done
 first=$(second)
 sql "$PRODUCTION" -c "INSERT INTO journal VALUES ('shell two')"
 next=$(second)
-until [ "$(second)" != "$next" ]; do sleep 0.05; done
+until [ "$(second)" != "$next" ]; do sleep 0.2; done
 next=$(second)
 sql "$PRODUCTION" -c "DELETE FROM journal WHERE line LIKE 'shell %'"
 

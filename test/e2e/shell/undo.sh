@@ -11,7 +11,7 @@ sql "$url" -c 'UPDATE users SET name = null' -c 'ALTER TABLE users DROP email'
 # Somebody is connected, and in the middle of something, when it is undone.
 sql "$url" -c "INSERT INTO journal VALUES ('busy')" -c 'SELECT pg_sleep(600)' >out 2>&1 &
 busy=$!
-until [ "$(sql "$url" -c "SELECT count(*) FROM journal WHERE line = 'busy'")" = 1 ]; do sleep 0.1; done
+until [ "$(sql "$url" -c "SELECT count(*) FROM journal WHERE line = 'busy'")" = 1 ]; do sleep 0.3; done
 preserved=$(api -X POST "$OFFSHOOT_URL/v1/branches/undone/restore" -d '{"at": "@good"}' | field preserved)
 if wait "$busy"; then exit 1; fi
 grep -q 'connect again to get the new state' out

@@ -52,10 +52,12 @@ const FILES: u8 = 2;
 /// What the parts of a step share.
 pub struct Step<'s> {
     pub timeline: u32,
-    /// At the window's begin, on the step's snapshot.
+    /// At the horizon, on the step's snapshot.
     pub view: &'s View,
-    /// Ascending; the last is the window's begin.
+    /// Ascending; the last is the horizon. Whatever is later stays whole.
     pub points: &'s [Lsn],
+    /// The same for pages: nobody reads them at the end of a timeline of which only single LSNs can be read.
+    page_points: &'s [Lsn],
     pub removals: Vec<Removal>,
     pub looked_at: u64,
     pub damaged: u64,
@@ -64,7 +66,7 @@ pub struct Step<'s> {
 }
 
 impl Step<'_> {
-    /// The window's begin.
+    /// The window's begin; of a closed one, the timeline's end, where it says what it has come to.
     pub fn horizon(&self) -> Lsn {
         self.view.lsn()
     }
@@ -77,8 +79,12 @@ impl Step<'_> {
     /// The first point from `lsn` on, if it is before `newer`: who reads there comes across what is filed at `lsn` and
     /// not across what is filed at `newer`.
     pub fn point_between(&self, lsn: Lsn, newer: Lsn) -> Option<Lsn> {
-        let at = self.points.partition_point(|point| *point < lsn);
-        self.points.get(at).copied().filter(|point| *point < newer)
+        first_between(self.points, lsn, newer)
+    }
+
+    /// The same for pages.
+    pub fn page_point_between(&self, lsn: Lsn, newer: Lsn) -> Option<Lsn> {
+        first_between(self.page_points, lsn, newer)
     }
 
     /// Whether it is time to remove what was found and to let go of the snapshot.
@@ -87,6 +93,11 @@ impl Step<'_> {
             || self.removals.len() >= self.look.portion.entries_max
             || Instant::now() >= self.deadline
     }
+}
+
+fn first_between(points: &[Lsn], lsn: Lsn, newer: Lsn) -> Option<Lsn> {
+    let at = points.partition_point(|point| *point < lsn);
+    points.get(at).copied().filter(|point| *point < newer)
 }
 
 impl Tenant {
@@ -98,7 +109,7 @@ impl Tenant {
     pub fn narrow_window(&self, index: u32, window: Window) -> Result<(), EngineError> {
         let timeline = self.timeline(index)?;
         let last = timeline.last_record_lsn();
-        if window.readable_from() > last {
+        if window.readable_from() > last && !window.is_closed() {
             return Err(EngineError::BadRequest(format!(
                 "a window cannot begin at {}: the last record ends at {last}",
                 window.readable_from()
@@ -131,12 +142,17 @@ impl Tenant {
         cursor: &[u8],
         look: Look,
     ) -> Result<(Vec<Removal>, Collected), EngineError> {
-        let points = window.points();
-        let view = View::new(self.store().read()?, timeline, window.readable_from());
+        let horizon = match window.is_closed() {
+            true => timeline.last_record_lsn(),
+            false => window.readable_from(),
+        };
+        let points: Vec<Lsn> = window.kept().iter().copied().chain([horizon]).collect();
+        let view = View::new(self.store().read()?, timeline, horizon);
         let mut step = Step {
             timeline: timeline.index(),
             view: &view,
             points: &points,
+            page_points: &points[..points.len() - usize::from(window.is_closed())],
             removals: Vec::new(),
             looked_at: 0,
             damaged: 0,

@@ -256,7 +256,7 @@ fn mark_needed(
     for at in (0..items.len()).rev() {
         let lsn = items[at].lsn;
         // The earliest of them can see most.
-        if let Some(point) = step.point_between(lsn, newer) {
+        if let Some(point) = step.page_point_between(lsn, newer) {
             let void_before = voids.void_before(step, key, point)?;
             open = Some(open.map_or(void_before, |other| other.min(void_before)));
         }

@@ -4,7 +4,7 @@ use offshoot_layout::Lsn;
 
 use crate::EngineError;
 
-/// All LSNs from one on, and single ones before it.
+/// All LSNs from one on, and single ones before it; only those when it is closed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Window {
     readable_from: Lsn,
@@ -39,6 +39,19 @@ impl Window {
         }
     }
 
+    /// Of a timeline that nobody goes on from but at these LSNs, and that nobody writes to any more.
+    #[must_use]
+    pub fn closed(kept: impl IntoIterator<Item = Lsn>) -> Window {
+        Window::new(Lsn::MAX, kept)
+    }
+
+    /// Nothing can be read but what is kept. One of which nobody has said yet what that is, is not complete.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.readable_from == Lsn::MAX && !self.is_first
+    }
+
+    /// `Lsn::MAX` when it is closed.
     #[must_use]
     pub fn readable_from(&self) -> Lsn {
         self.readable_from
@@ -52,13 +65,12 @@ impl Window {
 
     #[must_use]
     pub fn covers(&self, lsn: Lsn) -> bool {
-        lsn >= self.readable_from || self.kept.binary_search(&lsn).is_ok()
+        lsn >= self.readable_from && !self.is_closed() || self.kept.binary_search(&lsn).is_ok()
     }
 
-    /// The LSNs up to `readable_from` that have to stay what they are, ascending. Whatever is later stays whole.
-    pub(super) fn points(&self) -> Vec<Lsn> {
-        let last = std::iter::once(self.readable_from);
-        self.kept.iter().copied().chain(last).collect()
+    /// Single LSNs that can be read, ascending.
+    pub(super) fn kept(&self) -> &[Lsn] {
+        &self.kept
     }
 
     /// What is not covered may be gone, and does not come back. Of a timeline that was just attached, what is kept has

@@ -1,7 +1,8 @@
 import { ApiError } from '../api-error.js';
-import type { NewBranchRequest } from '../creation.js';
-import { type ClientOptions, OffshootClient } from '../offshoot-client.js';
-import type { Branch, RoleRequest } from '../schemas.js';
+import type { NewBranch, NewBranchRequest } from '../creation.js';
+import type { NewDatabaseRequest } from '../databases.js';
+import { type ClientOptions, type DumpBody, OffshootClient } from '../offshoot-client.js';
+import type { Branch, Operation, RoleRequest } from '../schemas.js';
 import { type Duration, seconds } from './duration.js';
 import { AccessError, apiErrorOf, NotFoundError } from './errors.js';
 import { Fork, type ForkCalls } from './fork.js';
@@ -29,6 +30,16 @@ export interface ForkOptions {
   /** Its own role; `null`: none, and production's roles log in. */
   readonly role?: RoleRequest | null;
 }
+
+/** Of a new database: as of a fork, but for where it starts. */
+export interface DatabaseOptions extends Omit<ForkOptions, 'from' | 'at' | 'ifExists'> {
+  /** As pg_dump writes it: plain, custom or tar, also in gzip. Of a file, in Node.js: `await openAsBlob(path)`. */
+  readonly fromDump?: DumpBody;
+  /** Of a dump. `stop`, the default: the first statement that fails ends it, and nothing is left. */
+  readonly onError?: 'stop' | 'continue';
+}
+
+const POLL_MS = 500;
 
 /**
  * Forks of a database, for agents and tests:
@@ -74,12 +85,52 @@ export class Offshoot {
       ifExists === 'return' && name !== undefined
         ? await this.#calls.read(() => this.client.createOrGetBranch(name, request))
         : await this.#calls.write((key) => this.client.createBranch(request, key));
+    return this.#made(made);
+  }
+
+  #made(made: NewBranch): Fork {
     return new Fork(this.#calls, made.branch, {
       created: made.created,
       connectionString: made.dsn,
       dataAgeMs: made.data_age_ms,
       timingsMs: made.timings_ms,
     });
+  }
+
+  /**
+   * Makes a database, empty or of a dump; its connection string works at once. A dump is sent once: what fails on the way is
+   * not tried again, and leaves nothing.
+   */
+  async createDatabase({ fromDump, onError, ...options }: DatabaseOptions = {}): Promise<Fork> {
+    const request = databaseRequest(options);
+    if (fromDump !== undefined) return this.#load(fromDump, request, onError);
+    const made = await this.#calls.write((key) => this.client.createDatabase(request, key));
+    return this.#made(made);
+  }
+
+  async #load(
+    dump: DumpBody,
+    request: NewDatabaseRequest,
+    onError: 'stop' | 'continue' | undefined,
+  ): Promise<Fork> {
+    const { name, labels, ttl_seconds, keep } = request as NewDatabaseRequest & { keep?: boolean };
+    const choice = { name, labels, ttl_seconds, keep, on_error: onError };
+    const given = Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined));
+    const made = await this.client.createDatabaseFromDump(dump, given);
+    const { operation } = made;
+    if (operation !== undefined) {
+      const ended = await this.#ended(operation);
+      if (ended.error !== undefined) throw apiErrorOf(ended.error);
+    }
+    return this.#made(made);
+  }
+
+  async #ended(id: string): Promise<Operation> {
+    for (;;) {
+      const operation = await this.#calls.read(() => this.client.operation(id));
+      if (operation.state !== 'running') return operation;
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
   }
 
   /** The fork of that name or id. Its connection string has no password. */
@@ -122,6 +173,11 @@ function asRequest({ from, at, ttl, name, labels, compute, role }: ForkOptions):
     ...(compute === 'warm' ? { wait: 'compute' } : {}),
     role: role === undefined ? {} : role,
   };
+}
+
+function databaseRequest(options: DatabaseOptions): NewDatabaseRequest {
+  const { from: _, at: __, ...request } = asRequest(options);
+  return request;
 }
 
 function fromEnvironment(variable: string, option: string): string {

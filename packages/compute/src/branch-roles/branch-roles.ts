@@ -1,3 +1,4 @@
+import type { OffshootError } from '@offshoot/types';
 import type pg from 'pg';
 import type { ConnectAs } from '../compute-driver.js';
 import { computeError } from '../compute-errors.js';
@@ -44,6 +45,26 @@ interface Found {
 const MARK = 'offshoot branch ';
 /** Behind the mark of a role that owns in all databases what it should. */
 const SETTLED = ' settled';
+
+/** Whether a role's comment says that it is one that a branch has of its own, whichever. */
+export function isMarkOfBranch(comment: string | null | undefined): boolean {
+  return comment?.startsWith(MARK) === true;
+}
+
+export function roleNameTaken(role: string): OffshootError {
+  return computeError(
+    'role_name_taken',
+    `the branch has a role ${role} already, which came with its data and is not made over`,
+    {
+      details: {
+        role,
+        action:
+          "give the branch's own role another name, or none: one is made up then. A role that it has already is removed " +
+          'first: pageserver-ctl branch role delete BRANCH',
+      },
+    },
+  );
+}
 
 const FOUND = `SELECT a.rolname AS name, a.rolcanlogin AS "canLogin", a.rolsuper AS superuser, a.rolpassword AS verifier,
     s.description AS mark
@@ -130,13 +151,8 @@ async function applyOwn(
   const attributes = `${login} INHERIT CREATEDB BYPASSRLS NOCREATEROLE NOREPLICATION CONNECTION LIMIT -1 VALID UNTIL 'infinity'`;
   if (former === undefined) {
     await client.query(`CREATE ROLE ${name} ${attributes}`);
-  } else if (former.mark?.startsWith(MARK) !== true) {
-    throw computeError(
-      'role_name_taken',
-      `the branch has a role ${own.name} already, which came with its data and is not made over: give the branch's ` +
-        'own role another name (pageserver-ctl branch role delete BRANCH, then branch role create BRANCH ROLE)',
-      { details: { role: own.name } },
-    );
+  } else if (!isMarkOfBranch(former.mark)) {
+    throw roleNameTaken(own.name);
   } else if (whose === 'of another branch') {
     await client.query(`ALTER ROLE ${name} ${attributes}`);
   } else if (

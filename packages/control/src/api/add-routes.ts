@@ -1,15 +1,17 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller } from '../access/caller.js';
 import { controlError } from '../control-errors.js';
 import type { ApiPlace } from './api-place.js';
 import { checkInput, checkKnownFields } from './check-input.js';
 import { readIdempotencyKey, sentKey } from './idempotency-key.js';
-import { Answer, type Route } from './route.js';
+import { Answer, RAW_MEDIA_TYPE, type RawBody, type Route } from './route.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Needs no token. */
     isPublic?: boolean;
+    /** Its body is read as it comes, for as long as that takes. */
+    takesRaw?: boolean;
   }
 }
 
@@ -24,9 +26,15 @@ export function addRoutes(
     app.route({
       method: route.method,
       url: route.path.replace(/\{(\w+)\}/g, ':$1'),
-      config: { isPublic: route.scopes === 'public' },
+      config: { isPublic: route.scopes === 'public', takesRaw: route.raw !== undefined },
       handler: async (request, reply) => {
-        const { answer, ignored, strict } = await answerOf(route, request, place, callerOf(request));
+        const { answer, ignored, strict } = await answerOf(
+          route,
+          request,
+          place,
+          callerOf(request),
+          rawBody(request, reply),
+        );
         const body =
           ignored === undefined ? answer.body : { ...(answer.body as object), ignored_fields: ignored };
         if (strict) reply.header('preference-applied', 'handling=strict');
@@ -41,6 +49,7 @@ async function answerOf(
   request: FastifyRequest,
   place: ApiPlace,
   caller: Caller,
+  raw: RawBody,
 ): Promise<{ answer: Answer; ignored: string[] | undefined; strict: boolean }> {
   expectScope(route, caller);
   const path = route.pathSchema && checkInput(route.pathSchema, request.params, 'path');
@@ -54,7 +63,7 @@ async function answerOf(
   const query = route.querySchema && checkInput(route.querySchema, request.query, 'query');
   const strict = route.unknownFields === 'reported' && prefersStrict(request);
   const { body, ignored } = bodyOf(route, request, strict);
-  const call = { place, caller, path, query, body, key: undefined };
+  const call = { place, caller, path, query, body, raw, key: undefined };
   if (again === undefined || text === undefined) {
     return { answer: asAnswer(route, await route.work(call)), ignored, strict };
   }
@@ -72,8 +81,23 @@ function asAnswer(route: Route, done: unknown): Answer {
   return done instanceof Answer ? done : new Answer(firstStatus(route), done);
 }
 
-function bodyOf(route: Route, { body }: FastifyRequest, strict: boolean) {
+function rawBody({ raw }: FastifyRequest, reply: FastifyReply): RawBody {
+  return {
+    request: raw,
+    onHangUp: (heard) => {
+      const closed = () => {
+        if (!reply.raw.writableFinished) heard();
+      };
+      reply.raw.once('close', closed);
+      if (reply.raw.closed) closed();
+      return () => reply.raw.off('close', closed);
+    },
+  };
+}
+
+function bodyOf(route: Route, { body, raw }: FastifyRequest, strict: boolean) {
   const { bodySchema } = route;
+  if ((body === raw) !== (route.raw !== undefined)) throw wrongMedia(route);
   if (bodySchema === undefined) return { body: undefined, ignored: undefined };
   if (route.unknownFields !== 'reported') {
     return { body: checkInput(bodySchema, body, 'body'), ignored: undefined };
@@ -81,6 +105,16 @@ function bodyOf(route: Route, { body }: FastifyRequest, strict: boolean) {
   if (strict) return { body: checkInput(bodySchema, body, 'body'), ignored: [] };
   const { data, ignored } = checkKnownFields(bodySchema, body);
   return { body: data, ignored };
+}
+
+function wrongMedia({ raw }: Route) {
+  return controlError(
+    'media_type_unsupported',
+    raw === undefined
+      ? 'the body of the request is not said to be application/json'
+      : `send ${raw} as the body, with "Content-Type: ${RAW_MEDIA_TYPE}"`,
+    raw === undefined ? {} : { details: { action: `send the header "Content-Type: ${RAW_MEDIA_TYPE}"` } },
+  );
 }
 
 /** Throws `forbidden`. */

@@ -8,7 +8,7 @@ import type {
   NewBranchRequest,
   Problem,
 } from '@offshoot/client';
-import { asOffshootError, OffshootError } from '@offshoot/types';
+import { asOffshootError, OffshootError, TEMPLATE_NAME } from '@offshoot/types';
 import { type Caller, expectAccess } from '../access/caller.js';
 import { newPasswordNonce, passwordOfKey } from '../branch-role/password-of-key.js';
 import type { BranchMaking } from '../branches.js';
@@ -59,6 +59,11 @@ export class BranchMaker {
     }
   }
 
+  /** Of which nobody but a load can make use until it is whole. */
+  createToLoad(caller: Caller, request: NewBranchRequest): Promise<Made> {
+    return this.#make(caller, request, undefined, { loading: true });
+  }
+
   async #found(caller: Caller, name: string, request: NewBranchRequest): Promise<Made> {
     const record = this.control.findBranch(name);
     if (record?.parent === undefined || caller.reach?.uses(record) === false) {
@@ -78,16 +83,25 @@ export class BranchMaker {
     );
   }
 
-  async #make(caller: Caller, { wait, role, ...request }: NewBranchRequest, key?: CallKey): Promise<Made> {
+  async #make(
+    caller: Caller,
+    { wait, role, ...request }: NewBranchRequest,
+    key?: CallKey,
+    choice: Pick<BranchMaking, 'loading'> = {},
+  ): Promise<Made> {
     const asked = role === undefined ? {} : role;
     refuseSuperuser(caller, asked?.rights);
     const from = request.from ?? this.#onlyParent(caller);
     const making: BranchMaking = {
+      ...choice,
       by: caller.actor,
       expectParent: (parent) => expectAccess(caller, parent, 'see'),
       ...(key === undefined ? {} : { key: withPassword(key) }),
     };
-    const created = await this.#withName(request.name, (name) =>
+    // Whoever may only branch what there is finds it, or not.
+    const templateMs =
+      from === TEMPLATE_NAME && caller.reach === undefined ? await this.control.ensureTemplate() : undefined;
+    const made = await this.#withName(request.name, (name) =>
       this.control.createBranch(
         {
           ...request,
@@ -98,6 +112,8 @@ export class BranchMaker {
         making,
       ),
     );
+    const timings = templateMs === undefined ? {} : { template: templateMs };
+    const created = { ...made, timings_ms: { ...timings, ...made.timings_ms } };
     return this.#answer(caller, created, { wait }, { created: true });
   }
 

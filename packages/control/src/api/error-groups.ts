@@ -26,6 +26,7 @@ export const ofCompute = [
   'compute_start_cancelled',
   'compute_starting',
   'compute_not_running',
+  'branch_loading',
   'compute_without_superuser',
   'compute_without_replication_role',
   'role_name_taken',
@@ -43,6 +44,7 @@ export const ofCompute = [
 
 /** Finding a place in a branch's history. */
 export const ofPlace = [
+  'branch_loading',
   'branch_point_out_of_range',
   'branch_point_not_reached',
   'production_not_followed',

@@ -2,7 +2,7 @@ import { allErrorDeclarations, errorDeclaration } from '@offshoot/types';
 import type { z } from 'zod';
 import { componentSchemas, type JsonSchema, schemaOf } from './components.js';
 import { everywhere, scoped } from './error-groups.js';
-import type { Route, RouteResponse } from './route.js';
+import { RAW_MEDIA_TYPE, type Route, type RouteResponse } from './route.js';
 
 export interface OpenApiDocument {
   readonly openapi: '3.1.0';
@@ -63,7 +63,7 @@ function reportedBodies(routes: readonly Route[]): ReadonlySet<z.ZodType> {
 }
 
 function operationOf(route: Route): Record<string, unknown> {
-  const { id, tag, summary, description, bodySchema, scopes } = route;
+  const { id, tag, summary, description, scopes } = route;
   return {
     operationId: id,
     tags: [tag],
@@ -71,12 +71,20 @@ function operationOf(route: Route): Record<string, unknown> {
     description: [description, scopeWords(scopes), fieldWords(route)].filter(Boolean).join('\n\n'),
     security: scopes === 'public' ? [] : ['admin', ...scopes].map((scope) => ({ token: [scope] })),
     parameters: parametersOf(route),
-    ...(bodySchema === undefined
-      ? {}
-      : {
-          requestBody: { required: false, content: { 'application/json': { schema: schemaOf(bodySchema) } } },
-        }),
+    ...bodyOf(route),
     responses: { ...goodAnswers(route), ...refusals(route) },
+  };
+}
+
+function bodyOf({ bodySchema, raw }: Route): { requestBody?: unknown } {
+  if (raw !== undefined) {
+    return {
+      requestBody: { required: true, description: raw, content: { [RAW_MEDIA_TYPE]: { schema: {} } } },
+    };
+  }
+  if (bodySchema === undefined) return {};
+  return {
+    requestBody: { required: false, content: { 'application/json': { schema: schemaOf(bodySchema) } } },
   };
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { problem } from '@offshoot/client';
-import { OffshootError, parseTenantName, randomTenantId } from '@offshoot/types';
+import { OffshootError, parseBranchName, parseTenantName, randomTenantId } from '@offshoot/types';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ApiFixture, daemonToken } from '../testing/api-fixture.js';
 import { silentSource } from '../testing/silent-source.js';
@@ -25,6 +25,16 @@ const provokedElsewhere: Readonly<Record<string, string>> = {
   // A production that is away, or slow.
   production_unreachable: 'test/e2e/branch-at.test.ts',
   production_behind: 'packages/pageserver/src/wal/catch-up.test.ts',
+  // Dumps are loaded by a Postgres.
+  dump_refused: 'test/e2e/databases.test.ts',
+  dump_statement_failed: 'test/e2e/databases.test.ts',
+  dump_too_large: 'packages/control/src/api/upload.test.ts',
+  load_cancelled: 'test/e2e/databases.test.ts',
+  load_interrupted: 'test/e2e/databases.test.ts',
+  loads_exhausted: 'test/e2e/databases.test.ts',
+  pg_restore_failed: 'test/e2e/databases.test.ts',
+  pg_restore_not_found: 'packages/dump/src/load-dump.test.ts',
+  upload_interrupted: 'packages/control/src/api/request-limits.test.ts',
   // What connections are told by the gateway.
   open_abandoned: 'packages/control/src/sleep/branch-races.test.ts',
   wake_failed: 'packages/control/src/sleep/branch-races.test.ts',
@@ -365,6 +375,20 @@ const ways: readonly (readonly [code: string, what: string, call: () => Promise<
     },
   ],
   [
+    'branch_loading',
+    'a database that a dump is being loaded into',
+    async () => {
+      const { pageServer } = api.world;
+      await pageServer.createBranch(parseBranchName('half'), parseBranchName('shop'), undefined, {
+        loading: true,
+      });
+      return post(`${branches}/half/compute`);
+    },
+  ],
+  ['template_not_made', 'a database where there is no initdb', () => post('/v1/databases', {})],
+  ['dump_damaged', 'an empty dump', () => fromDump('')],
+  ['dump_format_unknown', 'what is no dump', () => fromDump('\0\x01')],
+  [
     'gateway_off',
     'a way by a gateway that is not there',
     async () => {
@@ -377,6 +401,14 @@ const ways: readonly (readonly [code: string, what: string, call: () => Promise<
   ],
   ...ofDriver.map((code) => [code, 'a compute that does not start', () => failing(code)] as const),
 ];
+
+function fromDump(dump: string): Promise<Response> {
+  return fetch(`${url}/v1/databases/from-dump`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${daemonToken}`, 'content-type': 'application/octet-stream' },
+    body: dump,
+  });
+}
 
 /** As docs/errors.md says it, with something to do, and with a time where that is worth a wait. */
 async function expectRefusal(response: Response, code: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ApiFixture } from '../testing/api-fixture.js';
 
 test('a token that asks too often is told how long to wait; others are not held up', async () => {
@@ -32,4 +32,37 @@ test('a token is refused when its time is over', async () => {
   await expect
     .poll(() => api.refusal('GET', '/v1/status', undefined, { token: brief }), { timeout: 10_000 })
     .toBe('401 token_expired');
+});
+
+describe('a body that does not come in time', () => {
+  const part = (type: string) => `Content-Type: ${type}\r\nContent-Length: 10\r\n\r\n{`;
+
+  test('is not waited for', async () => {
+    await using api = await ApiFixture.open(['shop'], { access: { requestTimeoutMs: 200 } });
+    const answer = await api.overSocket('POST', '/v1/branches', part('application/json'));
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    expect(answer).toContain('did not come in time');
+  });
+
+  test('is not waited for behind its answer', async () => {
+    await using api = await ApiFixture.open(['shop'], { access: { requestTimeoutMs: 200 } });
+    // Each is refused by its headers.
+    const other = await api.overSocket(
+      'POST',
+      '/v1/databases/from-dump?x=1',
+      part('application/octet-stream'),
+    );
+    expect(other).toMatch(/^HTTP\/1.1 400 /);
+    expect(await api.overSocket('POST', '/v1/branches', part('application/octet-stream'))).toMatch(
+      /^HTTP\/1.1 415 /,
+    );
+  });
+
+  test('is waited for where it is a dump, for as long as it may be silent', async () => {
+    const limits = { access: { requestTimeoutMs: 200 }, database: { silenceMsMax: 1000 } };
+    await using api = await ApiFixture.open(['shop'], limits);
+    const answer = await api.overSocket('POST', '/v1/databases/from-dump', part('application/octet-stream'));
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    expect(answer).toContain('upload_interrupted');
+  });
 });

@@ -1,8 +1,12 @@
+import type { IncomingMessage } from 'node:http';
 import type { TokenScope } from '@offshoot/client';
 import type { z } from 'zod';
 import type { BranchAccess, Caller } from '../access/caller.js';
 import type { ApiPlace } from './api-place.js';
 import type { CallKey, KnownCall } from './keyed-calls.js';
+
+/** Of bodies that are taken as they come. */
+export const RAW_MEDIA_TYPE = 'application/octet-stream';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -13,6 +17,13 @@ export interface RouteResponse {
   readonly schema?: z.ZodType | undefined;
 }
 
+/** A body that is taken as it comes. */
+export interface RawBody {
+  readonly request: IncomingMessage;
+  /** `heard` is called when the caller is gone before there was an answer; answers what takes that back. */
+  onHangUp(heard: () => void): () => void;
+}
+
 /** A call as a route's work sees it: checked, and by somebody who may make it. */
 export interface Call<Path, Query, Body> {
   readonly place: ApiPlace;
@@ -20,6 +31,8 @@ export interface Call<Path, Query, Body> {
   readonly path: Path;
   readonly query: Query;
   readonly body: Body;
+  /** Of a route that takes `raw` bodies. */
+  readonly raw: RawBody | undefined;
   /** Of a route that takes one: the work has it written with what it does. */
   readonly key: CallKey | undefined;
 }
@@ -54,6 +67,8 @@ interface RouteFacts {
    * `ignored_fields`. `refused`, the default: the call is refused.
    */
   readonly unknownFields?: 'reported' | 'refused' | undefined;
+  /** In place of JSON it takes bytes, which its work reads as they come: what they are. */
+  readonly raw?: string | undefined;
   /** By status; the first is what a work that answers no {@link Answer} is answered with. */
   readonly responses: Readonly<Record<number, RouteResponse>>;
   /** Codes that it may be refused with besides those of every route. */
@@ -65,9 +80,10 @@ export interface Route extends RouteFacts {
   readonly pathSchema?: z.ZodObject | undefined;
   readonly querySchema?: z.ZodObject | undefined;
   readonly bodySchema?: z.ZodType | undefined;
-  readonly work: (call: Call<unknown, unknown, unknown>) => unknown;
+  /** Methods: they may want of a call what the schemas say, and not just `unknown`. Whoever calls them has checked that. */
+  work(call: Call<unknown, unknown, unknown>): unknown;
   /** It takes an `Idempotency-Key`, and this answers the same call again. */
-  readonly again?: ((call: Call<unknown, unknown, unknown>, known: KnownCall) => unknown) | undefined;
+  again?(call: Call<unknown, unknown, unknown>, known: KnownCall): unknown;
 }
 
 type Parsed<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
@@ -86,5 +102,5 @@ export function route<
     again?: (call: Call<Parsed<Path>, Parsed<Query>, Parsed<Body>>, known: KnownCall) => unknown;
   },
 ): Route {
-  return facts as unknown as Route;
+  return facts;
 }

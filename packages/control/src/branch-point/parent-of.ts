@@ -45,7 +45,7 @@ export function parentOf(
       return { name: found.name, timeline: found.timeline, lsn: found.lsn as Lsn, lastCommitTime: last };
     },
   };
-  if (branch.parent === undefined) {
+  if (branch.parent === undefined && !catalog.tenant(branch.tenant).template) {
     return {
       ...common,
       catchUp: async () => (await pageServer.catchUp(branch.tenant, timeoutMs)).askedAt.getTime(),
@@ -59,7 +59,8 @@ export function parentOf(
     ...common,
     catchUp: async () => {
       const askedAt = Date.now();
-      await settleParent(pageServer, computes, branch, timeoutMs);
+      // What new databases start from never changes.
+      if (branch.parent !== undefined) await settleParent(pageServer, computes, branch, timeoutMs);
       return askedAt;
     },
     // Without a compute there is nothing newer; with one, its WAL comes within moments.

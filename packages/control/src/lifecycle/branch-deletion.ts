@@ -32,11 +32,15 @@ export class BranchDeletion {
   /** `recursive`: those that start from it go before it. Throws what `Catalog.deleteBranch` throws; nothing is done then. */
   async delete(
     branch: BranchRecord,
-    { recursive = false, by }: { recursive?: boolean; by?: Actor } = {},
+    {
+      recursive = false,
+      by,
+      because = 'user',
+    }: { recursive?: boolean; by?: Actor; because?: 'user' | 'load' } = {},
   ): Promise<DeletedBranch> {
     const view = this.views.one(branch);
     const deleted = recursive ? await this.#deleteTree(branch, by) : [branch.name];
-    if (!recursive) await this.#deleteOne(branch, { by: 'user', ...actorFacts(by) });
+    if (!recursive) await this.#deleteOne(branch, { by: because, ...actorFacts(by) });
     const activity = { ...view.activity, state: 'asleep' as const, connections: 0 };
     return { ...view, compute: 'stopped', activity, deleted };
   }
@@ -62,7 +66,7 @@ export class BranchDeletion {
   /** The catalog decides first: a branch that others start from keeps its compute, one that is gone ends with it. */
   async #deleteOne(
     branch: BranchRecord,
-    facts: { readonly by: 'user' | 'cascade' | 'expiry' },
+    facts: { readonly by: 'user' | 'load' | 'cascade' | 'expiry' },
     condition: { expiredBy?: Date } = {},
     gone: OffshootError = branchDeleted(branch.name),
   ): Promise<void> {

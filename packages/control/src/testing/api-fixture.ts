@@ -1,3 +1,4 @@
+import { type AddressInfo, connect } from 'node:net';
 import { type CreateTokenRequest, createdToken, newBranch, problem } from '@offshoot/client';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { buildApi } from '../api/build-api.js';
@@ -60,6 +61,20 @@ export class ApiFixture implements AsyncDisposable {
       headers: { authorization: `Bearer ${token}`, ...headers },
       ...(body === undefined ? {} : { payload: body }),
     });
+  }
+
+  /** Sends bytes as they are, with the daemon's token, and answers all that comes until the connection ends. */
+  async overSocket(method: string, path: string, headersAndBody: string): Promise<string> {
+    const app = this.#app;
+    if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = app.server.address() as AddressInfo;
+    const socket = connect(port, '127.0.0.1');
+    socket.write(
+      `${method} ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${daemonToken}\r\n${headersAndBody}`,
+    );
+    let answer = '';
+    for await (const piece of socket.setEncoding('utf8')) answer += piece;
+    return answer;
   }
 
   /** Makes a branch and answers what the API says of it. */

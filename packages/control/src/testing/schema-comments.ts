@@ -7,6 +7,8 @@ const files = [
   'schemas.ts',
   'branch-life.ts',
   'creation.ts',
+  'databases.ts',
+  'load-schemas.ts',
   'tokens.ts',
   'retention-schemas.ts',
   'schema-parts.ts',

@@ -5,17 +5,7 @@ import { addLimitOptions, type LimitOptions, limitsOf } from './branch-limits.js
 import { credentialLines, roleRequest, superuserOption } from './branch-role.js';
 import { durabilityOption, idleTimeoutOption } from './compute-options.js';
 import { addLifeOptions, type LifeOptions, lifeOf, parseTimeout } from './life-options.js';
-
-/** The branch is there, and cannot be reached by a URL with a password. */
-export class NoUrlError extends Error {
-  override readonly name = 'NoUrlError';
-  readonly code = 'no_url';
-  readonly agentAction = 'connect on the machine of the page server: pageserver-ctl psql, or exec';
-
-  constructor(branch: string) {
-    super(`branch ${branch} is made, but the page server was started without a gateway`);
-  }
-}
+import { NoUrlError } from './no-url-error.js';
 
 const WHAT = 'branch a tenant or another branch; one durable catalog entry, whatever the size';
 

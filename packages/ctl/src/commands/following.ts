@@ -24,7 +24,8 @@ export function followingInShort({ receiver, needs_reimport }: Tenant): string {
 }
 
 /** Lines of the description of a tenant. */
-export function following({ receiver, needs_reimport, state }: Tenant): string[] {
+export function following({ receiver, needs_reimport, state, template }: Tenant): string[] {
+  if (template) return [];
   if (receiver === undefined) {
     return state === 'active' || state === 'unavailable'
       ? ['following       no: import it again under another name to have it followed']

@@ -2,13 +2,14 @@ import type { Operation } from '@offshoot/client';
 import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
 import { table } from '../table.js';
+import { loadText } from './load-database.js';
 import { progressText } from './tenant-import.js';
 
 /** `operation list|show|cancel`. */
 export function addOperationCommands(program: Command, context: () => Context): void {
   const operation = program
     .command('operation')
-    .description('imports and garbage collection under way, and the last that ended');
+    .description('imports, loads of dumps and garbage collection under way, and the last that ended');
   operation
     .command('list')
     .description('all operations, the oldest first')
@@ -34,12 +35,13 @@ function list(operations: Operation[]): string {
 }
 
 function describe(operation: Operation): string {
-  const { progress, error } = operation;
+  const { progress, load, error } = operation;
   return [
     `operation  ${operation.id} (${operation.kind} ${operation.subject})`,
     `state      ${operation.state}${operation.finished_at === undefined ? '' : ` at ${operation.finished_at}`}`,
     `started    ${operation.started_at}`,
     ...(progress === undefined ? [] : [`progress   ${progressText(progress)}`]),
+    ...(load === undefined ? [] : [`progress   ${loadText(load)}`]),
     ...(error === undefined ? [] : [`error      ${error.detail}`, `           ${error.agent_action}`]),
   ].join('\n');
 }

@@ -82,7 +82,7 @@ function describe(tenant: Tenant): string {
   return [
     `tenant          ${tenant.name} (${tenant.id})`,
     `state           ${tenant.state}${unavailable === undefined ? '' : `: ${unavailable.message} (${unavailable.code})`}`,
-    `source          ${tenant.source_url} (system identifier ${tenant.system_identifier})`,
+    `source          ${tenant.source_url ?? 'none: new databases start from it'} (system identifier ${tenant.system_identifier})`,
     `Postgres        ${tenant.server_version}, WAL segments of ${prettyBytes(tenant.wal_segment_bytes)}, ` +
       `page checksums ${tenant.data_checksums ? 'on' : 'off'}`,
     `readable LSNs   ${readable}`,

@@ -1,4 +1,10 @@
-import type { BranchName, TenantId, TenantName, TimelineId } from '@offshoot/types';
+import {
+  type BranchName,
+  TEMPLATE_NAME,
+  type TenantId,
+  type TenantName,
+  type TimelineId,
+} from '@offshoot/types';
 import { branchProtected } from './branch-change.js';
 import type { BranchChanges } from './branch-table.js';
 import { checkpointsOf } from './branch-timelines.js';
@@ -232,7 +238,10 @@ export class CatalogReads {
   }
 
   /** Throws `name_taken` when a tenant or branch has that name, or a branch that id. */
-  refuseTakenName(name: TenantName | BranchName): void {
+  refuseTakenName(name: TenantName | BranchName, who: 'anybody' | 'page server' = 'anybody'): void {
+    if (name === TEMPLATE_NAME && who === 'anybody') {
+      throw catalogError('name_taken', `${name} is the name of what new databases start from`);
+    }
     if (this.tables.tenantNames.get(name) !== undefined) {
       throw catalogError('name_taken', `there is already a tenant named ${name}`);
     }

@@ -25,7 +25,7 @@ export class CatalogTenants extends CatalogWrites {
   reserveTenant(tenant: NewTenant): Promise<TenantRecord> {
     const { tenants, tenantNames } = this.tables;
     return this.write(() => {
-      this.refuseTakenName(tenant.name);
+      this.refuseTakenName(tenant.name, tenant.template ? 'page server' : 'anybody');
       const createdAt = this.now().toISOString();
       const rootIndex = this.nextTimelineIndex();
       const record: TenantRecord = { ...tenant, state: 'importing', createdAt, rootIndex };

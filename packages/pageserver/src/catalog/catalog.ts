@@ -55,6 +55,8 @@ export interface NewBranchChoice extends BranchSettings {
   readonly requestedAt?: string | undefined;
   readonly createdBy?: Actor | undefined;
   readonly askedAt?: string | undefined;
+  /** See `BranchRecord`; `markLoaded` takes it away. */
+  readonly loading?: true | undefined;
   /** Becomes known with the branch. */
   readonly idempotencyKey?: NewIdempotencyKey | undefined;
 }
@@ -207,6 +209,15 @@ export class Catalog extends CatalogCheckpoints {
   /** Throws `branch_not_found`. */
   recordRolesApplied(id: BranchId, rolesApplied: RolesApplied): Promise<BranchRecord> {
     return this.#changeBranch(id, { rolesApplied });
+  }
+
+  /** What was loaded into it is whole. Throws `branch_not_found`. */
+  markLoaded(id: BranchId): Promise<BranchRecord> {
+    return this.write(() => {
+      const { loading: _, ...branch } = this.findBranch(id) ?? notFound('branch', id);
+      this.tables.branches.put(branch);
+      return branch;
+    });
   }
 
   /** Throws `branch_not_found`. */

@@ -59,6 +59,8 @@ export interface TenantRecord {
   /** RFC 3339, as all times here. */
   readonly createdAt: string;
   readonly source: TenantSource;
+  /** The page server made it itself, for new databases to start from: it has no source, and nothing follows one. */
+  readonly template?: true | undefined;
   readonly pgMajor: number;
   /** As `server_version_num`: 150018. */
   readonly pgVersionNum: number;
@@ -245,4 +247,6 @@ export interface BranchRecord extends BranchSettings {
   readonly createdBy?: Actor | undefined;
   /** Where in its parent's history it was asked for, in its maker's words. */
   readonly askedAt?: string | undefined;
+  /** A dump is being loaded into it: until that is whole it is nobody's, and the next start of the daemon deletes it. */
+  readonly loading?: true | undefined;
 }

@@ -18,6 +18,8 @@ export interface ImportRequest {
   readonly name: TenantName;
   /** A connection string as `pg` reads it; PGPASSWORD and .pgpass count. */
   readonly url: string;
+  /** It becomes the template of new databases: its source is gone afterwards, and is not kept. */
+  readonly template?: true | undefined;
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined;
   /** Aborting it cancels the import; what it stored is removed. */
   readonly signal?: AbortSignal | undefined;
@@ -56,7 +58,7 @@ export async function importTenant(place: ImportPlace, request: ImportRequest): 
   const report = progressReport(request.onProgress ?? (() => {}), settings.progressIntervalMs);
   report({ phase: 'connect' });
   checkSourceUrl(request.url);
-  catalog.refuseTakenName(request.name);
+  catalog.refuseTakenName(request.name, request.template ? 'page server' : 'anybody');
   try {
     const connection = await ReplicationConnection.connect(request.url, settings, signal);
     const cancel = () => connection.destroy(cancelled());
@@ -77,7 +79,7 @@ export async function importTenant(place: ImportPlace, request: ImportRequest): 
 
 async function reserve(
   { catalog, settings, log }: ImportPlace,
-  { name, url }: ImportRequest,
+  { name, url, template }: ImportRequest,
   probe: SourceProbe,
   signal: AbortSignal,
 ): Promise<TenantRecord> {
@@ -92,7 +94,10 @@ async function reserve(
   return await catalog.reserveTenant({
     id,
     name,
-    source: { url: withoutPassword(url), systemIdentifier, slot: slotNameOf(id) },
+    source: template
+      ? { url: '', systemIdentifier }
+      : { url: withoutPassword(url), systemIdentifier, slot: slotNameOf(id) },
+    ...(template ? { template } : {}),
     ...settingsOfSource,
     defaultUser: names.superuser,
     defaultDatabase: names.database,
@@ -116,7 +121,7 @@ async function fill(filling: Filling): Promise<ImportedTenant> {
   try {
     store = await place.openStore(tenant.id);
     // Before there is a slot: whatever cuts the import short, there is a way to drop it.
-    await place.keepUrl(tenant.id, url);
+    if (!tenant.template) await place.keepUrl(tenant.id, url);
     return await fillStore(filling, store);
   } catch (thrown) {
     // A slot in use cannot be dropped.

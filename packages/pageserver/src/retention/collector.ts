@@ -8,6 +8,7 @@ import { HistoryReaders } from './history-readers.js';
 import { Pace } from './pace.js';
 import type { HistorySettings, RetentionSettings } from './retention-settings.js';
 import { TenantTurns } from './tenant-turns.js';
+import { CLOSED } from './timeline-window.js';
 
 /** Answers the LSNs of a timeline that have to stay readable, as of the call. */
 export type Keeper = (timeline: TimelineId) => Iterable<Lsn>;
@@ -196,19 +197,23 @@ export class Collector {
     await this.#measure(tenant, open, lastRecordLsn, pace);
   }
 
-  /** As much as whoever has it in their history needs most. Nobody: of its history nothing, but for single LSNs. */
+  /**
+   * As much as whoever has it in their history needs most. One that nobody needs any of, but for single LSNs, is closed: what
+   * was undone on it goes too.
+   */
   async #cutoff({ id, tenant, readers }: Round, timeline: TimelineId, open: OpenTimeline): Promise<Lsn> {
     const { readableFrom } = open;
     const found = readers.of(timeline);
-    if (found === undefined) return readableFrom;
-    let cutoff = open.lastRecordLsn();
+    if (found === undefined || readableFrom === CLOSED) return readableFrom;
+    const last = open.lastRecordLsn();
+    let cutoff = last;
     for (const reader of found.map((each) => tenant.find(each))) {
       // It was left in this moment.
       if (reader === undefined) return readableFrom;
       const own = await cutoffOf(open, this.historyOf(id), this.place.now(), reader);
       if (own < cutoff) cutoff = own;
     }
-    return cutoff;
+    return cutoff === last && !found.includes(timeline) ? CLOSED : cutoff;
   }
 
   /**

@@ -59,6 +59,14 @@ test('a timeline is read by the branch that names it, and by those that have gon
   expect(begin().of(third)).toEqual([third]);
 });
 
+test('what a branch keeps of its history may begin behind what it has left', async () => {
+  const { timeline: first } = await create('a', 'shop');
+  const second = await go('a', first.id, 'restored');
+  await catalog.raiseReadableFrom(second, (LSN + 8n) as Lsn);
+  expect(begin().of(first.id)).toEqual([]);
+  expect(begin().of(second)).toEqual([second]);
+});
+
 test('what only others start from, or a reset has left, is nobody’s history', async () => {
   const { timeline: first } = await create('a', 'shop');
   await create('child', 'a');

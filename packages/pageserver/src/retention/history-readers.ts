@@ -15,9 +15,11 @@ export class HistoryReaders {
     private readonly catalog: Asked,
     timelines: readonly TimelineRecord[],
   ) {
-    for (const { id, parent, continues } of timelines) {
+    for (const { id, parent, continues, readableFrom } of timelines) {
       this.#known.add(id);
       if (parent === undefined || !continues) continue;
+      // What is kept of the history begins later than there.
+      if (readableFrom > parent.ancestorLsn) continue;
       const known = this.#continuedBy.get(parent.timeline);
       if (known === undefined) this.#continuedBy.set(parent.timeline, [id]);
       else known.push(id);

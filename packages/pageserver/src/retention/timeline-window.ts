@@ -1,5 +1,8 @@
 import type { Lsn } from '@offshoot/types';
 
+/** Where reading begins of a timeline of which only single LSNs can be read, now and later: nowhere. */
+export const CLOSED = 0xffff_ffff_ffff_ffffn as Lsn;
+
 /**
  * Where a timeline can be read: every LSN from one on, and single ones before it. All is decided without a pause, so that
  * an LSN which somebody takes hold of is either kept from then on, or refused.

@@ -64,14 +64,16 @@ const connectionQuery = z.strictObject({
   via: connectVia.optional().describe('Default: `gateway` where there is one.'),
 });
 
-const creationErrors = [
+export const creationErrors = [
   ...withBody,
   ...changing,
   ...ofBranch,
   ...ofTenant,
   ...ofPlace,
   'parent_needed',
+  'template_not_made',
   'name_taken',
+  'role_name_taken',
   'compute_setting_invalid',
   'branch_expired',
   'branch_changed',

@@ -12,7 +12,14 @@ import { changing, ofBranch, ofCompute, withBody } from '../error-groups.js';
 import { type Route, route } from '../route.js';
 import { branchPath } from './parameters.js';
 
-const roleErrors = [...changing, ...ofBranch, 'branch_role_not_applied'] as const;
+const roleErrors = [
+  ...changing,
+  ...ofBranch,
+  'branch_loading',
+  'branch_role_not_applied',
+  'role_name_taken',
+  'compute_without_superuser',
+] as const;
 
 /** Computes, and the roles that they let in. */
 export const computeRoutes: readonly Route[] = [

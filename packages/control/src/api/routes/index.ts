@@ -1,6 +1,7 @@
 import type { Route } from '../route.js';
 import { branchRoutes } from './branch-routes.js';
 import { computeRoutes } from './compute-routes.js';
+import { databaseRoutes } from './database-routes.js';
 import { lifeRoutes } from './life-routes.js';
 import { statusRoutes } from './status-routes.js';
 import { tenantRoutes } from './tenant-routes.js';
@@ -10,6 +11,7 @@ import { tokenRoutes } from './token-routes.js';
 export const routes: readonly Route[] = [
   ...branchRoutes,
   ...lifeRoutes,
+  ...databaseRoutes,
   ...computeRoutes,
   ...tenantRoutes,
   ...tokenRoutes,

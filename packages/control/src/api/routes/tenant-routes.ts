@@ -6,9 +6,16 @@ import {
   tenantList,
   updateTenantRequest,
 } from '@offshoot/client';
+import type { Actor } from '@offshoot/pageserver';
+import type { Caller } from '../../access/caller.js';
 import { changing, ofTenant, withBody } from '../error-groups.js';
 import { type Route, route } from '../route.js';
 import { operationPath, tenantPath } from './parameters.js';
+
+/** Whose operations those must be that the caller is shown; undefined: anybody's. */
+function ownerOf({ scope, actor }: Caller): Actor | undefined {
+  return scope === 'branch' ? actor : undefined;
+}
 
 /** Tenants, and the long operations that make them. */
 export const tenantRoutes: readonly Route[] = [
@@ -109,11 +116,12 @@ export const tenantRoutes: readonly Route[] = [
     id: 'getOperation',
     tag: 'Operations',
     summary: 'One long operation, with its progress',
-    scopes: ['read'],
+    description: 'A token of scope `branch` finds those that it has begun.',
+    scopes: ['read', 'branch'],
     pathSchema: operationPath,
     responses: { 200: { description: 'The operation.', schema: operation } },
     errors: ['operation_not_found'],
-    work: ({ place, path }) => place.control.operation(path.id),
+    work: ({ place, caller, path }) => place.control.operation(path.id, ownerOf(caller)),
   }),
   route({
     method: 'DELETE',
@@ -121,11 +129,13 @@ export const tenantRoutes: readonly Route[] = [
     id: 'cancelOperation',
     tag: 'Operations',
     summary: 'Cancel a long operation',
-    description: 'Answers when it has cleaned up after itself; one that has ended stays as it is.',
-    scopes: [],
+    description:
+      'Answers when it has cleaned up after itself; one that has ended stays as it is. A token of scope `branch` finds those ' +
+      'that it has begun.',
+    scopes: ['branch'],
     pathSchema: operationPath,
     responses: { 200: { description: 'The operation.', schema: operation } },
     errors: ['operation_not_found'],
-    work: ({ place, path }) => place.control.cancelOperation(path.id),
+    work: ({ place, caller, path }) => place.control.cancelOperation(path.id, ownerOf(caller)),
   }),
 ];

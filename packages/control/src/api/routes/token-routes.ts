@@ -1,4 +1,5 @@
 import { createdToken, createTokenRequest, token, tokenList } from '@offshoot/client';
+import { TEMPLATE_NAME } from '@offshoot/types';
 import { controlError } from '../../control-errors.js';
 import { changing, withBody } from '../error-groups.js';
 import { type Route, route } from '../route.js';
@@ -26,8 +27,21 @@ export const tokenRoutes: readonly Route[] = [
     scopes: [],
     bodySchema: createTokenRequest,
     responses: { 201: { description: 'The token and its secret.', schema: createdToken } },
-    errors: [...withBody, ...changing, 'branch_not_found', 'token_exists', 'tokens_exhausted'],
-    work: ({ place, caller, body }) => place.control.tokens.create(body, caller.actor),
+    errors: [
+      ...withBody,
+      ...changing,
+      'branch_not_found',
+      'token_exists',
+      'tokens_exhausted',
+      'template_not_made',
+      'name_taken',
+      'tenant_not_active',
+    ],
+    work: async ({ place, caller, body }) => {
+      // A token holds on to branches, and this one may not be there yet.
+      if (body.parents?.includes(TEMPLATE_NAME)) await place.control.ensureTemplate();
+      return place.control.tokens.create(body, caller.actor);
+    },
   }),
   route({
     method: 'GET',
