@@ -315,7 +315,9 @@ CREATE TABLE notes (id int);`;
   test('by standard input and by a URL, which the command line reads', async () => {
     const bin = new URL('../../packages/ctl/bin/pageserver-ctl.js', import.meta.url).pathname;
     const args = [bin, '--data', daemon.dataDirectory, 'database', 'create', '--from-dump'];
-    const piped = await runCommand(process.execPath, [...args, '-', '--print-url'], { input: SHOP });
+    const more = ['--print-url', '--memory', '256MiB'];
+    const piped = await runCommand(process.execPath, [...args, '-', 'piped', ...more], { input: SHOP });
+    expect((await client().branch('piped')).size.memory_bytes).toBe(256 * 1024 ** 2);
     expect(await value(piped.stdout.trim(), 'select public.total()::text')).toBe('15.00');
     expect(piped.stderr).toContain('warning: owner: line 21: role "app" does not exist (2 times)');
     await using server = await serve((response) => response.end(gzipSync(SHOP)));

@@ -105,6 +105,9 @@ export class Offshoot {
    */
   async createDatabase({ fromDump, onError, ...options }: DatabaseOptions = {}): Promise<Fork> {
     const request = databaseRequest(options);
+    if (fromDump !== undefined && options.role !== undefined) {
+      throw new TypeError('a dump is loaded as a role of its own: leave role out');
+    }
     if (fromDump !== undefined) return this.#load(fromDump, request, onError);
     const made = await this.#calls.write((key) => this.client.createDatabase(request, key));
     return this.#made(made);

@@ -12,9 +12,6 @@ export interface UploadLimits {
 
 /** The body of a request, piece by piece: no more is taken off the wire than somebody wants. */
 export class Upload {
-  /** Resolves when all of it has come; never, when it does not. */
-  readonly complete: Promise<void>;
-  #complete: () => void = () => undefined;
   #bytes = 0;
 
   constructor(
@@ -22,10 +19,11 @@ export class Upload {
     private readonly limits: UploadLimits,
     /** Aborted when nobody wants more of it. */
     private readonly signal: AbortSignal,
-  ) {
-    this.complete = new Promise((resolve) => {
-      this.#complete = resolve;
-    });
+  ) {}
+
+  /** All of it has come, wanted or not: whoever sends it has nothing to do but wait. */
+  get isComplete(): boolean {
+    return this.request.complete;
   }
 
   /** Throws `upload_interrupted`, `dump_too_large`. What is not wanted any more is left in the request. */
@@ -43,7 +41,6 @@ export class Upload {
         }
         yield piece;
       } else if (request.readableEnded) {
-        this.#complete();
         return;
       } else {
         await this.#more();

@@ -1,4 +1,4 @@
-import type { DumpChoice, NewDatabase, NewDatabaseRequest } from '@offshoot/client';
+import type { DumpChoice, NewDatabase, NewDatabaseRequest, UpdateBranchRequest } from '@offshoot/client';
 import { type Command, Option } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes } from '../table.js';
@@ -37,7 +37,7 @@ export function addDatabaseCommands(program: Command, context: () => Context): v
       const made =
         options.fromDump === undefined
           ? await here.client().createDatabase(requestOf(name, options))
-          : await loadDatabase(here, options.fromDump, choiceOf(name, options));
+          : await loadDatabase(here, options.fromDump, choiceOf(name, options), settingsOf(options));
       show(here, made, options.printUrl === true ? urlOf : created);
       for (const line of warningLines(made)) here.remark(line);
     });
@@ -58,6 +58,15 @@ function choiceOf(name: string | undefined, { onError, ...options }: CreateOptio
   const { labels, ttl_seconds, expires_at, keep } = lifeOf(options) as DumpChoice;
   const choice = { name, labels, ttl_seconds, expires_at, keep, on_error: onError };
   return Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined));
+}
+
+/** What is set once a dump is loaded. */
+function settingsOf({ idleTimeout, protect, ...options }: CreateOptions): UpdateBranchRequest {
+  return {
+    ...(idleTimeout === undefined ? {} : { idle_timeout: idleTimeout }),
+    ...(protect === undefined ? {} : { protected: true }),
+    ...limitsOf(options),
+  };
 }
 
 function urlOf({ name, credentials }: NewDatabase): string {
