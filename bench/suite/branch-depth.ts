@@ -19,9 +19,9 @@ const sizes = {
   },
   smoke: {
     megabytes: 2,
-    depth: 7,
+    depth: 6,
     rowsPerLevel: 4,
-    rounds: 2,
+    rounds: 1,
     callsPerRound: 20,
     pagesPerRound: 100,
     wakes: 1,

@@ -22,7 +22,7 @@ const sizes = {
     repeats: 7,
     restSeconds: 30,
   },
-  smoke: { branches: 40, window: 10, alone: 3, clients: 4, deletions: 4, repeats: 2, restSeconds: 1 },
+  smoke: { branches: 40, window: 10, alone: 3, clients: 4, deletions: 4, repeats: 1, restSeconds: 0.2 },
 };
 export type ScaleSize = (typeof sizes)['full'];
 

@@ -78,14 +78,18 @@ export declare class Tenant {
   /** Begins to import a cluster as a new root timeline. */
   beginImport(options: ImportSettings): ImportSession
   stats(): Promise<TenantStats>
+  pageReads(): PageReads
   /** Indexes of the timelines that have anything in the store, attached or not. */
   storedTimelines(): Promise<Array<number>>
   /** Removes a portion of what a detached timeline has in the store. */
   reclaim(index: number, portion: PortionOptions): Promise<Reclaimed>
   /** Nothing else can be read of a timeline from now on. `kept`: LSNs before `readableFrom`. */
   narrowWindow(index: number, readableFrom: bigint, kept: Array<bigint>): void
-  /** Removes some of what cannot be read of a timeline; without `cursor` from the beginning. */
-  collect(index: number, cursor: Uint8Array | undefined | null, look: LookOptions): Promise<Collected>
+  /**
+   * Removes some of what cannot be read of a timeline, and counts what stays for holders of single LSNs; without
+   * `cursor` from the beginning.
+   */
+  collect(index: number, cursor: Uint8Array | undefined | null, look: LookOptions, holders: HoldersOptions): Promise<Collected>
   /** Counts some of a timeline's entries; without `cursor` from the first. */
   measure(index: number, cursor: Uint8Array | undefined | null, entriesMax: number): Promise<Measured>
   /** End of the last record that is in the store. */
@@ -176,12 +180,22 @@ export interface Collected {
   removedBytes: number
   /** What makes no sense, and was left. */
   damaged: number
+  kept: Array<KeptVersions>
 }
 
 /** Times of the commits next to an LSN. */
 export interface CommitsAnswer {
   last?: bigint
   next?: bigint
+}
+
+/** Whose the single LSNs of a window are. Holders are numbered from 1 on, each after the one that it comes of. */
+export interface HoldersOptions {
+  /** Of each holder, the one that it comes of; 0: none. */
+  parents: Array<number>
+  lsns: Array<bigint>
+  /** Of each LSN; 0: nobody. */
+  holders: Array<number>
 }
 
 /** A finished import. Attach the timeline as readable from lastRecordLsn. */
@@ -199,6 +213,14 @@ export interface ImportSettings {
   segmentBytes: number
   major: number
   systemId: bigint
+}
+
+/** Versions of pages that stay for the LSNs of one holder, and of those that come of it, alone. */
+export interface KeptVersions {
+  holder: number
+  versions: number
+  /** Keys and values. */
+  bytes: number
 }
 
 /** Locks `dir` by its file `lock` (flock). Throws code `locked` when another process has it. */
@@ -225,6 +247,8 @@ export interface Measured {
   entries: number
   /** Keys and values. */
   bytes: number
+  /** Pages of relations that there are versions of. */
+  pages: number
 }
 
 /** Whether there is a role of a name. */
@@ -260,6 +284,31 @@ export interface NativeSpliceSums {
 
 /** Opens the store in `dir`, which is made if it is not there. */
 export declare function openTenant(dir: string, options: TenantOptions): Promise<Tenant>
+
+/** How pages were made that page requests have asked for, since the tenant was opened. Each page is in one bucket. */
+export interface PageReads {
+  sources: Array<PageReadsBySource>
+  /** Upper bounds of the buckets of `sources`, in seconds; the last bucket has none. */
+  secondsBounds: Array<number>
+  /** Upper bounds of `timelines`; the last bucket has none. */
+  timelinesBounds: Array<number>
+  /** Pages by how many timelines were looked at for them. */
+  timelines: Array<number>
+  timelinesSum: number
+  /** Records that were applied. */
+  records: number
+  /** Pages that could not be made. */
+  errors: number
+  /** Bytes of pages that took redo to make, and are kept. */
+  cachedBytes: number
+}
+
+export interface PageReadsBySource {
+  /** Where they came from: `zeros`, `image`, `redo`, `cache`. */
+  source: string
+  buckets: Array<number>
+  secondsSum: number
+}
 
 /** Answers to a batch of page requests. */
 export interface PagesAnswer {
@@ -341,6 +390,8 @@ export interface TenantOptions {
 
 export interface TenantStats {
   usedBytes: number
+  /** Of the file, room that deletions have left included. */
+  fileBytes: number
   mapBytes: number
   /** Page versions stored one by one. */
   versions: number

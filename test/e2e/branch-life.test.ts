@@ -112,7 +112,12 @@ describe('a branch whose migration went wrong', () => {
 
 test('a branch whose time is over takes nobody, and goes with the last that starts from it', async () => {
   const { url } = await made('short');
-  await said('branch', 'create', 'of-short', '--from', 'short', '--label', 'pr=7');
+  const create = ['branch', 'create', 'of-short', '--from', 'short', '--label', 'pr=7'];
+  const byDefault = await ctl(world.data, ...create);
+  expect(byDefault.stdout).toMatch(/\n {2}expires {6}\S+Z by default; .+ branch expire of-short --never\n/);
+  await said('branch', 'delete', 'of-short');
+  const kept = await said<{ branch: { expires_at?: string } }>(...create, '--keep');
+  expect(kept.branch.expires_at).toBeUndefined();
   expect(await value(url, total)).toBe(50_000);
   const soon = new Date(Date.now() + 4000).toISOString();
   expect(await said('branch', 'expire', 'short', '--at', soon)).toMatchObject({ expires_at: soon });

@@ -82,8 +82,9 @@ describe('an empty database', () => {
     expect(await value(await url(), 'select count(*)::int from notes')).toBe(1);
     await client().resetBranch('one');
     expect(await value(await url(), "select to_regclass('notes')::text")).toBe(null);
-    const { timings_ms: timings } = await client().createDatabase({ name: 'three' });
+    const { timings_ms: timings, expires_at: end } = await client().createDatabase({ name: 'three' });
     expect(timings).not.toHaveProperty('template');
+    expect(Date.parse(end ?? '')).toBeGreaterThan(Date.now());
   });
 
   test('what they start from can be written by nobody, and its name is not for others', async () => {
@@ -213,7 +214,8 @@ describe('a database from a dump', () => {
     ['plain', SHOP],
     ['gzip', gzipSync(SHOP)],
   ])('%s', async (name, dump) => {
-    const made = await loaded(bytesOf(dump), { name, labels: { from: 'dump' } });
+    const made = await loaded(bytesOf(dump), { name, labels: { from: 'dump' }, keep: true });
+    expect(made.branch.expires_at).toBeUndefined();
     expect(made).toMatchObject({
       branch: { state: 'active', labels: { from: 'dump' } },
       load: {
@@ -315,14 +317,9 @@ CREATE TABLE notes (id int);`;
   test('by standard input and by a URL, which the command line reads', async () => {
     const bin = new URL('../../packages/ctl/bin/pageserver-ctl.js', import.meta.url).pathname;
     const args = [bin, '--data', daemon.dataDirectory, 'database', 'create', '--from-dump'];
-    const chosen = ['--idle-timeout', '77', '--memory', '1GiB'];
-    const piped = await runCommand(process.execPath, [...args, '-', '--print-url', ...chosen, 'piped'], {
-      input: SHOP,
-    });
-    expect(await client().branch('piped')).toMatchObject({
-      idle_timeout: 77,
-      size: { memory_bytes: 2 ** 30 },
-    });
+    const more = ['--print-url', '--memory', '256MiB'];
+    const piped = await runCommand(process.execPath, [...args, '-', 'piped', ...more], { input: SHOP });
+    expect((await client().branch('piped')).size.memory_bytes).toBe(256 * 1024 ** 2);
     expect(await value(piped.stdout.trim(), 'select public.total()::text')).toBe('15.00');
     expect(piped.stderr).toContain('warning: owner: line 21: role "app" does not exist (2 times)');
     await using server = await serve((response) => response.end(gzipSync(SHOP)));

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use napi::bindgen_prelude::Buffer;
+use napi::bindgen_prelude::{BigInt, Buffer};
 use napi_derive::napi;
-use offshoot_engine::{Look, Portion};
+use offshoot_engine::{Holders, Look, Portion};
 
+use crate::failure::Failure;
+use crate::numbers::lsn;
 use crate::work::Reply;
 
 /// How much one call removes at most.
@@ -33,6 +35,25 @@ pub struct LookOptions {
     pub portion: PortionOptions,
 }
 
+/// Whose the single LSNs of a window are. Holders are numbered from 1 on, each after the one that it comes of.
+#[napi(object)]
+pub struct HoldersOptions {
+    /// Of each holder, the one that it comes of; 0: none.
+    pub parents: Vec<u32>,
+    pub lsns: Vec<BigInt>,
+    /// Of each LSN; 0: nobody.
+    pub holders: Vec<u32>,
+}
+
+/// Versions of pages that stay for the LSNs of one holder, and of those that come of it, alone.
+#[napi(object, object_from_js = false)]
+pub struct KeptVersions {
+    pub holder: u32,
+    pub versions: f64,
+    /// Keys and values.
+    pub bytes: f64,
+}
+
 /// What one call has removed of what cannot be read.
 #[napi(object, object_from_js = false)]
 pub struct Collected {
@@ -45,6 +66,7 @@ pub struct Collected {
     pub removed_bytes: f64,
     /// What makes no sense, and was left.
     pub damaged: f64,
+    pub kept: Vec<KeptVersions>,
 }
 
 /// A part of what a timeline has.
@@ -55,6 +77,22 @@ pub struct Measured {
     pub entries: f64,
     /// Keys and values.
     pub bytes: f64,
+    /// Pages of relations that there are versions of.
+    pub pages: f64,
+}
+
+impl TryFrom<HoldersOptions> for Holders {
+    type Error = Failure;
+
+    fn try_from(options: HoldersOptions) -> Result<Holders, Failure> {
+        if options.lsns.len() != options.holders.len() {
+            return Err(Failure::argument("lsns and holders belong together"));
+        }
+        let lsns = options.lsns.iter().map(|found| lsn("lsns", found));
+        let lsns = lsns.collect::<Result<Vec<_>, _>>()?;
+        let held = lsns.into_iter().zip(options.holders);
+        Ok(Holders::new(options.parents, held)?)
+    }
 }
 
 impl From<LookOptions> for Look {
@@ -77,6 +115,17 @@ impl Reply for offshoot_engine::Collected {
             removed: self.removed as f64,
             removed_bytes: self.removed_bytes as f64,
             damaged: self.damaged as f64,
+            kept: self.kept.into_iter().map(KeptVersions::from).collect(),
+        }
+    }
+}
+
+impl From<offshoot_engine::Kept> for KeptVersions {
+    fn from(kept: offshoot_engine::Kept) -> KeptVersions {
+        KeptVersions {
+            holder: kept.holder,
+            versions: kept.versions as f64,
+            bytes: kept.bytes as f64,
         }
     }
 }
@@ -89,6 +138,7 @@ impl Reply for offshoot_engine::Measured {
             next: self.next.map(Buffer::from),
             entries: self.entries as f64,
             bytes: self.bytes as f64,
+            pages: self.pages as f64,
         }
     }
 }

@@ -10,8 +10,9 @@ use offshoot_engine::base_backup::{BaseBackupOptions, Contents, WalSegment};
 use offshoot_engine::commit_times::{CommitsAround, LsnAtTime, from_unix_micros};
 use offshoot_engine::import::ImportOptions;
 use offshoot_engine::{
-    Collected as EngineCollected, KeyFilterOptions, Measured as EngineMeasured, PagesReply,
-    Reclaimed as EngineReclaimed, StoreOptions, TimelineSpec, Usage, Window,
+    Collected as EngineCollected, KeyFilterOptions, Measured as EngineMeasured, PageSource,
+    PagesReply, ReadCounts, Reclaimed as EngineReclaimed, StoreOptions, TIME_BOUNDS_NS,
+    TIMELINE_BOUNDS, TimelineSpec, Usage, Window,
 };
 use offshoot_pageproto::Version;
 use offshoot_wal::WalParams;
@@ -19,7 +20,7 @@ use offshoot_wal::WalParams;
 use crate::failure::Failure;
 use crate::import_session::ImportSession;
 use crate::numbers::{bigint, lsn, signed, unsigned};
-use crate::retention::{LookOptions, PortionOptions};
+use crate::retention::{HoldersOptions, LookOptions, PortionOptions};
 use crate::tar_stream::TarStream;
 use crate::wal_follower::{self, WalFollower, WalLogOptions};
 use crate::work::{Reply, Work, now, promise};
@@ -91,11 +92,40 @@ pub struct ImportSettings {
 #[napi(object)]
 pub struct TenantStats {
     pub used_bytes: f64,
+    /// Of the file, room that deletions have left included.
+    pub file_bytes: f64,
     pub map_bytes: f64,
     /// Page versions stored one by one.
     pub versions: f64,
     /// Runs of up to 16 page versions stored as one.
     pub extents: f64,
+}
+
+/// How pages were made that page requests have asked for, since the tenant was opened. Each page is in one bucket.
+#[napi(object, object_from_js = false)]
+pub struct PageReads {
+    pub sources: Vec<PageReadsBySource>,
+    /// Upper bounds of the buckets of `sources`, in seconds; the last bucket has none.
+    pub seconds_bounds: Vec<f64>,
+    /// Upper bounds of `timelines`; the last bucket has none.
+    pub timelines_bounds: Vec<f64>,
+    /// Pages by how many timelines were looked at for them.
+    pub timelines: Vec<f64>,
+    pub timelines_sum: f64,
+    /// Records that were applied.
+    pub records: f64,
+    /// Pages that could not be made.
+    pub errors: f64,
+    /// Bytes of pages that took redo to make, and are kept.
+    pub cached_bytes: f64,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct PageReadsBySource {
+    /// Where they came from: `zeros`, `image`, `redo`, `cache`.
+    pub source: String,
+    pub buckets: Vec<f64>,
+    pub seconds_sum: f64,
 }
 
 /// Names, the likeliest first.
@@ -281,6 +311,11 @@ impl Tenant {
         promise(move || Ok(engine.stats()?))
     }
 
+    #[napi]
+    pub fn page_reads(&self) -> PageReads {
+        page_reads(&self.engine.read_counts(), self.engine.cached_bytes())
+    }
+
     /// Indexes of the timelines that have anything in the store, attached or not.
     #[napi(ts_return_type = "Promise<Array<number>>")]
     pub fn stored_timelines(&self) -> AsyncTask<Work<Vec<u32>>> {
@@ -314,18 +349,20 @@ impl Tenant {
         })
     }
 
-    /// Removes some of what cannot be read of a timeline; without `cursor` from the beginning.
+    /// Removes some of what cannot be read of a timeline, and counts what stays for holders of single LSNs; without
+    /// `cursor` from the beginning.
     #[napi(ts_return_type = "Promise<Collected>")]
     pub fn collect(
         &self,
         index: u32,
         cursor: Option<Uint8Array>,
         look: LookOptions,
+        holders: HoldersOptions,
     ) -> AsyncTask<Work<EngineCollected>> {
         let engine = Arc::clone(&self.engine);
         promise(move || {
             let cursor = cursor.as_deref().unwrap_or_default();
-            Ok(engine.collect(index, cursor, look.into())?)
+            Ok(engine.collect(index, cursor, look.into(), &holders.try_into()?)?)
         })
     }
 
@@ -374,6 +411,26 @@ impl Tenant {
     pub fn close(&self) -> AsyncTask<Work<()>> {
         let engine = Arc::clone(&self.engine);
         promise(move || Ok(engine.close()?))
+    }
+}
+
+fn page_reads(counts: &ReadCounts, cached_bytes: u64) -> PageReads {
+    let numbers = |counts: &[u64]| counts.iter().map(|count| *count as f64).collect();
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    let of = |source: PageSource| PageReadsBySource {
+        source: source.name().to_owned(),
+        buckets: numbers(&counts.times[source as usize]),
+        seconds_sum: seconds(counts.time_ns[source as usize]),
+    };
+    PageReads {
+        sources: PageSource::ALL.map(of).into(),
+        seconds_bounds: TIME_BOUNDS_NS.iter().map(|ns| seconds(*ns)).collect(),
+        timelines_bounds: numbers(&TIMELINE_BOUNDS),
+        timelines: numbers(&counts.timelines),
+        timelines_sum: counts.timelines_sum as f64,
+        records: counts.records as f64,
+        errors: counts.errors as f64,
+        cached_bytes: cached_bytes as f64,
     }
 }
 
@@ -460,6 +517,7 @@ impl Reply for Usage {
         let [versions, _sizes, _files, extents] = self.entries;
         TenantStats {
             used_bytes: self.used_bytes as f64,
+            file_bytes: self.file_bytes as f64,
             map_bytes: self.map_bytes as f64,
             versions: versions as f64,
             extents: extents as f64,

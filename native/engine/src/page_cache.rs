@@ -47,6 +47,11 @@ impl PageCache {
         }
     }
 
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, Cache::weight)
+    }
+
     /// For an import, which finds out at its end that pages were not what they seemed.
     pub(crate) fn clear(&self) {
         if let Some(cache) = &self.0 {

@@ -1,8 +1,10 @@
 //! A batch of pagestream requests in, their responses out.
 
+use crate::read_stats::ReadCounts;
 use crate::retention::Window;
 use crate::{EngineError, Tenant, View};
 use std::sync::Arc;
+use std::time::Instant;
 
 use offshoot_layout::slru::SLRU_PAGES_PER_SEGMENT;
 use offshoot_layout::{BLCKSZ, Fork, Lsn, RelKey, SlruKind};
@@ -56,6 +58,7 @@ impl Tenant {
             view: View::new(now.snapshot, &timeline, last),
             last,
             window: now.window,
+            counts: ReadCounts::default(),
         };
         let mut reply = PagesReply::default();
         let mut rest = frames;
@@ -74,6 +77,7 @@ impl Tenant {
             reply.handled += 1;
             rest = after;
         }
+        self.reads().add(&batch.counts);
         Ok(reply)
     }
 }
@@ -92,6 +96,7 @@ struct Batch {
     view: View,
     last: Lsn,
     window: Arc<Window>,
+    counts: ReadCounts,
 }
 
 impl Batch {
@@ -104,7 +109,10 @@ impl Batch {
             ReadAt::Lsn(lsn) => {
                 self.view.move_to(lsn);
                 let mark = writer.mark();
-                if let Err(error) = respond(&self.view, request, &mut writer) {
+                if let Err(error) = respond(&self.view, request, &mut writer, &mut self.counts) {
+                    if matches!(request.request, Request::GetPage { .. }) {
+                        self.counts.errors += 1;
+                    }
                     writer.rewind(mark);
                     writer.error(request, &error.to_string());
                 }
@@ -148,11 +156,14 @@ fn respond(
     view: &View,
     request: &RequestMessage<'_>,
     writer: &mut ResponseWriter<'_>,
+    counts: &mut ReadCounts,
 ) -> Result<(), EngineError> {
     match request.request {
         Request::GetPage { key } => {
             known_relation(&key.rel)?;
-            view.page(&key, writer.page(request))?;
+            let began = Instant::now();
+            let trace = view.page_traced(&key, writer.page(request))?;
+            counts.add(trace, began.elapsed());
         }
         Request::Exists { rel } => {
             known_relation(&rel)?;

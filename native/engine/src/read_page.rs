@@ -7,6 +7,7 @@ use crate::keys::{
     version_key,
 };
 use crate::page_cache::PageState;
+use crate::read_stats::{PageSource, PageTrace};
 use crate::record_group::{RecordGroup, StoredRecord};
 use crate::redo_record::RecordChain;
 use crate::value::{Image, Version, parse_version};
@@ -19,6 +20,13 @@ use std::sync::Arc;
 
 /// Room for a group's records; more are no harm.
 const GROUP_RECORDS_EXPECTED: usize = 64;
+
+/// Of a page of which nothing is stored, by its size alone.
+const NOT_THERE: PageTrace = PageTrace {
+    source: PageSource::Zeros,
+    timelines: 0,
+    records: 0,
+};
 
 /// What a page is made from.
 enum Base<'s> {
@@ -36,19 +44,29 @@ impl View {
     /// `MissingRelation` for other forks; `Redo`, `Damaged`, `Store` when the page cannot be made:
     /// `page` is then to be thrown away.
     pub fn page(&self, key: &BlockKey, page: &mut Page) -> Result<(), EngineError> {
+        self.page_traced(key, page).map(|_| ())
+    }
+
+    /// The same, and how it was made.
+    pub(crate) fn page_traced(
+        &self,
+        key: &BlockKey,
+        page: &mut Page,
+    ) -> Result<PageTrace, EngineError> {
         let history = self.size_history(&key.rel)?;
         let Some(blocks) = history.blocks else {
-            return self.page_of_missing(&key.rel, page);
+            self.page_of_missing(&key.rel, page)?;
+            return Ok(NOT_THERE);
         };
         if key.block >= blocks {
             page.fill(0);
-            return Ok(());
+            return Ok(NOT_THERE);
         }
-        self.make(key, history.void_before(key.block), page)?;
+        let trace = self.make(key, history.void_before(key.block), page)?;
         if self.cluster()?.checksums == Checksums::On {
             page::set_checksum(page, key.block);
         }
-        Ok(())
+        Ok(trace)
     }
 
     /// Makes a page of an SLRU; zeros behind its segment's end and where nothing was written.
@@ -72,7 +90,8 @@ impl View {
             return Ok(());
         }
         let key = slru_page_key(kind, page_number);
-        self.make(&key, history.void_before(in_segment), page)
+        self.make(&key, history.void_before(in_segment), page)?;
+        Ok(())
     }
 
     /// Pages of an SLRU segment, at most 32.
@@ -107,36 +126,56 @@ impl View {
     }
 
     /// From the versions that are not older than `void_before`.
-    fn make(&self, key: &BlockKey, void_before: Lsn, page: &mut Page) -> Result<(), EngineError> {
+    fn make(
+        &self,
+        key: &BlockKey,
+        void_before: Lsn,
+        page: &mut Page,
+    ) -> Result<PageTrace, EngineError> {
         let mut records = RecordChain::default();
-        match self.base_of(key, void_before, &mut records)? {
-            Base::Image(image) => image.decode(page)?,
-            Base::Zeros => page.fill(0),
+        let (base, timelines) = self.base_of(key, void_before, &mut records)?;
+        let trace = |source| PageTrace {
+            source,
+            timelines,
+            records: u32::try_from(records.len()).unwrap_or(u32::MAX),
+        };
+        let unchanged = match base {
+            Base::Image(image) => {
+                image.decode(page)?;
+                PageSource::Image
+            }
+            Base::Zeros => {
+                page.fill(0);
+                PageSource::Zeros
+            }
             Base::Made(made) => {
                 *page = *made;
-                return Ok(());
+                return Ok(trace(PageSource::Cache));
             }
-        }
+        };
+        let Some(state) = records.state() else {
+            return Ok(trace(unchanged));
+        };
         records.apply(self, key, page)?;
-        if let Some(state) = records.state() {
-            self.timeline().cache().put(state, page);
-        }
-        Ok(())
+        self.timeline().cache().put(state, page);
+        Ok(trace(PageSource::Redo))
     }
 
     /// The newest image, and in `records` what came after it; or the page itself, if it was made before. At
-    /// one LSN, what `versions` says is newer than what an extent says.
+    /// one LSN, what `versions` says is newer than what an extent says. With it, how many timelines were looked at.
     fn base_of(
         &self,
         key: &BlockKey,
         void_before: Lsn,
         records: &mut RecordChain,
-    ) -> Result<Base<'_>, EngineError> {
+    ) -> Result<(Base<'_>, u32), EngineError> {
         let mut room = Vec::new();
+        let mut timelines = 0;
         for link in self.chain_with_page(key) {
             if link.lsn < void_before {
-                return Ok(Base::Zeros);
+                break;
             }
+            timelines += 1;
             let in_extent = self.newest_in_extent(*link, key, void_before)?;
             let filed = in_extent.as_ref().map_or(void_before, |(lsn, _)| *lsn);
             let oldest = version_key(link.timeline, key, filed);
@@ -148,7 +187,7 @@ impl View {
             {
                 let (found, value) = entry?;
                 match parse_version(value, lsn_at_end(found).unwrap_or_default())? {
-                    Version::Image(image) => return Ok(Base::Image(image)),
+                    Version::Image(image) => return Ok((Base::Image(image), timelines)),
                     Version::Records(group) => {
                         let group = records_until(group, link.lsn, &mut room)?;
                         if let Some(newest) = group.last()
@@ -157,23 +196,23 @@ impl View {
                             let (timeline, key, end) = (link.timeline, *key, newest.end);
                             let state = PageState { timeline, key, end };
                             if let Some(made) = self.timeline().cache().get(&state) {
-                                return Ok(Base::Made(made));
+                                return Ok((Base::Made(made), timelines));
                             }
                             records.begin(state);
                         }
                         for record in group.iter().rev() {
                             if records.push_older(self, record)? {
-                                return Ok(Base::Zeros);
+                                return Ok((Base::Zeros, timelines));
                             }
                         }
                     }
                 }
             }
             if let Some((_, image)) = in_extent {
-                return Ok(Base::Image(image));
+                return Ok((Base::Image(image), timelines));
             }
         }
-        Ok(Base::Zeros)
+        Ok((Base::Zeros, timelines))
     }
 
     /// The page after everything that is stored, whatever size its fork has by now; zeros when there is
@@ -188,7 +227,8 @@ impl View {
             page.fill(0);
             return Ok(());
         }
-        self.make(key, history.void_before(block), page)
+        self.make(key, history.void_before(block), page)?;
+        Ok(())
     }
 
     /// Records that have to be applied to an image to make the page; as many or more when the fork was cut

@@ -21,6 +21,10 @@ impl RecordChain {
         self.records.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     /// The newest record makes this state.
     pub(crate) fn begin(&mut self, state: PageState) {
         self.state = Some(state);

@@ -3,6 +3,7 @@
 use crate::format::check_format;
 use crate::key_filter::{KeyFilterOptions, KeyFilterRoom};
 use crate::page_cache::PageCache;
+use crate::read_stats::{ReadCounts, ReadStats};
 use crate::retention::Window;
 use crate::timeline::Shared;
 use crate::{EngineError, PageWriter, Timeline, TimelineSpec, View};
@@ -56,6 +57,7 @@ pub(crate) struct ReadableNow {
 pub struct Tenant {
     store: Arc<Store>,
     shared: Shared,
+    reads: ReadStats,
     timelines: RwLock<HashMap<u32, Arc<Timeline>>>,
 }
 
@@ -74,6 +76,7 @@ impl Tenant {
                 cache: Arc::new(PageCache::new(options.page_cache_bytes)),
                 filters: Arc::new(KeyFilterRoom::new(options.key_filters)),
             },
+            reads: ReadStats::default(),
             timelines: RwLock::default(),
         })
     }
@@ -214,6 +217,22 @@ impl Tenant {
     /// `Store`.
     pub fn stats(&self) -> Result<Usage, EngineError> {
         Ok(self.store.usage()?)
+    }
+
+    pub(crate) fn reads(&self) -> &ReadStats {
+        &self.reads
+    }
+
+    /// How pages were made that page requests have asked for.
+    #[must_use]
+    pub fn read_counts(&self) -> ReadCounts {
+        self.reads.counts()
+    }
+
+    /// Bytes of pages that took redo to make, and are kept.
+    #[must_use]
+    pub fn cached_bytes(&self) -> u64 {
+        self.shared.cache.bytes()
     }
 
     /// Ends the tenant: waits for what is being read or written.

@@ -7,8 +7,8 @@ mod support;
 use std::time::Duration;
 
 use offshoot_engine::{
-    Checksums, Durability, EngineError, FileKey, FileKind, Look, PageWriter, Portion, TimelineSpec,
-    Window,
+    Checksums, Durability, EngineError, FileKey, FileKind, Holders, Look, PageWriter, Portion,
+    TimelineSpec, Window,
 };
 use offshoot_layout::{BLCKSZ, Fork, Lsn, RelKey, SlruKind};
 use support::{CONTEXT, TestTenant, block, page_of, rel, tenant};
@@ -29,7 +29,9 @@ fn collect(tenant: &TestTenant, index: u32, readable_from: u64, kept: &[u64]) ->
     tenant.narrow_window(index, window).unwrap();
     let (mut cursor, mut removed) = (Vec::new(), 0);
     loop {
-        let step = tenant.collect(index, &cursor, LOOK).unwrap();
+        let step = tenant
+            .collect(index, &cursor, LOOK, &Holders::default())
+            .unwrap();
         assert_eq!(step.damaged, 0);
         removed += step.removed;
         match step.next {
@@ -102,7 +104,7 @@ fn a_window_does_not_become_wider() {
         let window = Window::new(Lsn(from), kept.into_iter().map(Lsn));
         assert_eq!(tenant.narrow_window(1, window).is_ok(), allowed, "{from}");
     }
-    let unknown = tenant.collect(1, &[9], Look::default());
+    let unknown = tenant.collect(1, &[9], Look::default(), &Holders::default());
     assert!(matches!(unknown, Err(EngineError::BadRequest(_))));
 }
 
@@ -242,6 +244,113 @@ fn an_extent_stays_as_long_as_one_of_its_pages() {
     assert_eq!(collect(&tenant, 1, 50, &[]), 1);
     assert_eq!(entries(&tenant)[3], 0);
     assert_eq!(first_bytes(&tenant, 1, heap, 31, 50), 99);
+}
+
+/// What each of the holders alone keeps, by a walk that removes nothing more; and with all that stays.
+fn kept(
+    tenant: &TestTenant,
+    held: &[(u64, u32)],
+    parents: &[u32],
+    look: Look,
+) -> Vec<(u32, u64, u64)> {
+    let held = held.iter().map(|(lsn, holder)| (Lsn(*lsn), *holder));
+    let holders = Holders::new(parents.to_vec(), held).unwrap();
+    let mut sums = std::collections::BTreeMap::new();
+    let mut cursor = Vec::new();
+    loop {
+        let step = tenant.collect(1, &cursor, look, &holders).unwrap();
+        assert_eq!((step.removed, step.damaged), (0, 0));
+        for kept in step.kept {
+            let sum: &mut (u64, u64) = sums.entry(kept.holder).or_default();
+            *sum = (sum.0 + kept.versions, sum.1 + kept.bytes);
+        }
+        match step.next {
+            Some(next) => cursor = next,
+            None => return sums.iter().map(|(id, sum)| (*id, sum.0, sum.1)).collect(),
+        }
+    }
+}
+
+/// Of all that the timeline has.
+fn all_bytes(tenant: &TestTenant) -> u64 {
+    tenant.measure(1, &[], usize::MAX).unwrap().bytes
+}
+
+/// Three tables with many versions, in single ones and extents, one cut and one dropped: what is said to be kept for a
+/// holder is what goes when it lets go, to the byte.
+#[test]
+fn what_is_kept_for_a_holder_is_what_goes_without_it() {
+    // Numbered after what they come of: 2 comes of 1, 3 of nobody.
+    let parents = [0, 1, 0];
+    let held = [(45, 1), (95, 1), (145, 2), (205, 3), (255, 0), (305, 3)];
+    let fill = |tenant: &TestTenant| {
+        let mut writer = tenant.writer(1).unwrap();
+        for round in 1..=40_u32 {
+            let lsn = u64::from(round) * 10;
+            for relnode in 100..104 {
+                let heap = rel(relnode, Fork::Main);
+                if relnode == 103 && round > 20 {
+                    continue;
+                }
+                writer.extend(&heap, Lsn(lsn), 40).unwrap();
+                for number in (0..40).filter(|number| (round + number + relnode) % 7 == 0) {
+                    writer.image(&block(heap, number), Lsn(lsn), &page_of(round));
+                }
+                if (round + relnode) % 5 == 0 {
+                    let pages: Vec<_> = (0..16).map(|slot| page_of(round + slot)).collect();
+                    let slots: Vec<_> = pages.iter().map(|page| Some(&**page)).collect();
+                    writer.extent(&block(heap, 16), Lsn(lsn), slots.into_iter());
+                }
+            }
+            if round == 12 {
+                writer
+                    .truncate(&rel(102, Fork::Main), Lsn(lsn + 1), 3)
+                    .unwrap();
+            }
+            if round == 20 {
+                writer
+                    .drop_relation(&rel(103, Fork::Main), Lsn(lsn + 1))
+                    .unwrap();
+            }
+        }
+        commit(&mut writer, 400);
+    };
+    let lsns: Vec<u64> = held.iter().map(|(lsn, _)| *lsn).collect();
+    // 1 lets go with what comes of it.
+    for (holder, and_its) in [(1, &[1, 2][..]), (2, &[2]), (3, &[3])] {
+        let tenant = tenant(Checksums::Off);
+        fill(&tenant);
+        collect(&tenant, 1, 350, &lsns);
+        let all = kept(&tenant, &held, &parents, LOOK);
+        let in_one_step = Look {
+            entries_max: usize::MAX,
+            ..LOOK
+        };
+        assert_eq!(kept(&tenant, &held, &parents, in_one_step), all);
+        let of = |id| all.iter().filter(move |(found, ..)| *found == id);
+        let (versions, bytes) = and_its
+            .iter()
+            .flat_map(|id| of(*id))
+            .fold((0, 0), |sum, of| (sum.0 + of.1, sum.1 + of.2));
+        assert!(versions > 0, "{holder}");
+        let before = (entries(&tenant), all_bytes(&tenant));
+        let others: Vec<u64> = held
+            .iter()
+            .filter(|(_, id)| !and_its.contains(id))
+            .map(|(lsn, _)| *lsn)
+            .collect();
+        collect(&tenant, 1, 350, &others);
+        let after = (entries(&tenant), all_bytes(&tenant));
+        let of_pages = |[versions, _, _, extents]: [u64; 4]| versions + extents;
+        assert_eq!(of_pages(before.0) - of_pages(after.0), versions, "{holder}");
+        // Sizes, of 25 bytes and what they say, are not counted.
+        let sizes = before.0[1] - after.0[1];
+        let of_sizes = before.1 - after.1 - bytes;
+        assert!(
+            (sizes * 25..=sizes * 64).contains(&of_sizes),
+            "{holder}: {of_sizes}"
+        );
+    }
 }
 
 /// A timeline that nobody goes on from but at single LSNs keeps what these need, and what says how far it has come.

@@ -6,7 +6,8 @@ mod support;
 
 use offshoot_engine::commit_times::{CommitsAround, LsnAtTime};
 use offshoot_engine::{
-    CheckPointState, Checksums, Durability, EngineError, Ingest, Look, TimelineSpec, Window,
+    CheckPointState, Checksums, Durability, EngineError, Holders, Ingest, Look, TimelineSpec,
+    Window,
 };
 use offshoot_layout::Lsn;
 use offshoot_wal::WalParams;
@@ -190,7 +191,10 @@ impl World {
             ..Look::default()
         };
         while let Some(next) = {
-            let step = self.tenant.collect(model.index, &cursor, look).unwrap();
+            let step = self
+                .tenant
+                .collect(model.index, &cursor, look, &Holders::default())
+                .unwrap();
             step.next
         } {
             cursor = next;

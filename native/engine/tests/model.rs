@@ -7,8 +7,8 @@ mod support;
 use offshoot_engine::extent::EXTENT_BLOCKS;
 use offshoot_engine::record_group::IMPLICIT_BLOCK;
 use offshoot_engine::{
-    Checksums, Durability, KeyFilterOptions, Look, PageWriter, Portion, RecordAt, TimelineSpec,
-    Window,
+    Checksums, Durability, Holders, KeyFilterOptions, Look, PageWriter, Portion, RecordAt,
+    TimelineSpec, Window,
 };
 use offshoot_layout::{BLCKSZ, Fork, Lsn, Page, RelKey, page};
 use offshoot_redo::PageBase;
@@ -472,7 +472,10 @@ impl Run {
         let mut cursor = Vec::new();
         for _ in 0..steps {
             self.all_there = false;
-            let step = self.tenant().collect(index, &cursor, LOOK).unwrap();
+            let step = self
+                .tenant()
+                .collect(index, &cursor, LOOK, &Holders::default())
+                .unwrap();
             assert_eq!(step.damaged, 0);
             match step.next {
                 Some(next) => cursor = next,

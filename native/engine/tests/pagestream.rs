@@ -4,7 +4,9 @@
 
 mod support;
 
-use offshoot_engine::{Checksums, Durability, EngineError, REPLY_BYTES_MAX, TimelineSpec};
+use offshoot_engine::{
+    Checksums, Durability, EngineError, PageSource, REPLY_BYTES_MAX, TimelineSpec,
+};
 use offshoot_layout::{BLCKSZ, Fork, Lsn, SlruKind, page};
 use offshoot_pageproto::{
     Header, ProtoError, Request, Response, ResponseMessage, Version, next_frame, parse_response,
@@ -332,4 +334,49 @@ fn unknown_timelines_and_closed_tenants_are_errors_of_the_batch() {
     assert!(matches!(unknown, Err(EngineError::UnknownTimeline(9))));
     tenant.close().unwrap();
     assert!(tenant.pages(1, Version::V3, &[]).is_err());
+}
+
+/// Each page that is asked for is counted once, by where it came from and how many timelines were looked at.
+#[test]
+fn pages_are_counted_by_where_they_came_from() {
+    let tenant = filled(Checksums::Off);
+    let spec = TimelineSpec {
+        index: 2,
+        parent: Some((1, Lsn(0x20))),
+        last_record_lsn: Lsn(0x20),
+        readable_from: Lsn(0x20),
+    };
+    tenant.attach(&spec).unwrap();
+    let mut branch = tenant.writer(2).unwrap();
+    let kept = rel(100, Fork::Main);
+    branch.image(&block(kept, 0), Lsn(0x28), &page_of(8));
+    branch.extend(&kept, Lsn(0x28), 3).unwrap();
+    branch.commit(Durability::Later).unwrap();
+    branch.timeline().advance_last_record_lsn(Lsn(0x28));
+    let before = tenant.read_counts();
+    assert_eq!(before.times, [[0; 14]; 4]);
+    let ask = |number| {
+        let mut frames = Vec::new();
+        let request = get_page(100, Fork::Main, number);
+        write_request(&mut frames, Version::V3, &header(LATEST, 0x28), &request);
+        frames
+    };
+    // Its own, one of the parent's, one that nobody has written, one behind the end.
+    let frames: Vec<u8> = (0..4)
+        .map(|block| [0, 2, 1, 9][block])
+        .flat_map(ask)
+        .collect();
+    assert_eq!(tenant.pages(2, Version::V3, &frames).unwrap().handled, 4);
+    let counts = tenant.read_counts();
+    let of = |source: PageSource| counts.times[source as usize].iter().sum::<u64>();
+    assert_eq!(PageSource::ALL.map(of), [2, 2, 0, 0]);
+    assert!(counts.time_ns[PageSource::Image as usize] > 0);
+    // The last needs none: its relation's size says enough.
+    assert!(counts.timelines[0] >= 2 && counts.timelines.iter().sum::<u64>() == 4);
+    assert_eq!((counts.records, counts.errors), (0, 0));
+    let mut missing = Vec::new();
+    let request = get_page(9, Fork::Main, 0);
+    write_request(&mut missing, Version::V3, &header(LATEST, 0x28), &request);
+    tenant.pages(2, Version::V3, &missing).unwrap();
+    assert_eq!(tenant.read_counts().errors, 1);
 }

@@ -72,16 +72,18 @@ fn nothing_is_left_and_others_keep_theirs() {
     let whole = tenant.measure(3, &[], usize::MAX).unwrap();
     assert_eq!((whole.entries, &whole.next), (u64::from(PAGES) + 4, &None));
     assert!(whole.bytes > u64::from(PAGES) * BLCKSZ as u64);
-    let (mut cursor, mut bytes) = (Vec::new(), 0);
+    assert_eq!(whole.pages, u64::from(PAGES) + 16);
+    let (mut cursor, mut bytes, mut pages) = (Vec::new(), 0, 0);
     loop {
         let part = tenant.measure(3, &cursor, 90).unwrap();
         bytes += part.bytes;
+        pages += part.pages;
         match part.next {
             Some(next) => cursor = next,
             None => break,
         }
     }
-    assert_eq!(bytes, whole.bytes);
+    assert_eq!((bytes, pages), (whole.bytes, whole.pages));
     let portion = Portion {
         entries_max: 100,
         ..Portion::default()

@@ -2,7 +2,7 @@
 //! environment's memory with its process title.
 
 use crate::address::Address;
-use crate::{interrupt, limits, log, real, refusal, sys};
+use crate::{interrupt, limits, log, real, refusal, statements, sys};
 use offshoot_layout::Lsn;
 use std::ffi::CString;
 use std::sync::OnceLock;
@@ -96,8 +96,14 @@ fn tie_to_parent() -> Result<(), String> {
     }
 }
 
-/// OFFSHOOT_LIMITS_FILE says what is refused, OFFSHOOT_DATA_BYTES_MAX how much memory of its own a process may have.
+/// OFFSHOOT_LIMITS_FILE says what is refused, OFFSHOOT_DATA_BYTES_MAX how much memory of its own a process may have; in
+/// OFFSHOOT_STATEMENTS_FILE is noted when statements begin.
 fn limit() -> Result<(), String> {
+    if let Ok(path) = std::env::var("OFFSHOOT_STATEMENTS_FILE") {
+        let path =
+            CString::new(path).map_err(|_| "OFFSHOOT_STATEMENTS_FILE holds a NUL".to_owned())?;
+        statements::map(&path)?;
+    }
     if let Ok(path) = std::env::var("OFFSHOOT_LIMITS_FILE") {
         let path = CString::new(path).map_err(|_| "OFFSHOOT_LIMITS_FILE holds a NUL".to_owned())?;
         limits::map(&path)?;

@@ -33,5 +33,6 @@ mod relation_io;
 mod removal;
 mod session_catalogs;
 mod spare_files;
+mod statements;
 mod stream;
 mod sys;

@@ -1,11 +1,12 @@
-//! Has Postgres refuse statements that write, with the daemon's words, while the limits file says so, and tell sessions
-//! why the compute is shut down.
+//! Has Postgres refuse statements that write, with the daemon's words, while the limits file says so, note when statements
+//! begin, and tell sessions why the compute is shut down.
 //!
 //! Postgres knows read-only transactions, and its executor and its utility commands are called through pointers that
 //! extensions may take. We take them: while writes are refused, each statement's transaction is a read-only one, and
 //! Postgres' own checks do the rest. Its errors pass a third such pointer on their way out; there the words are put in.
 
 use crate::limits;
+use crate::statements::{self, Session};
 use libc::{c_char, c_int, c_uint, c_void};
 use std::ffi::CStr;
 use std::sync::OnceLock;
@@ -30,6 +31,7 @@ struct Postgres {
     executor_start: ExecutorStart,
     process_utility: ProcessUtility,
     transaction_read_only: *mut bool,
+    session: Session,
     error_code: unsafe extern "C" fn() -> c_int,
     set_code: unsafe extern "C" fn(c_int) -> c_int,
     set_message: SetWords,
@@ -85,6 +87,10 @@ pub fn install() -> Result<(), String> {
                 c"standard_ProcessUtility",
             )?),
             transaction_read_only: find(c"XactReadOnly")?.cast(),
+            session: Session {
+                port: find(c"MyProcPort")?.cast_const().cast(),
+                application_name: find(c"application_name")?.cast_const().cast(),
+            },
             error_code: transmute::<*mut c_void, unsafe extern "C" fn() -> c_int>(find(
                 c"geterrcode",
             )?),
@@ -107,7 +113,8 @@ pub fn install() -> Result<(), String> {
 
 /// Errors of Postgres jump out of the calls below (longjmp), so these functions keep nothing that would have to be
 /// dropped, and catch no panic: there is none.
-fn bind_transaction(postgres: &Postgres) {
+fn begin_statement(postgres: &Postgres) {
+    statements::begins(&postgres.session);
     if limits::writes_refused() {
         // SAFETY: a `bool` of the program, written by this process only. It ends with the transaction.
         unsafe { postgres.transaction_read_only.write(true) };
@@ -116,7 +123,7 @@ fn bind_transaction(postgres: &Postgres) {
 
 unsafe extern "C" fn on_executor_start(query: *mut c_void, flags: c_int) {
     if let Some(postgres) = POSTGRES.get() {
-        bind_transaction(postgres);
+        begin_statement(postgres);
         // SAFETY: the caller's arguments.
         unsafe { (postgres.executor_start)(query, flags) };
     }
@@ -134,7 +141,7 @@ unsafe extern "C" fn on_process_utility(
     completion: *mut c_void,
 ) {
     if let Some(postgres) = POSTGRES.get() {
-        bind_transaction(postgres);
+        begin_statement(postgres);
         // SAFETY: the caller's arguments.
         unsafe {
             (postgres.process_utility)(

@@ -124,6 +124,7 @@ impl Store {
         let txn = env.read_txn()?;
         let mut usage = Usage {
             map_bytes: env.info().map_size as u64,
+            file_bytes: (env.info().last_page_number as u64 + 1) * page_bytes() as u64,
             ..Usage::default()
         };
         let root = env.unnamed_database_stat();

@@ -14,7 +14,7 @@ import {
   type NewDatabaseRequest,
   newDatabase,
 } from './databases.js';
-import type { UpdateTenantRequest } from './retention-schemas.js';
+import { type BranchStorage, branchStorage, type UpdateTenantRequest } from './retention-schemas.js';
 import * as schemas from './schemas.js';
 import * as tokens from './tokens.js';
 
@@ -177,6 +177,16 @@ export class OffshootClient {
 
   branch(name: string): Promise<schemas.Branch> {
     return this.#call('GET', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
+  }
+
+  /** Also of one that is gone, by its last name or its id. */
+  branchRecord(name: string): Promise<schemas.BranchLifeRecord> {
+    return this.#call('GET', this.#pathOf(name, 'record'), schemas.branchLifeRecord);
+  }
+
+  /** What it has stored, measured now if that is quick. */
+  branchStorage(name: string): Promise<BranchStorage> {
+    return this.#call('GET', this.#pathOf(name, 'storage'), branchStorage);
   }
 
   updateBranch(name: string, request: schemas.UpdateBranchRequest): Promise<ChangedBranch> {

@@ -1,5 +1,6 @@
 /** What of a tenant's history is kept, and what was removed; see `schemas.ts` for the conventions. */
 import { z } from 'zod';
+import { bytes, name, time } from './schema-parts.js';
 
 const count = z.number().int().nonnegative();
 
@@ -48,3 +49,31 @@ export const updateTenantRequest = z
     'say what to change: history_seconds or history_wal_bytes_max',
   );
 export type UpdateTenantRequest = z.infer<typeof updateTenantRequest>;
+
+/** What is stored under a branch's own timeline, without what it shares with its ancestors. */
+export const ownStorage = z.object({
+  /** Keys and values. */
+  bytes,
+  versions: count,
+  /** Pages of relations that have versions there: those that were changed since the branch began, or was last moved. */
+  pages: count,
+  measured_at: time,
+});
+
+/** What a branch has stored, and what it keeps its ancestors from giving up. */
+export const branchStorage = z.object({
+  branch: name,
+  /** Absent: not measured yet. */
+  own: ownStorage.optional(),
+  /** How `own.bytes` grew since then, an hour at most; absent while that is not known. */
+  growth: z.object({ bytes_per_hour: z.number().int(), since: time }).optional(),
+  /**
+   * Versions of pages in timelines that it comes of or has left, which would go if it were not there: only it and branches
+   * that come of it need them. Exact as of that time; what others need too is in nobody's, sizes and commit times of some
+   * bytes each are not counted. Absent: not known before the next round of garbage collection, and of a tenant's first branch.
+   */
+  pinned: z.object({ bytes, versions: count, measured_at: time }).optional(),
+  /** WAL written on it since it was made, or last moved. */
+  written_bytes: bytes.optional(),
+});
+export type BranchStorage = z.infer<typeof branchStorage>;

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { expiresAt, labelChanges, labels, snapshotPolicy, ttlSeconds } from './branch-life.js';
 import { load } from './load-schemas.js';
-import { garbage, history } from './retention-schemas.js';
+import { garbage, history, ownStorage } from './retention-schemas.js';
 import { bytes, id, lsn, name, time } from './schema-parts.js';
 
 export * from './branch-life.js';
@@ -188,6 +188,12 @@ export const activity = z.object({
   /** When its compute was first started, when the first connection began, and when its compute last ended. */
   first_wake_at: time.optional(),
   first_connection_at: time.optional(),
+  /**
+   * When the first and the newest statement of a client began there, to some milliseconds. What was prepared and not executed, and
+   * function calls of the wire protocol, are not seen.
+   */
+  first_query_at: time.optional(),
+  last_query_at: time.optional(),
   slept_at: time.optional(),
   /** How often its compute was started. */
   wakes: z.number().int().nonnegative(),
@@ -296,6 +302,10 @@ export const branch = z.object({
   idle_timeout: idleTimeout,
   compute: computeState,
   activity,
+  /** Nobody has connected or run a statement there. */
+  never_used: z.boolean(),
+  /** Nobody is connected, and nobody has been or run a statement for as long as the page server's setting says, a day. */
+  abandoned: z.boolean(),
   /** What its computes let one do. */
   access,
   /** Absent: it has none of its own. */
@@ -304,11 +314,8 @@ export const branch = z.object({
   size,
   /** While its compute runs. */
   usage: usage.optional(),
-  /**
-   * What is stored under its own timeline, without what it shares with its ancestors, as of the last round of garbage
-   * collection.
-   */
-  own: z.object({ bytes, versions: z.number().int().nonnegative(), measured_at: time }).optional(),
+  /** As of the last time that it was measured: by garbage collection, or since somebody asked for its storage. */
+  own: ownStorage.optional(),
   /** WAL written on it since it was made; absent while it cannot be read. */
   written_bytes: bytes.optional(),
   write_quota_bytes: writeQuotaBytes,
@@ -316,6 +323,37 @@ export const branch = z.object({
   writes: z.enum(['taken', 'refused']),
 });
 export type Branch = z.infer<typeof branch>;
+
+/** The life of a branch, also of one that is gone. Times that are absent have not come, or are not known. */
+export const branchLifeRecord = z.object({
+  id,
+  name,
+  tenant: name,
+  state: z.enum(['loading', 'active', 'expired', 'deleted']),
+  requested_at: time.optional(),
+  created_at: time,
+  created_by: actor.optional(),
+  first_wake_at: time.optional(),
+  first_connection_at: time.optional(),
+  last_connection_at: time.optional(),
+  /** When the first and the newest statement of a client began there. */
+  first_query_at: time.optional(),
+  last_query_at: time.optional(),
+  /** When its compute last ended. */
+  slept_at: time.optional(),
+  /** How often its compute was started. */
+  wakes: z.number().int().nonnegative(),
+  /** Nobody has connected or run a statement there. */
+  never_used: z.boolean(),
+  /** When it was to expire, of one that is gone. */
+  expires_at: time.optional(),
+  destroyed_at: time.optional(),
+  /** `cascade`: with a branch that it came from; `load`: a dump was not loaded; `tenant`: with its tenant. */
+  destroyed_by: z.enum(['user', 'cascade', 'expiry', 'load', 'tenant']).optional(),
+  /** Whose call that was. */
+  destroyed_by_token: actor.optional(),
+});
+export type BranchLifeRecord = z.infer<typeof branchLifeRecord>;
 
 /**
  * How to get to a branch: `gateway`, where its name is part of the database's and its compute is started when it does
@@ -424,11 +462,13 @@ export const createBranchRequest = z.strictObject({
    * a time (`2026-11-21T12:00:00Z`, `2026-11-21 12:00:00+01`; without a zone UTC), or how long ago (`-5m`, `-1h30m`).
    */
   at: z.string().min(1).max(64).optional(),
-  /** At most one of these two: from then on it cannot be used, and it is deleted. Default: never. */
+  /** At most one of these three. From then on it cannot be used, and it is deleted; default: the page server's setting, a week. */
   ttl_seconds: ttlSeconds.optional(),
   expires_at: expiresAt.optional(),
+  /** `true`: it does not expire. */
+  keep: z.boolean().optional(),
   labels: labels.optional(),
-  /** Default: no. One that expires cannot be. */
+  /** Default: no. One that is does not expire. */
   protected: z.boolean().optional(),
   snapshots: snapshotPolicy.optional(),
   /** A role of its own. Default: none; then whoever connects needs a password of production's. */

@@ -5,6 +5,7 @@ import type { ComputeSettings } from './compute-settings.js';
 import type { ComputeWal, Durability } from './compute-wal.js';
 import type { ComputeSize, ComputeUsage, IsolationFacts } from './isolation/index.js';
 import type { WriteRefusal } from './limits-file.js';
+import type { StatementTimes } from './statements-file.js';
 
 /** A role and a database that exist on the branch, to ask the first query with. */
 export interface ConnectAs {
@@ -102,6 +103,8 @@ export interface RunningCompute {
   activity(signal: AbortSignal): Promise<ComputeActivity>;
   /** What it uses, and its present share of the processor; undefined when it has ended. */
   usage(): ComputeUsage | undefined;
+  /** When clients' statements began there, those inside functions too; also once it has ended. */
+  statements(): StatementTimes;
   /** Other bounds of its share of the processor, at once. */
   resize(cpu: Pick<ComputeSize, 'cpuMin' | 'cpuMax'>): void;
   /** Ends it, for that reason; all that was committed stays. */

@@ -44,4 +44,5 @@ export {
   removeSocketDirectory,
   temporaryDirectories,
 } from './socket-directory.js';
+export type { StatementTimes } from './statements-file.js';
 export { TemplateCluster, type TemplateClusterOptions, type TemplateSource } from './template-cluster.js';

@@ -176,6 +176,7 @@ export class LocalComputeDriver implements ComputeDriver {
         access.run(applySignal, (as) => compute.applyRoles(as, roles, sessions, applySignal)),
       activity: (askSignal) => access.run(askSignal, (as) => askActivity(compute.address, as, askSignal)),
       usage: () => compute.usage(),
+      statements: () => compute.statements(),
       resize: (cpu) => compute.resize(cpu),
       exceed: (reason) => compute.exceed(reason),
       refuseWrites: (refusal) => compute.refuseWrites(refusal),

@@ -21,6 +21,7 @@ import { quietSubscriptions } from './quiet-subscriptions.js';
 import { awaitReady, type FurtherSteps, type Readiness } from './readiness.js';
 import { removeLeftovers } from './remove-leftovers.js';
 import { type SpareDirectory, socketDirectoryOf } from './spare-directories.js';
+import type { StatementsFile, StatementTimes } from './statements-file.js';
 import { WalReceiving } from './wal-receiving.js';
 import { WriteRefusals } from './write-refusals.js';
 
@@ -55,6 +56,7 @@ export class LocalCompute {
   #walFailure: OffshootError | undefined;
   #bounds: ComputeBounds | undefined;
   readonly #refusals: WriteRefusals;
+  #statements: StatementsFile | undefined;
   /** Which limit it went beyond, so that it is ended. */
   #exceeded: string | undefined;
   readonly #abort = new AbortController();
@@ -137,6 +139,10 @@ export class LocalCompute {
     return this.host.governor.usage(this.id);
   }
 
+  statements(): StatementTimes {
+    return this.#statements?.read() ?? { first: undefined, newest: undefined };
+  }
+
   sayFarewell(message: string): void {
     this.#refusals.farewell(message);
   }
@@ -170,6 +176,7 @@ export class LocalCompute {
     port.catch(() => undefined);
     const prepared = await prepareCompute({ id, spec, host, paths, socketDirectory, spare, signal });
     this.#refusals.open(prepared.limitsFile);
+    this.#statements = prepared.statementsFile;
     await spec.wal?.open(prepared.walStart);
     await openToOwner(paths, host.osUser);
     this.#port = await port;
@@ -319,6 +326,7 @@ export class LocalCompute {
       const processes = this.#process?.exit?.signal == null ? 'gone' : 'may be left';
       this.host.governor.remove(this.id);
       this.#refusals.close();
+      this.#statements?.close();
       const { osUser, limits } = this.host;
       await removeLeftovers(this.paths, this.id, osUser, processes, limits.removalTimeoutMs);
       await this.#bounds?.remove();

@@ -17,6 +17,7 @@ export interface PreloadOptions {
   readonly dataDirectory: string;
   /** What Postgres is to refuse. */
   readonly limitsFile: string;
+  readonly statementsFile: string;
   /** Memory that each process may have for itself. */
   readonly dataBytesMax: number;
 }
@@ -40,6 +41,7 @@ export function preloadEnvironment(
     OFFSHOOT_READ_ONLY: spec.access === 'read_only' ? '1' : '0',
     OFFSHOOT_PARENT_PID: String(options.parentPid),
     OFFSHOOT_LIMITS_FILE: options.limitsFile,
+    OFFSHOOT_STATEMENTS_FILE: options.statementsFile,
     OFFSHOOT_DATA_BYTES_MAX: String(options.dataBytesMax),
     OFFSHOOT_RETRY_MS: String(settings.pageRetryMs),
     OFFSHOOT_READAHEAD_PAGES: String(settings.readAheadPages),

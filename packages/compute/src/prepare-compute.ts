@@ -15,6 +15,7 @@ import { LimitsFile } from './limits-file.js';
 import type { LocalComputeHost } from './local-compute-host.js';
 import { preloadableName, preloadEnvironment } from './preload-environment.js';
 import { makeComputeDirectories, type SpareDirectory } from './spare-directories.js';
+import { StatementsFile } from './statements-file.js';
 
 export interface ComputePreparation {
   readonly id: string;
@@ -36,6 +37,8 @@ export interface PreparedCompute {
   readonly environment: Record<string, string>;
   /** Open. */
   readonly limitsFile: LimitsFile;
+  /** The same. */
+  readonly statementsFile: StatementsFile;
   readonly size: ComputeSize;
   readonly baseBackupMs: number;
   readonly configureMs: number;
@@ -62,6 +65,7 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
   directory.complete(control, { ...parameters, cluster_name: `offshoot ${preparation.id}` }, spec.access);
   signal.throwIfAborted();
   const limitsFile = LimitsFile.create(directory.path);
+  const statementsFile = StatementsFile.create(directory.path);
   const environment = preloadEnvironment(spec, settings, {
     library: preloadableName(host.preloadLibrary, directory.path),
     pageService: host.pageService,
@@ -70,11 +74,13 @@ export async function prepareCompute(preparation: ComputePreparation): Promise<P
     dataDirectory: directory.path,
     spareFiles: directory.spareFiles,
     limitsFile: limitsFile.path,
+    statementsFile: statementsFile.path,
     dataBytesMax: dataBytesMaxOf(size),
   });
   return {
     environment,
     limitsFile,
+    statementsFile,
     fixedParameters: (port) =>
       fixedParameters(
         { socketDirectory: preparation.socketDirectory, port, dataDirectory: directory.path },

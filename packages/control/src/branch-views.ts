@@ -11,19 +11,30 @@ import {
 import { formatLsn } from '@offshoot/types';
 import { branchDeleted } from './branch-errors.js';
 import type { ComputeBook } from './compute-book.js';
+import { useView } from './lifecycle/branch-record.js';
 
 /** What the catalog says of a branch; where its compute is changes without it. */
 interface Listed {
   readonly record: BranchRecord;
   readonly view: Omit<
     Branch,
-    'compute' | 'activity' | 'usage' | 'own' | 'written_bytes' | 'writes' | 'state'
+    | 'compute'
+    | 'activity'
+    | 'never_used'
+    | 'abandoned'
+    | 'usage'
+    | 'own'
+    | 'written_bytes'
+    | 'writes'
+    | 'state'
   >;
 }
 
 /** What is known of a branch besides what the catalog and its compute say. */
 export interface BranchFacts {
   nowMs(): number;
+  /** Without anybody for so long a branch counts as abandoned. */
+  readonly abandonedAfterSeconds: number;
   /** Its branches take no more writes. */
   isTenantFull(tenant: BranchRecord['tenant']): boolean;
   idleTimeoutSeconds(branch: BranchRecord): number;
@@ -154,10 +165,18 @@ export class BranchViews {
     const quota = view.write_quota_bytes;
     const own = this.facts.ownOf(record);
     // Of so many properties and ten thousand branches; with spreads it takes ten times as long.
+    const activity = this.computes.activity(record);
+    const { never_used, abandoned } = useView(
+      { parent: view.parent, created_at: view.created_at, activity },
+      this.facts.nowMs(),
+      this.facts.abandonedAfterSeconds,
+    );
     const shown: Omit<Branch, 'writes'> = Object.assign({}, view, {
       state: this.#stateOf(record),
       compute: this.computes.state(record.id),
-      activity: this.computes.activity(record),
+      activity,
+      never_used,
+      abandoned,
     });
     if (usage !== undefined) shown.usage = usage;
     if (written !== undefined) shown.written_bytes = written;
@@ -223,8 +242,8 @@ function byName(a: Listed, b: Listed): number {
   return a.record.name < b.record.name ? -1 : 1;
 }
 
-function ownView({ bytes, entries, at }: MeasuredTimeline): NonNullable<Branch['own']> {
-  return { bytes, versions: entries, measured_at: at.toISOString() };
+export function ownView({ bytes, entries, pages, at }: MeasuredTimeline): NonNullable<Branch['own']> {
+  return { bytes, versions: entries, pages, measured_at: at.toISOString() };
 }
 
 function snapshotView({ everySeconds, keep }: SnapshotPolicy): SnapshotPolicyView {

@@ -41,6 +41,8 @@ export interface BranchesPlace {
   readonly events: BranchEvents;
   /** Branches that a tenant may have; 0: any number. */
   readonly branchesMax: number;
+  /** How long a branch lives when nothing is said of that, in seconds; 0: for ever. */
+  readonly defaultTtlSeconds: number;
   /** Throws `quota_reached` when the tenant has no room for more. */
   refuseMore(tenant: BranchRecord['tenant']): Promise<void>;
   /** It has another policy by now, or none. */
@@ -78,7 +80,7 @@ export class Branches {
     this.#catalog.refuseTakenName(name);
     const made =
       request.role === undefined ? undefined : await newRole(name, request.role, making.key?.password);
-    const settings = newBranchSettings(request, this.place.clock.now());
+    const settings = newBranchSettings(request, this.place.clock.now(), this.place.defaultTtlSeconds);
     limits.expectSize(settings, {});
     const asked = parseBranchAt(request.at ?? 'latest', Date.now());
     const from = this.#catalog.branchNamed(parent);

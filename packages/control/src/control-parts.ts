@@ -24,6 +24,10 @@ import {
   computeMetrics,
   limitMetrics,
   type Metrics,
+  type OperationWatch,
+  operationWatch,
+  pageReadHistograms,
+  pageReadMetrics,
   receiverMetrics,
   retentionMetrics,
   storeMetrics,
@@ -59,6 +63,7 @@ export interface ControlParts {
   readonly bytes: TenantBytes;
   readonly reaper: Reaper;
   readonly snapshots: SnapshotTaker;
+  readonly watch: OperationWatch;
   readonly loads: DatabaseLoads;
   /** Throws `branch_expired`, `shutting_down`. */
   expectUsable(branch: BranchRecord | undefined): void;
@@ -72,6 +77,7 @@ export function composeParts(
 ): ControlParts {
   const { pageServer, driver, facts } = options;
   const wake = resolveWakeSettings(options.wake);
+  const expiry = { ...expiryDefaults, ...options.expiry };
   const { catalog } = pageServer;
   const quota = { ...quotaDefaults, ...options.quota };
   const limits = new BranchLimits(driver, quota.writeBytesMax);
@@ -124,6 +130,7 @@ export function composeParts(
   );
   const views = new BranchViews(() => catalog, computes, {
     nowMs: () => clock.now(),
+    abandonedAfterSeconds: expiry.abandonedAfterSeconds,
     isTenantFull: (tenant) => bytes.isFull(tenant),
     idleTimeoutSeconds: (branch) => idleTimeoutSeconds(branch),
     sizeOf: (branch) => limits.sizeOf(branch),
@@ -139,11 +146,12 @@ export function composeParts(
   const roleNames = new TakenRoleNames(pageServer, options.onTrouble);
   const roleCalls = new BranchRoleCalls(catalog, roles, views, connections, roleNames, pageServer);
   const deletion = new BranchDeletion(pageServer, computes, views, events, () => reaper.stir());
+  const watch = operationWatch(metrics);
   const reaper = new Reaper({
     catalog,
     clock,
-    checkMs: { ...expiryDefaults, ...options.expiry }.checkMs,
-    delete: (branch, now) => deletion.expire(branch, now),
+    checkMs: expiry.checkMs,
+    delete: (branch, now) => watch('expire', () => deletion.expire(branch, now)),
     shut: (branch) => deletion.shut(branch),
     onTrouble: (branch, error) => reportUndeleted(options, branch?.name ?? '', error),
   });
@@ -151,7 +159,7 @@ export function composeParts(
   const snapshots = new SnapshotTaker({
     catalog,
     clock,
-    checkMs: { ...expiryDefaults, ...options.expiry }.checkMs,
+    checkMs: expiry.checkMs,
     take: (branch, periodic) => checkpoints.take(branch, periodic),
     onTrouble: (branch, error) =>
       options.onTrouble?.('a periodic checkpoint was not taken', { branch: branch?.name ?? '', error }),
@@ -168,6 +176,7 @@ export function composeParts(
   const branches = new Branches({
     events,
     branchesMax,
+    defaultTtlSeconds: expiry.defaultTtlSeconds,
     refuseMore: (tenant) => bytes.refuseMore(tenant),
     onSnapshots: (branch) => snapshots.changed(branch),
     deletion,
@@ -207,6 +216,7 @@ export function composeParts(
     bytes,
     reaper,
     snapshots,
+    watch,
     loads,
     expectUsable,
   };
@@ -222,6 +232,8 @@ function addMetrics(
   metrics.add(receiverMetrics(pageServer));
   metrics.add(storeMetrics(pageServer));
   metrics.add(retentionMetrics(pageServer));
+  metrics.add(pageReadMetrics(pageServer));
+  metrics.addHistograms(pageReadHistograms(pageServer));
   metrics.add(computeMetrics(computes, pageServer));
   metrics.add(limitMetrics(computes, quotas, driver.isolation));
   metrics.add(wakeMetrics(computes, room, () => pageServer.catalog.branchCount()));

@@ -2,6 +2,8 @@ import type {
   Branch,
   BranchCredentials,
   BranchEvent,
+  BranchLifeRecord,
+  BranchStorage,
   Checkpoint,
   Checkup,
   CheckupRequest,
@@ -26,7 +28,13 @@ import type {
   UpdateTenantRequest,
 } from '@offshoot/client';
 import type { BranchHost, OpenBranch, OpenOptions } from '@offshoot/gateway';
-import type { Actor, BranchRecord, IdempotencyRecord, NewIdempotencyKey } from '@offshoot/pageserver';
+import type {
+  Actor,
+  BranchId,
+  BranchRecord,
+  IdempotencyRecord,
+  NewIdempotencyKey,
+} from '@offshoot/pageserver';
 import { type Lsn, parseBranchName, type TimelineId } from '@offshoot/types';
 import { type AccessSettings, accessDefaults } from './access/access-settings.js';
 import { type BranchAccess, branchFor, type Caller } from './access/caller.js';
@@ -43,7 +51,9 @@ import { type ControlParts, composeParts } from './control-parts.js';
 import type { DatabaseLoads } from './databases/database-loads.js';
 import { TemplateKeeper } from './databases/template-keeper.js';
 import type { EventQuery } from './events/event-log.js';
+import { livingRecord, recordOfEnd } from './lifecycle/branch-record.js';
 import { Metrics } from './metrics/index.js';
+import { storageView } from './retention-views.js';
 import { statusView } from './status-view.js';
 
 export type { ControlPlaneOptions } from './control-options.js';
@@ -138,7 +148,7 @@ export class ControlPlane implements BranchHost {
 
   async createBranch(request: CreateBranchRequest, making: BranchMaking = {}): Promise<CreatedBranch> {
     this.#expectOpen();
-    return this.#parts.branches.create(request, making);
+    return this.#parts.watch('create', () => this.#parts.branches.create(request, making));
   }
 
   /** What new databases start from is there when it resolves; how long that took, if it was not. */
@@ -154,7 +164,7 @@ export class ControlPlane implements BranchHost {
 
   async updateBranch(name: string, request: UpdateBranchRequest): Promise<Branch> {
     this.#expectOpen();
-    return this.#parts.branches.update(name, request);
+    return this.#parts.watch('update', () => this.#parts.branches.update(name, request));
   }
 
   /** Those that have all of the labels. */
@@ -168,6 +178,21 @@ export class ControlPlane implements BranchHost {
 
   branch(name: string): Branch {
     return this.#parts.views.one(this.#catalog.branchNamed(parseBranchName(name)));
+  }
+
+  /** Also of one that is gone, as long as its end is in the event log. Throws `branch_not_found`. */
+  async branchRecord(name: string): Promise<BranchLifeRecord> {
+    const branch = parseBranchName(name);
+    if (this.#catalog.findBranchNamed(branch) ?? this.#catalog.findBranch(name as BranchId)) {
+      return livingRecord(this.branch(name));
+    }
+    const ends = await this.events({ branch: name, event: 'deleted', limit: 1 });
+    return ends.map(recordOfEnd).at(-1) ?? livingRecord(this.branch(name));
+  }
+
+  branchStorage(name: string): Promise<BranchStorage> {
+    const branch = this.#catalog.branchNamed(parseBranchName(name));
+    return storageView(this.#options.pageServer, branch, this.#parts.views.one(branch).written_bytes);
   }
 
   branchPage(page: BranchPage) {
@@ -209,13 +234,13 @@ export class ControlPlane implements BranchHost {
     options: { recursive?: boolean; by?: Actor } = {},
   ): Promise<DeletedBranch> {
     this.#expectOpen();
-    return this.#parts.branches.delete(name, options);
+    return this.#parts.watch('delete', () => this.#parts.branches.delete(name, options));
   }
 
   /** `key`: becomes known with what is done. */
   async renameBranch(name: string, { name: to }: RenameBranchRequest, key?: CallWritten): Promise<Branch> {
     this.#expectOpen();
-    return this.#parts.branches.rename(name, to, key);
+    return this.#parts.watch('rename', () => this.#parts.branches.rename(name, to, key));
   }
 
   /** What has become of branches, the oldest first; those that are gone too. */
@@ -226,13 +251,13 @@ export class ControlPlane implements BranchHost {
   /** `key` as in `renameBranch`. */
   async resetBranch(name: string, request: ResetBranchRequest, key?: CallWritten): Promise<MovedBranch> {
     this.#expectWhole(name);
-    return this.#parts.moves.reset(name, request, key);
+    return this.#parts.watch('reset', () => this.#parts.moves.reset(name, request, key));
   }
 
   /** `key` as in `renameBranch`. */
   async restoreBranch(name: string, request: RestoreBranchRequest, key?: CallWritten): Promise<MovedBranch> {
     this.#expectWhole(name);
-    return this.#parts.moves.restore(name, request, key);
+    return this.#parts.watch('restore', () => this.#parts.moves.restore(name, request, key));
   }
 
   checkpoints(branch: string): Checkpoint[] {
@@ -246,7 +271,7 @@ export class ControlPlane implements BranchHost {
     key?: CallWritten,
   ): Promise<Checkpoint> {
     this.#expectWhole(branch);
-    return this.#parts.checkpoints.create(branch, request, key);
+    return this.#parts.watch('checkpoint', () => this.#parts.checkpoints.create(branch, request, key));
   }
 
   async deleteCheckpoint(branch: string, name: string): Promise<Checkpoint> {

@@ -1,5 +1,6 @@
-import type { Garbage, History, Tenant, UpdateTenantRequest } from '@offshoot/client';
-import type { PageServer, TenantRecord } from '@offshoot/pageserver';
+import type { BranchStorage, Garbage, History, Tenant, UpdateTenantRequest } from '@offshoot/client';
+import type { BranchRecord, PageServer, TenantRecord } from '@offshoot/pageserver';
+import { ownView } from './branch-views.js';
 
 /** The part of a tenant's view that tells of its history. */
 export function retentionView(
@@ -49,4 +50,33 @@ export async function changeHistory(
 
 function chosen(asked: number | null | undefined, before: number | undefined): number | undefined {
   return asked === undefined ? before : (asked ?? undefined);
+}
+
+/** Longest wait for what is measured now. */
+const MEASURE_MS_MAX = 2000;
+
+/** `writtenBytes`: WAL of its computes; undefined while that cannot be read. */
+export async function storageView(
+  pageServer: Pick<PageServer, 'storageOf'>,
+  branch: BranchRecord,
+  writtenBytes: number | undefined,
+): Promise<BranchStorage> {
+  const { own, growth, pinned } = await pageServer.storageOf(branch, MEASURE_MS_MAX);
+  return {
+    branch: branch.name,
+    ...(own === undefined ? {} : { own: ownView(own) }),
+    ...(growth === undefined
+      ? {}
+      : { growth: { bytes_per_hour: growth.bytesPerHour, since: growth.since.toISOString() } }),
+    ...(pinned === undefined
+      ? {}
+      : {
+          pinned: {
+            bytes: pinned.bytes,
+            versions: pinned.versions,
+            measured_at: pinned.at.toISOString(),
+          },
+        }),
+    ...(writtenBytes === undefined ? {} : { written_bytes: writtenBytes }),
+  };
 }

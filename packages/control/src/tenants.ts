@@ -4,6 +4,7 @@ import { formatLsn, parseTenantName } from '@offshoot/types';
 import { branchDeleted } from './branch-errors.js';
 import type { ComputeBook } from './compute-book.js';
 import type { BranchEvents } from './events/branch-events.js';
+import { lifeFacts } from './lifecycle/branch-record.js';
 import type { OperationBook } from './operations.js';
 import { receiverView } from './receiver-view.js';
 import { changeHistory, retentionView } from './retention-views.js';
@@ -12,7 +13,7 @@ import { changeHistory, retentionView } from './retention-views.js';
 export class Tenants {
   constructor(
     private readonly pageServer: PageServer,
-    private readonly computes: Pick<ComputeBook, 'retire'>,
+    private readonly computes: Pick<ComputeBook, 'retire' | 'use'>,
     private readonly operations: OperationBook,
     private readonly events: BranchEvents,
   ) {}
@@ -82,10 +83,15 @@ export class Tenants {
     this.#refuseKept(view);
     const left = await this.pageServer.deleteTenant(parseTenantName(view.name), async () => {
       const branches = this.pageServer.catalog.branches().filter((branch) => branch.tenant === view.id);
+      const lives = new Map(
+        branches.map((branch) => [branch.id, lifeFacts(branch, this.computes.use(branch))]),
+      );
       await Promise.all(
         branches.map((branch) => this.computes.retire(branch, branchDeleted(branch.name), async () => {})),
       );
-      for (const branch of branches) this.events.tell('deleted', branch, { by: 'tenant' });
+      for (const branch of branches) {
+        this.events.tell('deleted', branch, { by: 'tenant', ...lives.get(branch.id) });
+      }
     });
     return { ...view, state: 'deleting', ...(left === undefined ? {} : { left_on_source: left }) };
   }

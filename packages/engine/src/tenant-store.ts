@@ -63,6 +63,8 @@ export interface ImportOptions {
 
 export interface TenantStoreStats {
   readonly usedBytes: number;
+  /** Of the file, room that deletions have left included. */
+  readonly fileBytes: number;
   readonly mapBytes: number;
   /** Page versions stored one by one. */
   readonly versions: number;
@@ -116,6 +118,46 @@ export interface Look {
   readonly portion: Portion;
 }
 
+/** How pages were made that page requests have asked for, since the tenant was opened. Each page is in one bucket. */
+export interface PageReads {
+  readonly sources: readonly {
+    /** Where they came from: `zeros`, `image`, `redo`, `cache`. */
+    readonly source: string;
+    readonly buckets: readonly number[];
+    readonly secondsSum: number;
+  }[];
+  /** Upper bounds of the buckets of `sources`; the last bucket has none. */
+  readonly secondsBounds: readonly number[];
+  /** The same of `timelines`. */
+  readonly timelinesBounds: readonly number[];
+  /** Pages by how many timelines were looked at for them. */
+  readonly timelines: readonly number[];
+  readonly timelinesSum: number;
+  /** Records that were applied. */
+  readonly records: number;
+  /** Pages that could not be made. */
+  readonly errors: number;
+  /** Bytes of pages that took redo to make, and are kept. */
+  readonly cachedBytes: number;
+}
+
+/** Whose single LSNs of a window are. Holders are numbered from 1 on, each after the one that it comes of. */
+export interface PointHolders {
+  /** Of each holder, the one that it comes of; 0: none. */
+  readonly parents: readonly number[];
+  readonly lsns: readonly Lsn[];
+  /** Of each LSN; 0: nobody. */
+  readonly holders: readonly number[];
+}
+
+/** Versions of pages that stay for the LSNs of one holder, and of those that come of it, alone. */
+export interface KeptVersions {
+  readonly holder: number;
+  readonly versions: number;
+  /** Keys and values. */
+  readonly bytes: number;
+}
+
 /** What one call has removed of what cannot be read. */
 export interface Collected {
   /** Where the next call goes on; undefined at the end. */
@@ -126,6 +168,7 @@ export interface Collected {
   readonly removedBytes: number;
   /** Pages, relations and files that make no sense, and were left. */
   readonly damaged: number;
+  readonly kept: readonly KeptVersions[];
 }
 
 /** A part of what a timeline has in the store. */
@@ -134,6 +177,8 @@ export interface Measured {
   readonly entries: number;
   /** Keys and values. */
   readonly bytes: number;
+  /** Pages of relations that there are versions of. */
+  readonly pages: number;
 }
 
 /** What one call has removed of a timeline that is gone. */
@@ -281,10 +326,19 @@ export class TenantStore {
     calling(() => native.narrowWindow(index, readableFrom, [...kept]));
   }
 
-  /** Removes some of what cannot be read of a timeline, durably; without `cursor` from the beginning. */
-  async collect(index: number, cursor: Uint8Array | undefined, look: Look): Promise<Collected> {
+  /**
+   * Removes some of what cannot be read of a timeline, durably, and counts what stays for holders of single LSNs; without
+   * `cursor` from the beginning.
+   */
+  async collect(
+    index: number,
+    cursor: Uint8Array | undefined,
+    look: Look,
+    { parents, lsns, holders }: PointHolders,
+  ): Promise<Collected> {
     const native = this.#open();
-    const { next, ...counts } = await awaiting(() => native.collect(index, cursor, look));
+    const held = { parents: [...parents], lsns: [...lsns], holders: [...holders] };
+    const { next, ...counts } = await awaiting(() => native.collect(index, cursor, look, held));
     return { ...counts, next: next ?? undefined };
   }
 
@@ -293,6 +347,10 @@ export class TenantStore {
     const native = this.#open();
     const { next, ...counts } = await awaiting(() => native.measure(index, cursor, entriesMax));
     return { ...counts, next: next ?? undefined };
+  }
+
+  pageReads(): PageReads {
+    return this.#open().pageReads();
   }
 
   async stats(): Promise<TenantStoreStats> {

@@ -1,4 +1,4 @@
-export type { LoginCandidates, NamedRole } from '@offshoot/engine';
+export type { LoginCandidates, NamedRole, PageReads } from '@offshoot/engine';
 export * from './catalog/index.js';
 export type { SourceCheck } from './checkup/index.js';
 export * from './compute-wal/index.js';

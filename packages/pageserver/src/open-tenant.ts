@@ -3,6 +3,8 @@ import type {
   FollowProgress,
   Look,
   Measured,
+  PageReads,
+  PointHolders,
   Portion,
   PortionReclaimed,
   TenantStore,
@@ -200,13 +202,22 @@ export class OpenTenant {
   }
 
   /** One step of removing what cannot be read of a timeline; without `cursor` the first. */
-  collect(index: number, cursor: Uint8Array | undefined, look: Look): Promise<Collected> {
-    return this.#store.collect(index, cursor, look);
+  collect(
+    index: number,
+    cursor: Uint8Array | undefined,
+    look: Look,
+    holders: PointHolders,
+  ): Promise<Collected> {
+    return this.#store.collect(index, cursor, look, holders);
   }
 
   /** Counts some of a timeline's entries; without `cursor` from the first. */
   measure(index: number, cursor: Uint8Array | undefined, entriesMax: number): Promise<Measured> {
     return this.#store.measure(index, cursor, entriesMax);
+  }
+
+  pageReads(): PageReads {
+    return this.#store.pageReads();
   }
 
   stats(): Promise<TenantStoreStats> {

@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DirectoryLock, TenantStore, type TenantStoreStats } from '@offshoot/engine';
+import { DirectoryLock, type PageReads, TenantStore, type TenantStoreStats } from '@offshoot/engine';
 import {
   asOffshootError,
   type BranchName,
@@ -39,9 +39,11 @@ import type { OpenTimeline } from './open-timeline.js';
 import { pageServerError } from './page-server-error.js';
 import { type PageServerSettings, pageServerDefaults } from './page-server-settings.js';
 import type { PageSource } from './page-service/page-source.js';
-import { Collector, type CollectorView, type Keeper, type MeasuredTimeline } from './retention/collector.js';
+import { type BranchStorage, BranchStorages } from './retention/branch-storage.js';
+import { Collector, type CollectorView, type Keeper } from './retention/collector.js';
 import { type Reclaimed, Reclaimer } from './retention/reclaimer.js';
 import type { HistorySettings } from './retention/retention-settings.js';
+import type { MeasuredTimeline } from './retention/timeline-measures.js';
 import type { CaughtUp } from './wal/catch-up.js';
 import { followTenant } from './wal/follow-tenant.js';
 import { type LeftOnSource, leaveSource } from './wal/leave-source.js';
@@ -90,6 +92,7 @@ export class PageServer implements PageSource {
   readonly #wals: WalBook;
   readonly #reclaimer: Reclaimer;
   readonly #collector: Collector;
+  readonly #storages: BranchStorages;
   /** What the catalog has of it: where other timelines begin, and checkpoints. */
   readonly #keepers: Keeper[] = [(timeline) => this.#keptByCatalog(timeline)];
   #closing: Promise<void> | undefined;
@@ -114,6 +117,7 @@ export class PageServer implements PageSource {
       keepers: this.#keepers,
       now: Date.now,
     });
+    this.#storages = new BranchStorages(this.catalog, this.#collector, Date.now);
     this.#reclaimer = new Reclaimer({
       settings: this.#settings.retention,
       catalog: this.catalog,
@@ -180,7 +184,15 @@ export class PageServer implements PageSource {
   /** What is stored under a branch's own timeline, as of the last round. */
   measuredOf({ tenant, timeline }: BranchRecord): MeasuredTimeline | undefined {
     const open = this.#tenants.get(tenant)?.find(timeline);
-    return open && this.#collector.measured(open);
+    return open && this.#collector.measures.of(open);
+  }
+
+  /**
+   * What a branch has stored and what it pins: of its own it is measured now if it has changed, for which there are
+   * `waitMs`; the rest is as of the last round. Throws `tenant_unavailable`.
+   */
+  storageOf(branch: BranchRecord, waitMs: number): Promise<BranchStorage> {
+    return this.#storages.of(this.#openTenant(branch.tenant), branch, waitMs);
   }
 
   #keptByCatalog(timeline: TimelineId): Lsn[] {
@@ -304,7 +316,7 @@ export class PageServer implements PageSource {
     try {
       const of = { parent: parent.id, timeline: timeline ?? parent.timeline, ancestorLsn, held: true };
       const made = await this.catalog.createBranch({ name, ...of, ...choice });
-      this.#openTenant(parent.tenant).attach(made.timeline);
+      this.#begin(parent.tenant, made.timeline);
       return made;
     } finally {
       pin[Symbol.dispose]();
@@ -322,7 +334,7 @@ export class PageServer implements PageSource {
     try {
       moved = await this.catalog.moveBranch(branch.id, { ...move, held: true });
       // From here on its new timeline holds where it begins.
-      this.#openTenant(branch.tenant).attach(moved.timeline);
+      this.#begin(branch.tenant, moved.timeline);
     } finally {
       pin[Symbol.dispose]();
     }
@@ -377,6 +389,11 @@ export class PageServer implements PageSource {
     const open = this.#openTenant(branch.tenant);
     if (this.catalog.findTimeline(timeline) === undefined) throw branchChanged(branch);
     return open.find(timeline) ?? this.timelineOf(branch.tenant, timeline);
+  }
+
+  /** Of one that has nothing yet. */
+  #begin(tenant: TenantId, timeline: TimelineRecord): void {
+    this.#collector.measures.begin(this.#openTenant(tenant).attach(timeline));
   }
 
   /** The one place where timelines end: they are in the catalog no more. */
@@ -490,6 +507,9 @@ export class PageServer implements PageSource {
     }
     return { catalogBytes: this.catalog.usedBytes(), tenants };
   }
+
+  /** How pages of a tenant were made since it was opened; undefined for one that is not open. */
+  readonly pageReadsOf = (id: TenantId): PageReads | undefined => this.#tenants.get(id)?.pageReads();
 
   /** Undefined for a tenant that is not open. */
   async statsOf(id: TenantId): Promise<TenantStoreStats | undefined> {

@@ -3,13 +3,15 @@
 //! What can be read is the timeline's window: every LSN from one on, and single ones before it. Of what is after the
 //! window's begin everything stays; of what is before it what a read at the begin or at a single LSN comes across.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offshoot_layout::Lsn;
 
+use super::holders::PointHolders;
 use super::removal::{Removal, remove};
-use super::{Portion, Window, files, pages, sizes};
+use super::{Holders, Portion, Window, files, pages, sizes};
 use crate::{EngineError, Tenant, Timeline, View};
 
 /// How much one step looks at. It takes a snapshot for so long.
@@ -42,6 +44,18 @@ pub struct Collected {
     pub removed_bytes: u64,
     /// Pages, relations and files that make no sense, and of which all was left.
     pub damaged: u64,
+    /// What stays for single LSNs alone, by whose they are; each holder at most once.
+    pub kept: Vec<Kept>,
+}
+
+/// Versions of pages that could go if a holder, and those that come of it, let go of their LSNs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    pub holder: u32,
+    /// Entries.
+    pub versions: u64,
+    /// Their keys and values.
+    pub bytes: u64,
 }
 
 /// The parts of a walk, and what a cursor begins with.
@@ -56,8 +70,10 @@ pub struct Step<'s> {
     pub view: &'s View,
     /// Ascending; the last is the horizon. Whatever is later stays whole.
     pub points: &'s [Lsn],
+    pub holders: PointHolders<'s>,
+    pub kept: HashMap<u32, Kept>,
     /// The same for pages: nobody reads them at the end of a timeline of which only single LSNs can be read.
-    page_points: &'s [Lsn],
+    pub page_points: &'s [Lsn],
     pub removals: Vec<Removal>,
     pub looked_at: u64,
     pub damaged: u64,
@@ -82,9 +98,12 @@ impl Step<'_> {
         first_between(self.points, lsn, newer)
     }
 
-    /// The same for pages.
-    pub fn page_point_between(&self, lsn: Lsn, newer: Lsn) -> Option<Lsn> {
-        first_between(self.page_points, lsn, newer)
+    /// Counts an entry that stays for that holder.
+    pub fn keep(&mut self, holder: u32, bytes: usize) {
+        let kept = self.kept.entry(holder).or_default();
+        kept.holder = holder;
+        kept.versions += 1;
+        kept.bytes += bytes as u64;
     }
 
     /// Whether it is time to remove what was found and to let go of the snapshot.
@@ -119,14 +138,21 @@ impl Tenant {
     }
 
     /// One step of a walk over a timeline; an empty `cursor` begins one. What it removes is what nobody can read by now,
-    /// each entry for itself: broken off at any point, every page is what it was.
+    /// each entry for itself: broken off at any point, every page is what it was. `holders` are whose the window's single
+    /// LSNs are: what stays for them is counted on the way.
     ///
     /// # Errors
     /// `UnknownTimeline`, `Store`, `BadRequest` for a cursor that is none.
-    pub fn collect(&self, index: u32, cursor: &[u8], look: Look) -> Result<Collected, EngineError> {
+    pub fn collect(
+        &self,
+        index: u32,
+        cursor: &[u8],
+        look: Look,
+        holders: &Holders,
+    ) -> Result<Collected, EngineError> {
         let timeline = self.timeline(index)?;
         let window = timeline.window();
-        let (found, mut collected) = self.find(&timeline, &window, cursor, look)?;
+        let (found, mut collected) = self.find(&timeline, (&window, holders), cursor, look)?;
         let (removed, bytes) = remove(self.store(), &found, look.portion)?;
         collected.removed = removed;
         collected.removed_bytes = bytes;
@@ -138,7 +164,7 @@ impl Tenant {
     fn find(
         &self,
         timeline: &Arc<Timeline>,
-        window: &Window,
+        (window, holders): (&Window, &Holders),
         cursor: &[u8],
         look: Look,
     ) -> Result<(Vec<Removal>, Collected), EngineError> {
@@ -153,6 +179,8 @@ impl Tenant {
             view: &view,
             points: &points,
             page_points: &points[..points.len() - usize::from(window.is_closed())],
+            holders: PointHolders::new(holders, &points),
+            kept: HashMap::new(),
             removals: Vec::new(),
             looked_at: 0,
             damaged: 0,
@@ -186,6 +214,7 @@ impl Tenant {
             next,
             looked_at: step.looked_at,
             damaged: step.damaged,
+            kept: step.kept.into_values().collect(),
             ..Collected::default()
         };
         Ok((step.removals, collected))

@@ -3,6 +3,7 @@
 mod collect;
 mod commit_runs;
 mod files;
+mod holders;
 mod measure;
 mod pages;
 mod reclaim;
@@ -10,7 +11,8 @@ mod removal;
 mod sizes;
 mod window;
 
-pub use collect::{Collected, Look};
+pub use collect::{Collected, Kept, Look};
+pub use holders::Holders;
 pub use measure::Measured;
 pub use reclaim::Reclaimed;
 pub use window::Window;

@@ -1,7 +1,7 @@
 //! Versions of pages that nobody can read any more, extent by extent.
 
 use std::collections::HashMap;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use offshoot_layout::{BlockKey, Lsn, RelKey};
@@ -42,7 +42,8 @@ impl Unit {
 struct Item<'s> {
     lsn: Lsn,
     kind: Kind<'s>,
-    needed: bool,
+    /// Who needs it; 0: not one holder alone. `None`: nobody.
+    needed_by: Option<u32>,
 }
 
 enum Kind<'s> {
@@ -77,8 +78,11 @@ pub fn walk(step: &mut Step<'_>, from: &[u8]) -> Result<Option<Vec<u8>>, EngineE
             return Ok(Some(key.to_vec()));
         }
         let found = unit_removals(step, &unit, &mut voids);
-        if let Some(removals) = unless_damaged(step, found)? {
-            step.removals.extend(removals);
+        if let Some(found) = unless_damaged(step, found)? {
+            step.removals.extend(found.removals);
+            for (holder, bytes) in found.kept {
+                step.keep(holder, bytes);
+            }
         }
         next = match after(unit) {
             Some(unit) => unit_from(step, unit)?,
@@ -128,38 +132,64 @@ fn first_unit(step: &Step<'_>, version: &[u8], extent: &[u8]) -> Result<Option<U
     Ok(units.into_iter().min())
 }
 
+/// What is to become of a unit's entries.
+#[derive(Default)]
+struct Found {
+    removals: Vec<Removal>,
+    /// Holders, and the bytes of an entry that stays for them alone.
+    kept: Vec<(u32, usize)>,
+}
+
 fn unit_removals(
     step: &mut Step<'_>,
     unit: &Unit,
     voids: &mut Voids,
-) -> Result<Vec<Removal>, EngineError> {
+) -> Result<Found, EngineError> {
     let view = step.view;
     let extents = extents_of(step, unit)?;
     let singles = singles_of(step, unit)?;
-    let mut extents_needed = vec![false; extents.len()];
-    let mut removals = Vec::new();
+    let mut extents_needed_by: Vec<Option<u32>> = vec![None; extents.len()];
+    let mut found = Found::default();
     for (slot, singles) in (0..).zip(&singles) {
         let key = unit.block(slot);
         let mut items = items_of(&key, &extents, singles)?;
         mark_needed(step, view, &key, &mut items, voids)?;
         for item in &items {
             match item.kind {
-                Kind::InExtent(at) => extents_needed[at] |= item.needed,
-                Kind::Single(value) if !item.needed => {
-                    let key = version_key(step.timeline, &key, item.lsn);
-                    removals.push(Removal::always(Table::Versions, &key, value));
+                Kind::InExtent(at) => {
+                    let before = extents_needed_by[at];
+                    extents_needed_by[at] = both(step, before, item.needed_by);
                 }
-                Kind::Single(_) => {}
+                Kind::Single(value) => {
+                    let key = version_key(step.timeline, &key, item.lsn);
+                    found.add(Table::Versions, &key, value, item.needed_by);
+                }
             }
         }
     }
-    for ((lsn, value), needed) in extents.iter().zip(extents_needed) {
-        if !needed {
-            let key = extent_key(step.timeline, &unit.block(0), *lsn);
-            removals.push(Removal::always(Table::Extents, &key, value));
+    for ((lsn, value), needed_by) in extents.iter().zip(extents_needed_by) {
+        let key = extent_key(step.timeline, &unit.block(0), *lsn);
+        found.add(Table::Extents, &key, value, needed_by);
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn add(&mut self, table: Table, key: &[u8], value: &[u8], needed_by: Option<u32>) {
+        match needed_by {
+            None => self.removals.push(Removal::always(table, key, value)),
+            Some(0) => {}
+            Some(holder) => self.kept.push((holder, key.len() + value.len())),
         }
     }
-    Ok(removals)
+}
+
+/// Who needs what is needed by each of two, if any is.
+fn both(step: &Step<'_>, a: Option<u32>, b: Option<u32>) -> Option<u32> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(step.holders.common(a, b)),
+        _ => a.or(b),
+    }
 }
 
 type Filed<'s> = (Lsn, &'s [u8]);
@@ -224,7 +254,7 @@ fn items_of<'s>(
     let item = |lsn, kind| Item {
         lsn,
         kind,
-        needed: false,
+        needed_by: None,
     };
     let mut items = Vec::with_capacity(singles.len() + extents.len());
     for (at, (lsn, value)) in extents.iter().enumerate() {
@@ -250,22 +280,16 @@ fn mark_needed(
     items: &mut [Item<'_>],
     voids: &mut Voids,
 ) -> Result<(), EngineError> {
-    // What somebody still goes back for is void before this.
-    let mut open: Option<Lsn> = None;
-    let mut newer = Lsn::MAX;
+    // Points before this one have not come across what makes the page by itself, nor across a cut.
+    let mut end = step.page_points.len();
     for at in (0..items.len()).rev() {
         let lsn = items[at].lsn;
-        // The earliest of them can see most.
-        if let Some(point) = step.page_point_between(lsn, newer) {
-            let void_before = voids.void_before(step, key, point)?;
-            open = Some(open.map_or(void_before, |other| other.min(void_before)));
-        }
-        newer = lsn;
-        open = open.filter(|void_before| lsn >= *void_before);
-        if open.is_some() {
-            items[at].needed = true;
+        let first = step.page_points.partition_point(|point| *point < lsn);
+        end = voids.end_of_those_who_see(step, key, lsn, first..end)?;
+        if first < end {
+            items[at].needed_by = Some(step.holders.of_all(first..end));
             if at > 0 && is_base(view, &items[at])? {
-                open = None;
+                end = first;
             }
         }
     }
@@ -299,6 +323,29 @@ struct Voids {
 }
 
 impl Voids {
+    /// Of points that come across a version, those see it that no cut before them has made it void for: the first ones.
+    fn end_of_those_who_see(
+        &mut self,
+        step: &Step<'_>,
+        key: &BlockKey,
+        lsn: Lsn,
+        points: Range<usize>,
+    ) -> Result<usize, EngineError> {
+        let Range { start, mut end } = points;
+        let mut sees = start;
+        // Mostly the last one does.
+        let mut at = end.saturating_sub(1);
+        while sees < end {
+            if self.void_before(step, key, step.page_points[at])? <= lsn {
+                sees = at + 1;
+            } else {
+                end = at;
+            }
+            at = sees + (end - sees) / 2;
+        }
+        Ok(end)
+    }
+
     fn void_before(
         &mut self,
         step: &Step<'_>,

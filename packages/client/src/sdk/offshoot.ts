@@ -18,8 +18,10 @@ export interface ForkOptions {
   readonly from?: string;
   /** `latest` (the default), `now`, an LSN, a time, `-5m`, or `@checkpoint`. */
   readonly at?: string;
-  /** It expires after so long. */
+  /** It expires after so long; default: the page server's setting, a week. */
   readonly ttl?: Duration;
+  /** It does not expire. */
+  readonly keep?: boolean;
   /** Default: one by chance. */
   readonly name?: string;
   readonly labels?: Readonly<Record<string, string>>;
@@ -103,6 +105,9 @@ export class Offshoot {
    */
   async createDatabase({ fromDump, onError, ...options }: DatabaseOptions = {}): Promise<Fork> {
     const request = databaseRequest(options);
+    if (fromDump !== undefined && options.role !== undefined) {
+      throw new TypeError('a dump is loaded as a role of its own: leave role out');
+    }
     if (fromDump !== undefined) return this.#load(fromDump, request, onError);
     const made = await this.#calls.write((key) => this.client.createDatabase(request, key));
     return this.#made(made);
@@ -163,12 +168,13 @@ export class Offshoot {
   }
 }
 
-function asRequest({ from, at, ttl, name, labels, compute, role }: ForkOptions): NewBranchRequest {
+function asRequest({ from, at, ttl, keep, name, labels, compute, role }: ForkOptions): NewBranchRequest {
   return {
     ...(name === undefined ? {} : { name }),
     ...(from === undefined ? {} : { from }),
     ...(at === undefined ? {} : { at }),
     ...(ttl === undefined ? {} : { ttl_seconds: seconds(ttl) }),
+    ...(keep === undefined ? {} : { keep }),
     ...(labels === undefined ? {} : { labels: { ...labels } }),
     ...(compute === 'warm' ? { wait: 'compute' } : {}),
     role: role === undefined ? {} : role,

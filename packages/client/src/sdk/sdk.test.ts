@@ -109,6 +109,12 @@ test('all attempts of one call have one key, and another call another', async ()
   expect(calls[0]?.body).toEqual({ role: {}, from: 'prod', ttl_seconds: 60 });
 });
 
+test('a fork that is to be kept says so', async () => {
+  const { calls, db } = answering(problem(400));
+  await expect(db.fork({ keep: true })).rejects.toMatchObject({ code: 'c' });
+  expect(calls[0]?.body).toEqual({ keep: true, role: {} });
+});
+
 test('an aborted signal ends it', async () => {
   const abort = new AbortController();
   const fetched = async () => {

@@ -35,6 +35,22 @@ describe('what a creation answers', () => {
     expect(made.dsn).toMatch(/^postgres(ql)?:\/\/.+:.+@127\.0\.0\.1:5433\/postgres(@|%40)whole/);
   });
 
+  test('when it expires: in a week, as is said, or never', async () => {
+    const inDays = ({ expires_at = '' }: { expires_at?: string | undefined }) =>
+      Math.round((Date.parse(expires_at) - Date.now()) / 86_400_000);
+    const made = await api.create();
+    expect(inDays(made)).toBe(7);
+    expect(made.expires_at).toBe(made.branch.expires_at);
+    expect(inDays(await api.create({ ttl_seconds: 3 * 86_400 }))).toBe(3);
+    expect((await api.create({ keep: true })).expires_at).toBeUndefined();
+    expect(inDays((await put('in-a-week')).made)).toBe(7);
+    expect((await put('in-a-week', { keep: true })).made.not_applied).toEqual(['keep']);
+    expect((await put('kept', { keep: true })).made.expires_at).toBeUndefined();
+    expect((await put('kept', { keep: true })).made.not_applied).toEqual([]);
+    const both = { keep: true, ttl_seconds: 5 };
+    expect(await api.refusal('POST', '/v1/branches', both)).toBe('400 invalid_argument');
+  });
+
   test('without a role the DSN has no password', async () => {
     const made = await api.create({ role: null });
     expect(made.credentials).toBeUndefined();

@@ -13,6 +13,9 @@ import { Upload } from './upload.js';
 
 type Answered = Omit<NewDatabase, 'ignored_fields'>;
 
+/** Between two looks whether all of a dump has come. */
+const LOOK_MS = 100;
+
 type Started = RunningLoad & { readonly made: Made };
 
 /** Makes databases of what callers send. */
@@ -76,9 +79,7 @@ export class DumpLoader {
   async #answer({ made, operation, ended }: Started, upload: Upload): Promise<Answered> {
     const began = performance.now();
     const over = new AbortController();
-    const longer = upload.complete.then(() =>
-      sleep(this.control.loads.settings.answerMsMax, undefined, { signal: over.signal }),
-    );
+    const longer = this.#waited(upload, over.signal);
     longer.catch(() => undefined);
     try {
       const load = await Promise.race([ended, longer]);
@@ -91,6 +92,17 @@ export class DumpLoader {
     } finally {
       over.abort();
     }
+  }
+
+  /** Resolves when whoever sends the dump has done nothing but wait for `answerMsMax`. */
+  async #waited(upload: Upload, signal: AbortSignal): Promise<undefined> {
+    const { answerMsMax } = this.control.loads.settings;
+    let since: number | undefined;
+    while (since === undefined || performance.now() - since < answerMsMax) {
+      await sleep(LOOK_MS, undefined, { signal });
+      if (upload.isComplete) since ??= performance.now();
+    }
+    return undefined;
   }
 
   /** The dump may have made a database of its own: then that is the one to connect to. */

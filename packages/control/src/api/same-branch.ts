@@ -31,12 +31,12 @@ function startsThere(baseLsn: string, askedAt: string | undefined, at: string): 
 
 /**
  * Settings that were asked for and are otherwise on the branch that is there, which keeps its own. So long as from now
- * (`ttl_seconds`) never is what it has.
+ * (`ttl_seconds`) never is what it has; it is kept (`keep`) when it does not expire.
  */
 export function settingsThatDiffer(branch: Branch, request: NewBranchRequest): string[] {
   const { size, ...own } = branch;
   const { name: _, from: __, at: ___, role, wait: ____, timeout_ms: _____, ...settings } = request;
-  const has: Readonly<Record<string, unknown>> = { ...own, ...size };
+  const has: Readonly<Record<string, unknown>> = { ...own, ...size, keep: branch.expires_at === undefined };
   const differ = Object.entries(settings).filter(([field, asked]) => !isDeepStrictEqual(has[field], asked));
   return [...differ.map(([field]) => field), ...(isOtherRole(branch, role) ? ['role'] : [])];
 }

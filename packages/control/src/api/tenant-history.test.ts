@@ -36,7 +36,7 @@ test('a round that is asked for is an operation, and is told of', async () => {
   await vi.waitFor(async () => {
     const round = operation.parse((await api.send('GET', `/v1/operations/${id}`)).json());
     expect([round.state, round.error]).toEqual(['done', undefined]);
-  });
+  }, 20_000);
   expect(tenant.parse((await api.send('GET', shop)).json()).garbage.rounds).toBe(1);
   expect(await api.refusal('POST', '/v1/tenants/none/gc')).toBe('404 tenant_not_found');
 });

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -32,7 +30,6 @@ test('is read as it comes', async () => {
   body.write('b');
   body.end('c');
   expect(await read).toBe('abc');
-  await upload.complete;
 });
 
 test('nothing is taken that nobody wants, and what is left can be read by others', async () => {
@@ -68,33 +65,4 @@ test('whoever does not want it any more does not wait', async () => {
   const read = textOf(uploadOf(new PassThrough(), {}, abort));
   setTimeout(() => abort.abort(new Error('unwanted')), 10);
   await expect(read).rejects.toThrow('unwanted');
-});
-
-test('that all has come is known while what came last is still being worked on', async () => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const sent = httpRequest({ port, host: '127.0.0.1', method: 'POST' });
-  sent.on('error', () => undefined);
-  try {
-    sent.write('a');
-    const [body] = (await once(server, 'request')) as [IncomingMessage];
-    const upload = new Upload(body, { bytesMax: 1000, silenceMsMax: 60_000 }, unwanted.signal);
-    let isComplete = false;
-    void upload.complete.then(() => {
-      isComplete = true;
-    });
-    const pieces = upload.pieces();
-    expect(String((await pieces.next()).value)).toBe('a');
-    await sleep(50);
-    expect(isComplete).toBe(false);
-    sent.end('b');
-    await upload.complete;
-    expect(String((await pieces.next()).value)).toBe('b');
-    expect((await pieces.next()).done).toBe(true);
-    expect(body.listenerCount('readable')).toBe(0);
-  } finally {
-    sent.destroy();
-    server.close();
-  }
 });

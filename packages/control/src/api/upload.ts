@@ -12,9 +12,6 @@ export interface UploadLimits {
 
 /** The body of a request, piece by piece: no more is taken off the wire than somebody wants. */
 export class Upload {
-  /** Resolves when all of it has come, be it read or not; never, when it does not. */
-  readonly complete: Promise<void>;
-  #complete: () => void = () => undefined;
   #bytes = 0;
 
   constructor(
@@ -22,32 +19,15 @@ export class Upload {
     private readonly limits: UploadLimits,
     /** Aborted when nobody wants more of it. */
     private readonly signal: AbortSignal,
-  ) {
-    this.complete = new Promise((resolve) => {
-      this.#complete = resolve;
-    });
+  ) {}
+
+  /** All of it has come, wanted or not: whoever sends it has nothing to do but wait. */
+  get isComplete(): boolean {
+    return this.request.complete;
   }
 
   /** Throws `upload_interrupted`, `dump_too_large`. What is not wanted any more is left in the request. */
   async *pieces(): AsyncGenerator<Uint8Array> {
-    const { request } = this;
-    // What came last may keep whoever reads it busy for hours, and the end is behind it.
-    const look = () => {
-      if (request.complete) this.#complete();
-    };
-    const leave = () => void request.off('readable', look);
-    request.on('readable', look);
-    this.signal.addEventListener('abort', leave, { once: true });
-    try {
-      yield* this.#read();
-      this.#complete();
-    } finally {
-      this.signal.removeEventListener('abort', leave);
-      leave();
-    }
-  }
-
-  async *#read(): AsyncGenerator<Uint8Array> {
     const { request, limits } = this;
     for (;;) {
       const piece = request.read() as Buffer | null;

@@ -16,6 +16,8 @@ export const eventDefaults: EventSettings = { fileBytesMax: 16 * 1024 * 1024, fi
 export interface EventQuery {
   /** The branch's name at the time, or its id. */
   readonly branch?: string | undefined;
+  /** Of that kind only. */
+  readonly event?: BranchEvent['event'] | undefined;
   /** So many, the newest. */
   readonly limit: number;
 }
@@ -55,11 +57,13 @@ export class EventLog {
   }
 
   /** The oldest first. */
-  async read({ branch, limit }: EventQuery): Promise<BranchEvent[]> {
+  async read({ branch, event: kind, limit }: EventQuery): Promise<BranchEvent[]> {
     const found: BranchEvent[] = [];
     for (let age = 0; age < this.settings.filesMax && found.length < limit; age += 1) {
       const wanted = (await this.#eventsOf(age)).filter(
-        (event) => branch === undefined || event.branch === branch || event.branch_id === branch,
+        (event) =>
+          (branch === undefined || event.branch === branch || event.branch_id === branch) &&
+          (kind === undefined || event.event === kind),
       );
       found.unshift(...wanted.slice(-(limit - found.length)));
     }

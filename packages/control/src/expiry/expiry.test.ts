@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ControlPlane } from '../control-plane.js';
 import { ControlFixture } from '../testing/control-fixture.js';
 import { FakeClock } from '../testing/fake-clock.js';
-import { expiryOf } from './expiry.js';
+import { expiryOf, newExpiryOf } from './expiry.js';
 
 /** For what never comes: how long it takes is not what this is about. */
 const SOON = { timeout: 20_000 };
@@ -127,6 +127,38 @@ describe('a branch whose time is over', () => {
   });
 });
 
+describe('a branch of which nothing is said', () => {
+  test('goes after a week, and what was made of it has a week of its own', async () => {
+    expect((await create('a', 'shop')).branch.expires_at).toBe('2026-01-08T00:00:00.000Z');
+    await clock.pass(HOUR_MS);
+    expect((await create('child', 'a')).branch.expires_at).toBe('2026-01-08T01:00:00.000Z');
+    await clock.pass(167 * HOUR_MS);
+    expect(control.branch('a').state).toBe('expired');
+    await clock.pass(HOUR_MS);
+    await expect.poll(names, SOON).toEqual(['shop']);
+  });
+
+  test('stays when it is to be kept or protected, and a tenant itself always does', async () => {
+    await control.createBranch({ name: 'a', keep: true });
+    await control.createBranch({ name: 'b', protected: true });
+    await clock.pass(1000 * HOUR_MS);
+    expect(control.branches().map(({ name, expires_at }) => [name, expires_at])).toEqual(
+      expect.arrayContaining([
+        ['a', undefined],
+        ['b', undefined],
+        ['shop', undefined],
+      ]),
+    );
+  });
+
+  test('keeps the state before a restore for as long as the branch that was restored', async () => {
+    await create('a', 'shop', 5);
+    await control.createCheckpoint('a', { name: 'c' });
+    const { preserved } = await control.restoreBranch('a', { at: '@c' });
+    expect(control.branch(preserved ?? '').expires_at).toBe(control.branch('a').expires_at);
+  });
+});
+
 describe('a branch that is to be kept', () => {
   test('neither expires nor is deleted, nor is what it starts from', async () => {
     await create('a', 'shop', 1);
@@ -208,4 +240,27 @@ test.each([
   [{ expires_at: '2026-01-02T00:00:00Z', ttl_seconds: 5 }, /not both/],
 ])('%j is refused', (choice, words) => {
   expect(() => expiryOf(choice, Date.parse('2026-01-01T00:00:00Z'))).toThrow(words);
+});
+
+const WEEK_SECONDS = 604_800;
+test.each([
+  [{}, WEEK_SECONDS, '2026-01-08T00:00:00.000Z'],
+  [{ keep: false }, WEEK_SECONDS, '2026-01-08T00:00:00.000Z'],
+  [{ protected: false }, WEEK_SECONDS, '2026-01-08T00:00:00.000Z'],
+  [{ ttl_seconds: 60 }, WEEK_SECONDS, '2026-01-01T00:01:00.000Z'],
+  [{ ttl_seconds: 60, keep: false }, 0, '2026-01-01T00:01:00.000Z'],
+  [{ keep: true }, WEEK_SECONDS, undefined],
+  [{ protected: true }, WEEK_SECONDS, undefined],
+  [{}, 0, undefined],
+  [{}, Number.MAX_SAFE_INTEGER, '2035-12-30T00:00:00.000Z'],
+])('a new branch of %j, by default of %i s, expires at %s', (choice, byDefault, expected) => {
+  expect(newExpiryOf(choice, Date.parse('2026-01-01T00:00:00Z'), byDefault)).toBe(expected);
+});
+
+test.each([
+  [{ keep: true, ttl_seconds: 5 }, /leave out keep/],
+  [{ keep: true, expires_at: '2026-01-02T00:00:00Z' }, /leave out keep/],
+  [{ protected: true, ttl_seconds: 5 }, /leave out protected/],
+])('a new branch of %j is refused', (choice, words) => {
+  expect(() => newExpiryOf(choice, Date.parse('2026-01-01T00:00:00Z'), 0)).toThrow(words);
 });

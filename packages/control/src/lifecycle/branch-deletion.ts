@@ -11,6 +11,7 @@ import { branchDeleted, branchExpired } from '../branch-errors.js';
 import type { BranchViews } from '../branch-views.js';
 import type { ComputeBook } from '../compute-book.js';
 import { actorFacts, type BranchEvents } from '../events/branch-events.js';
+import { lifeFacts } from './branch-record.js';
 
 /** Branches that come while their parent is deleted with all its branches are looked for so often. */
 const LOOKS_MAX = 10;
@@ -22,7 +23,7 @@ export class BranchDeletion {
 
   constructor(
     private readonly pageServer: PageServer,
-    private readonly computes: Pick<ComputeBook, 'retire' | 'knows'>,
+    private readonly computes: Pick<ComputeBook, 'retire' | 'knows' | 'use'>,
     private readonly views: BranchViews,
     private readonly events: BranchEvents,
     /** One is gone: its parent may have waited for that. */
@@ -72,16 +73,18 @@ export class BranchDeletion {
   ): Promise<void> {
     const { catalog } = this.pageServer;
     catalog.refuseUndeletable(branch);
+    let life = lifeFacts(branch, branch.use);
     await this.computes.retire(branch, gone, async () => {
       const now = catalog.findBranch(branch.id);
       // Another branch may have its name by now.
       if (now === undefined) {
         throw catalogError('branch_not_found', `branch ${branch.name} does not exist any more`);
       }
+      life = lifeFacts(now, this.computes.use(now));
       await this.pageServer.deleteBranch(now.name, condition);
     });
     this.#shut.delete(branch.id);
-    this.events.tell('deleted', branch, { ...facts });
+    this.events.tell('deleted', branch, { ...facts, ...life });
     this.onDeleted();
   }
 

@@ -121,6 +121,7 @@ describe('a reset', () => {
 
   test('that is refused leaves the branch and its compute as they are', async () => {
     await open('a');
+    await control.updateBranch('a', { expires_at: null });
     const before = control.branch('a');
     await expect(control.resetBranch('a', { preserve_as: 'shop' })).rejects.toEqual(coded('name_taken'));
     await expect(control.resetBranch('a', { at: '0/FF' })).rejects.toEqual(

@@ -2,21 +2,19 @@ import type { CreateBranchRequest, UpdateBranchRequest } from '@offshoot/client'
 import type { BranchChange, BranchSettings, SnapshotPolicy } from '@offshoot/pageserver';
 import { baseError } from '@offshoot/types';
 import { settingsOf } from '../branch-limits.js';
-import { expiryOf } from '../expiry/expiry.js';
+import { expiryOf, newExpiryOf } from '../expiry/expiry.js';
 
-/** What a new branch is made with. Throws `invalid_argument`. */
-export function newBranchSettings(request: CreateBranchRequest, nowMs: number): BranchSettings {
-  const expiresAt = expiryOf(request, nowMs);
+/** What a new branch is made with; see `newExpiryOf`. Throws `invalid_argument`. */
+export function newBranchSettings(
+  request: CreateBranchRequest,
+  nowMs: number,
+  defaultTtlSeconds: number,
+): BranchSettings {
+  const expiresAt = newExpiryOf(request, nowMs, defaultTtlSeconds);
   const { labels = {}, protected: protect, snapshots } = request;
-  if (protect === true && typeof expiresAt === 'string') {
-    throw baseError(
-      'invalid_argument',
-      'a branch that expires cannot be protected: leave one of the two out',
-    );
-  }
   return {
     ...settingsOf(request),
-    ...(typeof expiresAt === 'string' ? { expiresAt } : {}),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
     ...(protect === true ? { protected: true } : {}),
     ...(snapshots === undefined ? {} : { snapshots: policyOf(snapshots) }),

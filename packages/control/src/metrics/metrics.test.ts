@@ -1,5 +1,5 @@
 import { GatewayCounters } from '@offshoot/gateway';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ControlFixture } from '../testing/control-fixture.js';
 import { gatewayMetrics, gatewayObserver } from './gateway-metrics.js';
 import { type MetricGroup, Metrics } from './metrics.js';
@@ -52,6 +52,34 @@ describe('metrics', () => {
     expect(text).toContain('offshoot_metrics_failures_total{group="counts"} 1');
     expect(text).toContain('offshoot_metrics_failures_total{group="other"} 0');
     expect(failures).toEqual([new Error('the store is gone')]);
+  });
+
+  test('a histogram that somebody else counts is shown as Prometheus has it', async () => {
+    const metrics = new Metrics();
+    const read = vi.fn(() => ({
+      h_seconds: [{ labels: { of: 'x' }, bounds: [0.1, 1], buckets: [3, 0, 2], sum: 7.5 }],
+    }));
+    metrics.addHistograms({ name: 'histograms', help: { h_seconds: 'how long' }, read });
+    expect(await metrics.text(noFailure)).toContain(
+      [
+        '# TYPE h_seconds histogram',
+        'h_seconds_bucket{le="0.1",of="x"} 3',
+        'h_seconds_bucket{le="1",of="x"} 3',
+        'h_seconds_bucket{le="+Inf",of="x"} 5',
+        'h_seconds_sum{of="x"} 7.5',
+        'h_seconds_count{of="x"} 5\n',
+      ].join('\n'),
+    );
+    read.mockImplementation(() => {
+      throw new Error('the store is gone');
+    });
+    const failures: unknown[] = [];
+    const text = await metrics.text((error) => failures.push(error));
+    expect(text).not.toContain('h_seconds_count');
+    expect(text).toContain('offshoot_metrics_failures_total{group="histograms"} 1');
+    expect(failures).toHaveLength(1);
+    const again = { name: 'again', help: { h_seconds: 'how long' }, read: () => ({ h_seconds: [] }) };
+    expect(() => metrics.addHistograms(again)).toThrow(/already/);
   });
 
   test('a name that is there already is refused', () => {
@@ -144,4 +172,27 @@ test('what the gateway tells is counted by a few words', async () => {
   ]) {
     expect(text).toContain(`\n${line}\n`);
   }
+});
+
+test('what is done with branches is counted by what it is, with how long it took or why it failed', async () => {
+  await using fixture = await ControlFixture.open(['shop']);
+  const { control } = fixture;
+  await control.createBranch({ name: 'a' });
+  await control.updateBranch('a', { idle_timeout: 5 });
+  await control.createCheckpoint('a', { name: 'c' });
+  await control.restoreBranch('a', { at: '@c', preserve: false });
+  await control.resetBranch('a', {});
+  await control.renameBranch('a', { name: 'b' });
+  for (const name of ['shop', 'b']) await control.createBranch({ name }).catch(() => {});
+  await control.deleteBranch('b');
+  await control.deleteBranch('b').catch(() => {});
+  const text = await control.metrics.text(noFailure);
+  for (const op of ['create', 'update', 'checkpoint', 'restore', 'reset', 'rename', 'delete']) {
+    expect(text).toContain(`\noffshoot_branch_operation_seconds_count{op="${op}"} 1\n`);
+  }
+  expect(text).toContain('\noffshoot_branch_operation_errors_total{op="create",code="name_taken"} 2\n');
+  expect(text).toContain('\noffshoot_branch_operation_errors_total{op="delete",code="branch_not_found"} 1\n');
+  expect(text).toContain('\noffshoot_getpage_seconds_count{tenant="shop",source="redo"} 0\n');
+  expect(text).toMatch(/^offshoot_store_file_bytes\{tenant="shop"\} [1-9]\d+$/m);
+  expect(text).toMatch(/^offshoot_catalog_free_bytes \d+$/m);
 });

@@ -19,6 +19,23 @@ export interface MetricGroup<Name extends string = string> {
   read(): Readonly<Record<Name, readonly Sample[]>> | Promise<Readonly<Record<Name, readonly Sample[]>>>;
 }
 
+/** A histogram that somebody else counts; each count is in the bucket of the first bound that is not less. */
+export interface CountedHistogram {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Upper bounds of all buckets but the last. */
+  readonly bounds: readonly number[];
+  /** One more than there are bounds. */
+  readonly buckets: readonly number[];
+  readonly sum: number;
+}
+
+/** Histograms that are read together, by their names. */
+export interface HistogramGroup<Name extends string = string> {
+  readonly name: string;
+  readonly help: Readonly<Record<Name, string>>;
+  read(): Readonly<Record<Name, readonly CountedHistogram[]>>;
+}
+
 /** A histogram of durations. */
 export interface Durations<Label extends string> {
   readonly name: string;
@@ -40,6 +57,9 @@ interface Kept {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #groups: Kept[] = [];
+  readonly #histograms: HistogramGroup[] = [];
+  /** As they were read last. */
+  readonly #counted = new Map<string, readonly CountedHistogram[]>();
   readonly #failures: Counter<'group'>;
 
   constructor() {
@@ -61,6 +81,37 @@ export class Metrics {
     }
     this.#failures.inc({ group: group.name }, 0);
     this.#groups.push({ group, metrics });
+  }
+
+  /** The same for histograms. */
+  addHistograms<Name extends string>(group: HistogramGroup<Name>): void {
+    for (const [name, help] of Object.entries<string>(group.help)) {
+      const metric = {
+        name,
+        get: async () => ({
+          name,
+          help,
+          type: 'histogram',
+          aggregator: 'sum',
+          values: (this.#counted.get(name) ?? []).flatMap((each) => lines(name, each)),
+        }),
+        reset: () => {},
+      };
+      // What prom-client asks of a metric, which its types do not say.
+      this.#registry.registerMetric(metric as unknown as Histogram);
+    }
+    this.#failures.inc({ group: group.name }, 0);
+    this.#histograms.push(group);
+  }
+
+  /** Answers how to count. A name that is there already is a mistake and throws. */
+  counter<Label extends string>({
+    name,
+    help,
+    labels,
+  }: Durations<Label>): (labels: Readonly<Record<Label, string>>) => void {
+    const counter = new Counter({ name, help, labelNames: [...labels], registers: [this.#registry] });
+    return (values) => counter.inc(values);
   }
 
   /** Answers how to tell of one. A name that is there already is a mistake and throws. */
@@ -86,7 +137,19 @@ export class Metrics {
   /** In Prometheus' text format. A group that cannot be read is left out, and `onFailure` hears why. */
   async text(onFailure: (error: unknown) => void): Promise<string> {
     await Promise.all(this.#groups.map((kept) => this.#refresh(kept, onFailure)));
+    for (const group of this.#histograms) this.#recount(group, onFailure);
     return await this.#registry.metrics();
+  }
+
+  #recount(group: HistogramGroup, onFailure: (error: unknown) => void): void {
+    let counted: Readonly<Record<string, readonly CountedHistogram[]>> = {};
+    try {
+      counted = group.read();
+    } catch (error) {
+      this.#failures.inc({ group: group.name });
+      onFailure(error);
+    }
+    for (const name of Object.keys(group.help)) this.#counted.set(name, counted[name] ?? []);
   }
 
   async #refresh({ group, metrics }: Kept, onFailure: (error: unknown) => void): Promise<void> {
@@ -107,6 +170,20 @@ export class Metrics {
       }
     }
   }
+}
+
+/** As Prometheus has it: each bucket holds those before it too. */
+function lines(name: string, { labels, bounds, buckets, sum }: CountedHistogram) {
+  let count = 0;
+  const upTo = buckets.map((bucket, at) => {
+    count += bucket;
+    return { metricName: `${name}_bucket`, labels: { le: bounds[at] ?? '+Inf', ...labels }, value: count };
+  });
+  return [
+    ...upTo,
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: count },
+  ];
 }
 
 /** A sample for each count, under a label. */

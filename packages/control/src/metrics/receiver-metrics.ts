@@ -4,6 +4,9 @@ import type { Family, MetricGroup, Sample } from './metrics.js';
 
 const RECEIVER_STATES: readonly ReceiverView['state'][] = receiver.shape.state.options;
 
+/** Of pg_replication_slots. */
+const WAL_STATUSES = ['reserved', 'extended', 'unreserved', 'lost'] as const;
+
 const gauge = (help: string): Family => ({ kind: 'gauge', help, labels: ['tenant'] });
 const counter = (help: string): Family => ({ kind: 'counter', help, labels: ['tenant'] });
 
@@ -38,6 +41,11 @@ const families = {
   offshoot_receiver_attempts_ended_total: counter('Connections to production that failed or ended'),
   offshoot_slot_retained_bytes: gauge('WAL that production keeps for the slot, at the last look'),
   offshoot_slot_safe_wal_bytes: gauge('WAL that production may write before the slot is lost'),
+  offshoot_slot_wal_status: {
+    kind: 'gauge',
+    help: "The slot's wal_status, at the last look: 1 for the status that holds",
+    labels: ['tenant', 'status'],
+  },
   offshoot_slot_retained_bytes_max: gauge('Past that the slot is dropped (slotRetainedBytesMax)'),
   offshoot_slot_dropped: gauge('1: the slot is known not to be on the source any more'),
   offshoot_tenant_needs_reimport: gauge('1: WAL is missing for good, production is not followed any more'),
@@ -63,6 +71,11 @@ export function receiverMetrics(
         };
         for (const [name, value] of Object.entries(shown)) {
           if (value !== undefined) samples[name]?.push({ labels: { tenant }, value });
+        }
+        const status = seen?.slot?.walStatus;
+        for (const each of status === undefined ? [] : WAL_STATUSES) {
+          const value = each === status ? 1 : 0;
+          samples.offshoot_slot_wal_status?.push({ labels: { tenant, status: each }, value });
         }
         const states = seen === undefined ? [] : RECEIVER_STATES;
         for (const state of states) {

@@ -14,6 +14,9 @@ const families = {
   offshoot_gc_removed_bytes_total: counter('Their keys and values'),
   offshoot_gc_damaged: gauge('Places that make no sense, of the last round'),
   offshoot_gc_last_round_seconds: gauge('How long the last round took, pauses included'),
+  offshoot_gc_round_seconds_total: counter('How long rounds took, pauses included'),
+  offshoot_gc_timelines_pending: gauge('Timelines that the round under way has not come to yet'),
+  offshoot_gc_branches_pending: gauge('Timelines of deleted branches of which something is stored yet'),
   offshoot_gc_cutoff_lsn_bytes: gauge("Where what can be read of the tenant's first branch begins"),
   offshoot_gc_branches_reclaimed_total: counter('Deleted branches of which nothing is stored any more'),
   offshoot_gc_reclaimed_bytes_total: counter('Keys and values of deleted branches that were removed'),
@@ -32,6 +35,9 @@ const values: Record<Name, Values> = {
     const ms = server.collectedOf(id).lastRound?.durationMs;
     return ms === undefined ? undefined : ms / 1000;
   },
+  offshoot_gc_round_seconds_total: (server, { id }) => server.collectedOf(id).roundsMs / 1000,
+  offshoot_gc_timelines_pending: (server, { id }) => server.collectedOf(id).timelinesPending,
+  offshoot_gc_branches_pending: (server, { id }) => server.reclaimedOf(id).timelinesPending,
   offshoot_gc_cutoff_lsn_bytes: (server, tenant) => {
     const lsn = server.catalog.rootTimeline(tenant)?.readableFrom;
     return lsn === undefined ? undefined : Number(lsn);

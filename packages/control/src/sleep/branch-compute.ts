@@ -381,6 +381,7 @@ export class BranchCompute implements RoomUser {
     this.#awake = awake;
     this.#stopCause = 'asked';
     this.#usage.used();
+    this.#usage.statementsOf(running);
     this.#compute = computeFacts(this.branch.name, running, spec);
     void running.ending.then(() => {
       if (this.#awake === awake) this.#dispatch('ending');

@@ -8,6 +8,8 @@ export class BranchUsage {
   #use: BranchUse;
   #usedMs: number;
   #recorded: Promise<void> = Promise.resolve();
+  /** Of its compute, while there is one. */
+  #statements: RunningCompute['statements'] | undefined;
 
   constructor(
     private readonly branch: BranchKey,
@@ -18,11 +20,19 @@ export class BranchUsage {
   }
 
   get use(): BranchUse {
-    return this.#use;
+    const { first, newest } = this.#statements?.() ?? {};
+    if (newest === undefined) return this.#use;
+    const firstQueryAt = this.#use.firstQueryAt ?? (first ?? newest).toISOString();
+    return { ...this.#use, firstQueryAt, lastQueryAt: newest.toISOString() };
   }
 
   set(use: BranchUse): void {
     this.#use = use;
+  }
+
+  /** From now on statements begin there, as it tells. */
+  statementsOf(running: Pick<RunningCompute, 'statements'>): void {
+    this.#statements = () => running.statements();
   }
 
   /** When it was last in use, on the clock. */
@@ -68,13 +78,14 @@ export class BranchUsage {
 
   /** Its compute has ended. */
   slept(): void {
-    this.#use = { ...this.#use, sleptAt: new Date(this.around.clock.now()).toISOString() };
+    this.#use = { ...this.use, sleptAt: new Date(this.around.clock.now()).toISOString() };
+    this.#statements = undefined;
     this.record();
   }
 
   /** In the order of its calls; nobody waits for it but the end. */
   record(): void {
-    const use = this.#use;
+    const { use } = this;
     this.#recorded = this.#recorded.then(() => this.around.recordUse(this.branch.id, use));
   }
 

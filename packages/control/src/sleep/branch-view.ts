@@ -33,12 +33,15 @@ const activityStates: Readonly<Record<BranchPhase, Activity['state']>> = {
 /** How a branch is used, as the API shows it. */
 export function activityView(phase: BranchPhase, connections: number, use: BranchUse | undefined): Activity {
   const { wakes = 0, lastConnectionAt, lastWake, firstWakeAt, firstConnectionAt, sleptAt } = use ?? {};
+  const { firstQueryAt, lastQueryAt } = use ?? {};
   return {
     state: activityStates[phase],
     connections,
     wakes,
     ...(firstWakeAt === undefined ? {} : { first_wake_at: firstWakeAt }),
     ...(firstConnectionAt === undefined ? {} : { first_connection_at: firstConnectionAt }),
+    ...(firstQueryAt === undefined ? {} : { first_query_at: firstQueryAt }),
+    ...(lastQueryAt === undefined ? {} : { last_query_at: lastQueryAt }),
     ...(sleptAt === undefined ? {} : { slept_at: sleptAt }),
     ...(lastConnectionAt === undefined ? {} : { last_connection_at: lastConnectionAt }),
     ...(lastWake === undefined

@@ -35,6 +35,8 @@ export class FakeDriver implements ComputeDriver {
   /** What computes answer when they are asked for their sessions; by timeline, else none. */
   readonly sessions = new Map<string, number>();
   activity: RunningCompute['activity'] | undefined;
+  /** By timeline, when statements began on its computes; else none did. */
+  readonly statements = new Map<string, ReturnType<RunningCompute['statements']>>();
   /** What running computes were told of roles, and how they take it. */
   readonly applied: {
     readonly compute: string;
@@ -110,6 +112,7 @@ export class FakeDriver implements ComputeDriver {
         this.activity?.(signal) ?? { sessions: this.sessions.get(spec.timelineId) ?? 0 },
       applyRoles: (roles, sessions, signal) => this.applyRoles(id, roles, sessions, signal),
       flushedLsn: (signal) => this.flushedLsn(signal),
+      statements: () => this.statements.get(spec.timelineId) ?? { first: undefined, newest: undefined },
       usage: () => ({ cpuShare: 1, cpuUsed: 0, memoryBytes: 0, processes: 6 }),
       resize: ({ cpuMin, cpuMax }) => this.resized.push(`${cpuMin} to ${cpuMax}`),
       exceed: (reason) => this.exceeded.set(id, reason),

@@ -10,11 +10,14 @@ export function activityLines({
   first_connection_at,
   first_wake_at,
   slept_at,
+  first_query_at,
+  last_query_at,
 }: Activity): string[] {
   const since = last_connection_at === undefined ? '' : `, the last at ${last_connection_at}`;
   const times = [
     ...(first_wake_at === undefined ? [] : [`woken ${first_wake_at}`]),
     ...(first_connection_at === undefined ? [] : [`connected ${first_connection_at}`]),
+    ...(first_query_at === undefined ? [] : [`queried ${first_query_at}`]),
   ];
   const first = times.length === 0 ? [] : [`first     ${times.join(', ')}`];
   const slept = slept_at === undefined ? [] : [`slept     ${slept_at}`];
@@ -22,6 +25,7 @@ export function activityLines({
     `state     ${state.replaceAll('_', ' ')}`,
     `in use    ${connections} connections${since}`,
     ...first,
+    ...(last_query_at === undefined ? [] : [`queried   last ${last_query_at}`]),
     ...slept,
   ];
   if (last_wake === undefined) return [...lines, `wakes     ${wakes}`];

@@ -40,7 +40,8 @@ function describeCreate(command: Command, context: () => Context): Command {
     .addHelpText('after', placesHelp)
     .action(async (name: string, options: CreateOptions) => {
       const made = await context().client().createBranch(requestOf(name, options));
-      show(context(), made, options.printUrl === true ? urlOf : created);
+      const text = (answer: CreatedBranch) => created(answer, saysHowLong(options));
+      show(context(), made, options.printUrl === true ? urlOf : text);
     });
 }
 
@@ -85,7 +86,12 @@ function urlOf({ branch, credentials }: CreatedBranch): string {
   throw new NoUrlError(branch.name);
 }
 
-function created({ branch, at, timings_ms, credentials }: CreatedBranch): string {
+function saysHowLong({ ttl, expiresAt }: LifeOptions): boolean {
+  return ttl !== undefined || expiresAt !== undefined;
+}
+
+/** `wasSaid`: when it expires is as it was asked for. */
+function created({ branch, at, timings_ms, credentials }: CreatedBranch, wasSaid: boolean): string {
   const took = Object.values(timings_ms).reduce((sum, ms) => sum + ms, 0);
   const lines = [
     `created branch ${branch.name} from ${branch.parent ?? branch.tenant} at ${branch.base_lsn} in ${took.toFixed(1)} ms`,
@@ -96,7 +102,10 @@ function created({ branch, at, timings_ms, credentials }: CreatedBranch): string
   }
   if (at.last_commit_time !== undefined) lines.push(`  last commit  ${at.last_commit_time}`);
   if (at.data_age_ms !== undefined) lines.push(`  data age     ${(at.data_age_ms / 1000).toFixed(1)} s`);
-  if (branch.expires_at !== undefined) lines.push(`  expires      ${branch.expires_at}`);
+  if (branch.expires_at !== undefined) {
+    const how = wasSaid ? '' : ` by default; to keep it: pageserver-ctl branch expire ${branch.name} --never`;
+    lines.push(`  expires      ${branch.expires_at}${how}`);
+  }
   if (credentials !== undefined) lines.push(...credentialLines(credentials));
   return lines.join('\n');
 }
@@ -121,5 +130,6 @@ Examples:
   pageserver-ctl branch create an-hour-ago --from prod --at -1h
   pageserver-ctl branch create small --from prod --cpu-max 0.5 --memory 512MiB --write-quota 1GiB
   pageserver-ctl branch create there --from prod --at 0/3A1B2C8 --json
+  pageserver-ctl branch create staging --from prod --keep
   pageserver-ctl branch create for-an-agent --from prod --role --ttl 2h --label agent=x
   DATABASE_URL=$(pageserver-ctl branch create pr-42 --from prod --ttl 3d --print-url)`;

@@ -1,13 +1,15 @@
-import type { Branch, UpdateBranchRequest } from '@offshoot/client';
+import type { Branch, BranchStorage, UpdateBranchRequest } from '@offshoot/client';
 import type { Command } from 'commander';
 import { type Context, show } from '../context.js';
-import { prettyBytes, table } from '../table.js';
+import { table } from '../table.js';
 import { activityLines } from './activity.js';
 import { addCreateCommands } from './branch-create.js';
 import { addLifeCommands } from './branch-life.js';
 import { addLimitOptions, type LimitOptions, limitLines, limitsOf } from './branch-limits.js';
 import { addMoveCommands } from './branch-moves.js';
+import { addRecordCommand } from './branch-record.js';
 import { addRoleCommands } from './branch-role.js';
+import { storageLines } from './branch-storage.js';
 import { addSnapshotCommand } from './checkpoint.js';
 import { durabilityOption, idleTimeoutOption } from './compute-options.js';
 import { labelOption } from './life-options.js';
@@ -21,14 +23,24 @@ export function addBranchCommands(program: Command, context: () => Context): voi
     .command('list')
     .description('all branches, or those with a label')
     .addOption(labelOption('only those that have it; may be given several times'))
-    .action(async ({ label = {} }: { label?: Record<string, string> }) => {
-      const branches = await context().client().branches({ labels: label });
+    .option('--never-used', 'only those that nobody has connected to')
+    .option('--abandoned', 'only those that nobody has used for a day (the setting abandonedAfterSeconds)')
+    .action(async ({ label = {}, neverUsed, abandoned }: ListOptions) => {
+      const all = await context().client().branches({ labels: label });
+      const branches = all.filter(
+        (each) => (!neverUsed || each.never_used) && (!abandoned || each.abandoned),
+      );
       show(context(), { branches }, () => list(branches));
     });
   branch
     .command('show <name>')
-    .description('one branch')
-    .action(async (name: string) => show(context(), await context().client().branch(name), describe));
+    .description('one branch, what it has stored and what it keeps its ancestors from giving up')
+    .action(async (name: string) => {
+      const client = context().client();
+      const [branch, storage] = [await client.branch(name), await client.branchStorage(name)];
+      show(context(), { ...branch, storage }, describe);
+    });
+  addRecordCommand(branch, context);
   addLimitOptions(branch.command('update <name>'))
     .description(
       "change a branch's settings: durability and memory from the next start of its compute on, the others at once",
@@ -51,6 +63,12 @@ export function addBranchCommands(program: Command, context: () => Context): voi
   addLifeCommands(branch, context);
   addMoveCommands(branch, context);
   addSnapshotCommand(branch, context);
+}
+
+interface ListOptions {
+  label?: Record<string, string>;
+  neverUsed?: true;
+  abandoned?: true;
 }
 
 type UpdateOptions = Pick<UpdateBranchRequest, 'durability'> & { idleTimeout?: number } & LimitOptions;
@@ -89,7 +107,7 @@ function list(branches: Branch[]): string {
   );
 }
 
-function describe(branch: Branch): string {
+function describe({ storage, ...branch }: Branch & { storage?: BranchStorage }): string {
   return [
     `branch    ${branch.name} (${branch.id})`,
     `tenant    ${branch.tenant}`,
@@ -103,9 +121,7 @@ function describe(branch: Branch): string {
     `sleeps    ${branch.idle_timeout === 0 ? 'never' : `after ${branch.idle_timeout} s without connections and work`}`,
     `own role  ${branch.role === undefined ? '(none)' : roleText(branch.role)}`,
     ...limitLines(branch),
-    ...(branch.own === undefined
-      ? []
-      : [`stored    ${prettyBytes(branch.own.bytes)} of its own at ${branch.own.measured_at}`]),
+    ...storageLines(storage ?? branch),
     ...activityLines(branch.activity),
     `created   ${branch.created_at}${branch.requested_at === undefined ? '' : `, asked for ${branch.requested_at}`}`,
     `expires   ${expiryOf(branch)}`,

@@ -1,4 +1,4 @@
-import type { DumpChoice, NewDatabase, NewDatabaseRequest } from '@offshoot/client';
+import type { DumpChoice, NewDatabase, NewDatabaseRequest, UpdateBranchRequest } from '@offshoot/client';
 import { type Command, Option } from 'commander';
 import { type Context, show } from '../context.js';
 import { prettyBytes } from '../table.js';
@@ -37,49 +37,20 @@ export function addDatabaseCommands(program: Command, context: () => Context): v
       const made =
         options.fromDump === undefined
           ? await here.client().createDatabase(requestOf(name, options))
-          : await loaded(here, options.fromDump, name, options);
+          : await loadDatabase(here, options.fromDump, choiceOf(name, options), settingsOf(options));
       show(here, made, options.printUrl === true ? urlOf : created);
       for (const line of warningLines(made)) here.remark(line);
     });
 }
 
 function requestOf(name: string | undefined, options: CreateOptions): NewDatabaseRequest {
+  const { idleTimeout } = options;
   return {
     ...(name === undefined ? {} : { name }),
-    ...settingsOf(options),
-    ...lifeOf(options),
-  };
-}
-
-/** How it runs. */
-function settingsOf({ idleTimeout, ...options }: CreateOptions) {
-  return {
     ...(idleTimeout === undefined ? {} : { idle_timeout: idleTimeout }),
     ...limitsOf(options),
+    ...lifeOf(options),
   };
-}
-
-/**
- * The call that a dump is sent with has no room for how the database runs: that is chosen behind it. What is refused of it
- * is said, and the database is there, with the only word of its password.
- */
-async function loaded(
-  here: Context,
-  dump: string,
-  name: string | undefined,
-  options: CreateOptions,
-): Promise<NewDatabase> {
-  const made = await loadDatabase(here, dump, choiceOf(name, options));
-  const settings = settingsOf(options);
-  if (Object.keys(settings).length === 0) return made;
-  try {
-    const { ignored_fields: _, ...branch } = await here.steadyClient().updateBranch(made.name, settings);
-    return { ...made, branch };
-  } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
-    here.remark(`warning: it runs with the defaults, what was chosen was refused: ${words}`);
-    return made;
-  }
 }
 
 /** Of a dump. */
@@ -87,6 +58,15 @@ function choiceOf(name: string | undefined, { onError, ...options }: CreateOptio
   const { labels, ttl_seconds, expires_at, keep } = lifeOf(options) as DumpChoice;
   const choice = { name, labels, ttl_seconds, expires_at, keep, on_error: onError };
   return Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined));
+}
+
+/** What is set once a dump is loaded. */
+function settingsOf({ idleTimeout, protect, ...options }: CreateOptions): UpdateBranchRequest {
+  return {
+    ...(idleTimeout === undefined ? {} : { idle_timeout: idleTimeout }),
+    ...(protect === undefined ? {} : { protected: true }),
+    ...limitsOf(options),
+  };
 }
 
 function urlOf({ name, credentials }: NewDatabase): string {

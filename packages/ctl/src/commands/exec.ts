@@ -15,7 +15,10 @@ interface ExecOptions extends ReachOptions {
 export function addExecCommands(program: Command, context: () => Context): void {
   addWayOptions(program.command('exec <branch> <command...>'))
     .description('run a command that finds a branch in DATABASE_URL')
-    .option('--create', 'make the branch first, with a role of its own')
+    .option(
+      '--create',
+      'make the branch first, with a role of its own; it expires as one of branch create does',
+    )
     .option('--from <parent>', 'with --create: the branch to start from (default: the only tenant)')
     .option('--at <place>', "with --create: where in the parent's history; see branch create --help")
     .option('--destroy', 'delete the branch afterwards, whatever came of the command')

@@ -38,22 +38,30 @@ export function labelOption(description: string): Option {
 export interface LifeOptions {
   ttl?: number;
   expiresAt?: string;
+  keep?: true;
   label?: Record<string, string>;
   protect?: true;
 }
 
-/** `--ttl`, `--expires-at`, `--label`, `--protect`. */
+/** `--ttl`, `--expires-at`, `--keep`, `--label`, `--protect`. */
 export function addLifeOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--ttl <time>', 'delete it after so long: 30m, 2h, 7d (default: never)').argParser(
-        parseDuration,
-      ),
+      new Option(
+        '--ttl <time>',
+        "delete it after so long: 30m, 2h, 7d (default: the page server's setting, 7 days)",
+      ).argParser(parseDuration),
     )
     .addOption(
       new Option('--expires-at <time>', 'delete it at that time, without a zone UTC')
         .argParser(parseTime)
         .conflicts('ttl'),
+    )
+    .addOption(
+      new Option('--keep', 'it does not expire: it stays until somebody deletes it').conflicts([
+        'ttl',
+        'expiresAt',
+      ]),
     )
     .addOption(labelOption('something to find it by, like pr=42; may be given several times'))
     .addOption(
@@ -71,10 +79,11 @@ export function parseCount(text: string): number {
 }
 
 /** The same as the API has them. */
-export function lifeOf({ ttl, expiresAt, label, protect }: LifeOptions) {
+export function lifeOf({ ttl, expiresAt, keep, label, protect }: LifeOptions) {
   return {
     ...(ttl === undefined ? {} : { ttl_seconds: ttl }),
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
+    ...(keep === undefined ? {} : { keep }),
     ...(label === undefined ? {} : { labels: label }),
     ...(protect === undefined ? {} : { protected: true }),
   };

@@ -7,6 +7,7 @@ import {
   type Load,
   type NewDatabase,
   type OffshootClient,
+  type UpdateBranchRequest,
 } from '@offshoot/client';
 import type { Context } from '../context.js';
 import { type DumpSource, openDump } from '../dump-source.js';
@@ -15,17 +16,26 @@ import { prettyBytes } from '../table.js';
 const pollMs = 200;
 
 /** Sends a dump and waits until it is loaded; an interrupt gives it up, and nothing of it is left. */
-export async function loadDatabase(context: Context, dump: string, choice: DumpChoice): Promise<NewDatabase> {
+export async function loadDatabase(
+  context: Context,
+  dump: string,
+  choice: DumpChoice,
+  settings: UpdateBranchRequest,
+): Promise<NewDatabase> {
   const source = await openDump(dump, context.interrupted);
   // After the answer an interrupt cancels the load, and not the way to say so.
   const client = context.steadyClient();
   const body = Readable.toWeb(Readable.from(told(context, source))) as DumpBody;
   try {
     const made = await client.createDatabaseFromDump(body, { ...choice, signal: context.interrupted });
-    if (made.operation === undefined) return made;
-    const load = await watch(context, client, made.operation);
-    const { operation: _, ...whole } = made;
-    return { ...whole, ...(load === undefined ? {} : { load }) };
+    const { operation, ...whole } = made;
+    const load = operation === undefined ? made.load : await watch(context, client, operation);
+    // Sizes and quotas are not for a dump to meet.
+    const branch =
+      Object.keys(settings).length === 0
+        ? await client.branch(made.name)
+        : await client.updateBranch(made.name, settings);
+    return { ...whole, branch, ...(load === undefined ? {} : { load }) };
   } finally {
     context.progress('');
   }

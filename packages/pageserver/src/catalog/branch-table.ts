@@ -40,6 +40,11 @@ export class BranchTable {
     return entryCount ?? 0;
   }
 
+  /** LMDB's, of the table. */
+  getStats(): unknown {
+    return this.database.getStats();
+  }
+
   put(branch: BranchRecord): void {
     this.#touched.push(branch.id);
     this.database.put(branch.id, branch);

@@ -283,11 +283,24 @@ export class CatalogReads {
     }
   }
 
-  /** Bytes of the catalog's file that are in use. */
+  /** Bytes of the catalog's file that no table has; LMDB's list of them is among these. */
+  freeBytes(): number {
+    const { root, ...tables } = this.tables;
+    const used = [root, ...Object.values(tables)].reduce((sum, table) => sum + tableBytes(table), 0);
+    return Math.max(0, this.usedBytes() - used);
+  }
+
+  /** Bytes of the catalog's file. */
   usedBytes(): number {
     const { lastPageNumber, pageSize } = this.tables.root.getStats() as Record<string, number>;
     return ((lastPageNumber ?? 0) + 1) * (pageSize ?? 0);
   }
+}
+
+function tableBytes(table: { getStats(): unknown }): number {
+  const stats = table.getStats() as Record<string, number>;
+  const pages = ['treeBranchPageCount', 'treeLeafPageCount', 'overflowPages'];
+  return pages.reduce((sum, kind) => sum + (stats[kind] ?? 0), 0) * (stats.pageSize ?? 0);
 }
 
 /** Keys of a branch's children: ids are hexadecimal, so `~` sorts behind every child. */

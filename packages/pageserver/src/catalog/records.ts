@@ -155,6 +155,9 @@ export interface BranchUse {
   readonly wakes: number;
   readonly firstWakeAt?: string | undefined;
   readonly firstConnectionAt?: string | undefined;
+  /** When the first and the newest statement of a client began. */
+  readonly firstQueryAt?: string | undefined;
+  readonly lastQueryAt?: string | undefined;
   /** When its last compute ended. */
   readonly sleptAt?: string | undefined;
   /** WAL of its computes before the last, and where the last one's begins: between them LSNs are left out. */

@@ -1,13 +1,18 @@
+import { setTimeout } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Lsn, TenantId, TimelineId } from '@offshoot/types';
 import type { Catalog } from '../catalog/catalog.js';
-import type { TimelineRecord } from '../catalog/records.js';
+import type { BranchId, TimelineRecord } from '../catalog/records.js';
 import type { OpenTenant } from '../open-tenant.js';
 import type { OpenTimeline } from '../open-timeline.js';
+import type { Pinned } from './branch-storage.js';
 import { cutoffOf } from './cutoff.js';
 import { HistoryReaders } from './history-readers.js';
 import { Pace } from './pace.js';
+import { type HeldPoints, heldPoints, NOBODY } from './point-holders.js';
 import type { HistorySettings, RetentionSettings } from './retention-settings.js';
 import { TenantTurns } from './tenant-turns.js';
+import { TimelineMeasures } from './timeline-measures.js';
 import { CLOSED } from './timeline-window.js';
 
 /** Answers the LSNs of a timeline that have to stay readable, as of the call. */
@@ -23,6 +28,10 @@ export interface CollectorView {
   /** Places in the store that make no sense, of which all was left; of the last round. */
   readonly damaged: number;
   readonly running: boolean;
+  /** Timelines that the round under way has not come to yet. */
+  readonly timelinesPending: number;
+  /** How long all rounds took, pauses included. */
+  readonly roundsMs: number;
   /** Of the last round: when it ended, and how long it took, pauses included. */
   readonly lastRound?: { readonly endedAt: Date; readonly durationMs: number } | undefined;
 }
@@ -31,7 +40,7 @@ export interface CollectorPlace {
   readonly settings: RetentionSettings;
   readonly catalog: Pick<
     Catalog,
-    'timelines' | 'refresh' | 'raiseReadableFrom' | 'findTenant' | 'branchOf' | 'findBranch' | 'keptLsns'
+    'timelines' | 'refresh' | 'raiseReadableFrom' | 'findTenant' | 'keptLsns' | 'branchOf' | 'findBranch'
   >;
   /** Undefined: it is not open. */
   readonly open: (tenant: TenantId) => OpenTenant | undefined;
@@ -47,15 +56,9 @@ const NOTHING: CollectorView = {
   bytesRemoved: 0,
   damaged: 0,
   running: false,
+  timelinesPending: 0,
+  roundsMs: 0,
 };
-
-/** What a timeline has in the store, without what it shares with its ancestors. */
-export interface MeasuredTimeline {
-  readonly entries: number;
-  /** Keys and values. */
-  readonly bytes: number;
-  readonly at: Date;
-}
 
 interface Round {
   readonly id: TenantId;
@@ -66,10 +69,13 @@ interface Round {
   readonly pace: Pace;
 }
 
-/** What a timeline's walk went through with. */
+/** What a timeline's walk went through with, and what it found. */
 interface Walked {
   readonly readableFrom: Lsn;
   readonly kept: ReadonlySet<Lsn>;
+  readonly held: HeldPoints;
+  readonly at: Date;
+  readonly pinned: ReadonlyMap<BranchId, Omit<Pinned, 'at'>>;
 }
 
 /**
@@ -77,13 +83,14 @@ interface Walked {
  * needs what of before that is asked, everything else is refused, and only then anything is removed.
  */
 export class Collector {
+  readonly measures: TimelineMeasures;
   readonly #turns: TenantTurns;
   readonly #views = new Map<TenantId, CollectorView>();
   readonly #walked = new WeakMap<OpenTimeline, Walked>();
-  readonly #measured = new WeakMap<OpenTimeline, MeasuredTimeline & { readonly lastRecordLsn: Lsn }>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly place: CollectorPlace) {
+    this.measures = new TimelineMeasures(place.settings.lookEntriesMax, place.now);
     this.#turns = new TenantTurns((tenant, signal) => this.#round(tenant, signal));
   }
 
@@ -91,8 +98,18 @@ export class Collector {
     return this.#views.get(tenant) ?? NOTHING;
   }
 
-  measured(open: OpenTimeline): MeasuredTimeline | undefined {
-    return this.#measured.get(open);
+  /** What a branch pins of a timeline, as of the last round; undefined before the first. */
+  pinnedIn(open: OpenTimeline, branch: BranchId): Pinned | undefined {
+    const walked = this.#walked.get(open);
+    return walked && { ...(walked.pinned.get(branch) ?? { versions: 0, bytes: 0 }), at: walked.at };
+  }
+
+  /** Measures a timeline now; when that takes longer than `waitMs` it goes on. Never rejects. */
+  async measure(tenant: OpenTenant, open: OpenTimeline, waitMs: number): Promise<void> {
+    const pace = new Pace(this.place.settings.busyPercentMax, new AbortController().signal);
+    // The tenant may be closed meanwhile; what was measured last stays.
+    const measured = this.measures.measure(tenant, open, pace).catch(() => {});
+    await Promise.race([measured, setTimeout(waitMs, undefined, { ref: false })]);
   }
 
   /** Resolves at the end of a round that begins from now on. */
@@ -159,7 +176,8 @@ export class Collector {
       const readers = new HistoryReaders(this.place.catalog, timelines);
       const round = { id, tenant, starts, readers, pace };
       const failures: unknown[] = [];
-      for (const { id: timeline } of timelines) {
+      for (const [at, { id: timeline }] of timelines.entries()) {
+        this.#count(id, { timelinesPending: timelines.length - at });
         const open = tenant.find(timeline);
         if (open === undefined) continue;
         await this.#collect(round, timeline, open).catch((error: unknown) => {
@@ -169,10 +187,12 @@ export class Collector {
         });
       }
       if (failures.length > 0) throw failures[0];
-      const lastRound = { endedAt: new Date(this.place.now()), durationMs: performance.now() - began };
+      const durationMs = performance.now() - began;
+      const lastRound = { endedAt: new Date(this.place.now()), durationMs };
       this.#count(id, { rounds: this.view(id).rounds + 1, lastRound });
     } finally {
-      this.#count(id, { running: false });
+      const roundsMs = this.view(id).roundsMs + performance.now() - began;
+      this.#count(id, { running: false, timelinesPending: 0, roundsMs });
     }
   }
 
@@ -187,14 +207,20 @@ export class Collector {
     if (tenant.find(timeline) !== open) return;
     this.#narrow(tenant, open, timeline, cutoff, starts);
     const { kept } = open;
-    const lastRecordLsn = open.lastRecordLsn();
-    if (!this.#isWalked(open)) {
-      await this.#walk(id, tenant, open, pace);
-      this.#walked.set(open, { readableFrom: cutoff, kept });
-    } else if (this.#measured.get(open)?.lastRecordLsn === lastRecordLsn) {
-      return;
+    const held =
+      kept.size === 0 ? NOBODY : await heldPoints(this.place.catalog, timeline, (lsn) => kept.has(lsn));
+    const walked = this.#walked.get(open);
+    if (walked === undefined || !isWalked(walked, open, held)) {
+      const pinned = await this.#walk(id, tenant, open, { pace, held });
+      this.#walked.set(open, { readableFrom: cutoff, kept, held, pinned, at: new Date(this.place.now()) });
+    } else {
+      this.#walked.set(open, { ...walked, at: new Date(this.place.now()) });
+      if (this.measures.isCurrent(open)) {
+        this.measures.confirm(open);
+        return;
+      }
     }
-    await this.#measure(tenant, open, lastRecordLsn, pace);
+    await this.measures.measure(tenant, open, pace);
   }
 
   /**
@@ -241,13 +267,20 @@ export class Collector {
     return needed;
   }
 
-  async #walk(id: TenantId, tenant: OpenTenant, open: OpenTimeline, pace: Pace): Promise<void> {
+  /** Answers what is kept for branches. */
+  async #walk(
+    id: TenantId,
+    tenant: OpenTenant,
+    open: OpenTimeline,
+    { pace, held }: { readonly pace: Pace; readonly held: HeldPoints },
+  ): Promise<ReadonlyMap<BranchId, Omit<Pinned, 'at'>>> {
     const { lookEntriesMax, lookMsMax, portionEntriesMax, portionBytesMax } = this.place.settings;
     const portion = { entriesMax: portionEntriesMax, bytesMax: portionBytesMax };
     const look = { entriesMax: lookEntriesMax, timeMaxMs: lookMsMax, portion };
+    const pinned = new Map<BranchId, Omit<Pinned, 'at'>>();
     let cursor: Uint8Array | undefined;
     do {
-      const step = await pace.portion(() => tenant.collect(open.index, cursor, look));
+      const step = await pace.portion(() => tenant.collect(open.index, cursor, look, held.points));
       const before = this.view(id);
       this.#count(id, {
         entriesLookedAt: before.entriesLookedAt + step.lookedAt,
@@ -255,22 +288,15 @@ export class Collector {
         bytesRemoved: before.bytesRemoved + step.removedBytes,
         damaged: before.damaged + step.damaged,
       });
+      for (const { holder, versions, bytes } of step.kept) {
+        const branch = held.branches[holder - 1];
+        if (branch === undefined) continue;
+        const sum = pinned.get(branch) ?? { versions: 0, bytes: 0 };
+        pinned.set(branch, { versions: sum.versions + versions, bytes: sum.bytes + bytes });
+      }
       cursor = step.next;
     } while (cursor !== undefined);
-  }
-
-  async #measure(tenant: OpenTenant, open: OpenTimeline, lastRecordLsn: Lsn, pace: Pace): Promise<void> {
-    let [entries, bytes] = [0, 0];
-    let cursor: Uint8Array | undefined;
-    do {
-      const part = await pace.portion(() =>
-        tenant.measure(open.index, cursor, this.place.settings.lookEntriesMax),
-      );
-      entries += part.entries;
-      bytes += part.bytes;
-      cursor = part.next;
-    } while (cursor !== undefined);
-    this.#measured.set(open, { entries, bytes, at: new Date(this.place.now()), lastRecordLsn });
+    return pinned;
   }
 
   /** As the catalog has them now. */
@@ -289,15 +315,18 @@ export class Collector {
     };
   }
 
-  /** Nothing can be removed that could not be when it was last walked through. */
-  #isWalked(open: OpenTimeline): boolean {
-    const walked = this.#walked.get(open);
-    return walked?.readableFrom === open.readableFrom && [...walked.kept].every((lsn) => open.kept.has(lsn));
-  }
-
   #count(id: TenantId, change: Partial<CollectorView>): void {
     this.#views.set(id, { ...this.view(id), ...change });
   }
+}
+
+/** Nothing can be removed that could not be when it was last walked through, and what is kept is the same branches'. */
+function isWalked(walked: Walked, open: OpenTimeline, held: HeldPoints): boolean {
+  return (
+    walked.readableFrom === open.readableFrom &&
+    [...walked.kept].every((lsn) => open.kept.has(lsn)) &&
+    isDeepStrictEqual(walked.held, held)
+  );
 }
 
 /** Where others leave each timeline. */

@@ -11,7 +11,11 @@ export interface Reclaimed {
   readonly entries: number;
   /** Keys and values. */
   readonly bytes: number;
+  /** Of which something is stored yet, as far as is known. */
+  readonly timelinesPending: number;
 }
+
+const NOTHING: Reclaimed = { timelines: 0, entries: 0, bytes: 0, timelinesPending: 0 };
 
 export interface ReclaimerPlace {
   readonly settings: RetentionSettings;
@@ -35,7 +39,7 @@ export class Reclaimer {
 
   /** Since the start of the process. */
   reclaimed(tenant: TenantId): Reclaimed {
-    return this.#reclaimed.get(tenant) ?? { timelines: 0, entries: 0, bytes: 0 };
+    return this.#reclaimed.get(tenant) ?? NOTHING;
   }
 
   /** A timeline of the tenant is gone, or may be. */
@@ -62,7 +66,9 @@ export class Reclaimer {
     const tenant = this.place.open(id);
     if (tenant === undefined) return;
     const pace = new Pace(this.place.settings.busyPercentMax, signal);
-    for (const index of await this.#gone(id, tenant)) {
+    const gone = await this.#gone(id, tenant);
+    this.#reclaimed.set(id, { ...this.reclaimed(id), timelinesPending: gone.length });
+    for (const index of gone) {
       let done = false;
       while (!done) {
         const { portionEntriesMax: entriesMax, portionBytesMax: bytesMax } = this.place.settings;
@@ -73,6 +79,7 @@ export class Reclaimer {
           timelines: before.timelines + (done ? 1 : 0),
           entries: before.entries + portion.entries,
           bytes: before.bytes + portion.bytes,
+          timelinesPending: before.timelinesPending - (done ? 1 : 0),
         });
       }
     }

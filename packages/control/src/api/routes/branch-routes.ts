@@ -1,6 +1,8 @@
 import {
   branch,
+  branchLifeRecord,
   branchList,
+  branchStorage,
   changedBranch,
   connectionString,
   connectVia,
@@ -168,6 +170,41 @@ export const branchRoutes: readonly Route[] = [
     responses: { 200: { description: 'The branch.', schema: branch } },
     errors: [...ofBranch],
     work: ({ place, path }) => place.control.branch(path.name),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/branches/{name}/record',
+    id: 'getBranchRecord',
+    tag: 'Branches',
+    summary: "A branch's life; also of one that is gone",
+    description:
+      'One that is gone is known by its last name (the last that had it) or its id, for as long as the event log has its end; ' +
+      'to a token of scope `branch` it is not there any more.',
+    scopes: ['read', 'branch'],
+    branchAccess: 'later',
+    pathSchema: branchPath,
+    responses: { 200: { description: 'When what happened.', schema: branchLifeRecord } },
+    errors: [...ofBranch],
+    work: ({ place, caller, path }) => {
+      if (caller.reach !== undefined) place.control.branchFor(caller, path.name, 'see');
+      return place.control.branchRecord(path.name);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/branches/{name}/storage',
+    id: 'getBranchStorage',
+    tag: 'Branches',
+    summary: 'What a branch has stored, and what it keeps its ancestors from giving up',
+    description:
+      'What is its own is measured when it has changed; when that is not done in two seconds the answer has what was ' +
+      'measured last.',
+    scopes: ['read', 'branch'],
+    branchAccess: 'see',
+    pathSchema: branchPath,
+    responses: { 200: { description: 'As of the times that it says.', schema: branchStorage } },
+    errors: [...ofBranch, 'tenant_unavailable'],
+    work: ({ place, path }) => place.control.branchStorage(path.name),
   }),
   route({
     method: 'PATCH',
