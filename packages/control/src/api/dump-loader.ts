@@ -32,7 +32,7 @@ export class DumpLoader {
   async load(caller: Caller, query: DatabaseFromDumpQuery, body: RawBody): Promise<Answered> {
     const { loads } = this.control;
     const unwanted = new AbortController();
-    const room = loads.admit();
+    const room = loads.admit(caller);
     let running: Started | undefined;
     const { dumpBytesMax: bytesMax, silenceMsMax } = loads.settings;
     const upload = new Upload(body.request, { bytesMax, silenceMsMax }, unwanted.signal);

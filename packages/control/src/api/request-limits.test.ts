@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ApiFixture } from '../testing/api-fixture.js';
+import { ApiFixture, daemonToken } from '../testing/api-fixture.js';
 
 test('a token that asks too often is told how long to wait; others are not held up', async () => {
   await using api = await ApiFixture.open(['shop'], { access: { requestsPerSecondMax: 1 } });
@@ -32,6 +32,31 @@ test('a token is refused when its time is over', async () => {
   await expect
     .poll(() => api.refusal('GET', '/v1/status', undefined, { token: brief }), { timeout: 10_000 })
     .toBe('401 token_expired');
+});
+
+test('a token that loads as many dumps as it may does not keep others from it', async () => {
+  await using api = await ApiFixture.open(['shop'], { database: { loadsMax: 3, loadsPerTokenMax: 1 } });
+  const address = await api.listen();
+  const [greedy, modest] = await Promise.all(
+    ['greedy', 'modest'].map((name) => api.token({ name, scope: 'branch', parents: ['shop'] })),
+  );
+  const load = async (token = daemonToken, body?: ReadableStream, signal?: AbortSignal) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' };
+    const request = { method: 'POST', headers, body: body ?? '', duplex: 'half', signal } as RequestInit;
+    const answer = await fetch(`${address}/v1/databases/from-dump`, request);
+    return (await answer.json()) as { code: string; detail: string };
+  };
+  const over = new AbortController();
+  // What it is, so few bytes do not say; more are waited for.
+  const endless = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('--')) });
+  const held = load(greedy, endless, over.signal).catch(() => undefined);
+  await expect.poll(() => load(greedy), { timeout: 10_000 }).toMatchObject({ code: 'loads_exhausted' });
+  expect((await load(greedy)).detail).toContain('loadsPerTokenMax 1');
+  expect(await load(modest)).toMatchObject({ code: 'dump_damaged' });
+  expect(await load()).toMatchObject({ code: 'dump_damaged' });
+  over.abort();
+  await held;
+  await expect.poll(() => load(greedy), { timeout: 10_000 }).toMatchObject({ code: 'dump_damaged' });
 });
 
 describe('a body that does not come in time', () => {

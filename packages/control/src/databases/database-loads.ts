@@ -4,6 +4,7 @@ import { type LoadReport, loadDump, type PgRestore, type RecognizedDump } from '
 import type { ComputeAddress } from '@offshoot/gateway';
 import type { Actor, BranchRecord, Catalog } from '@offshoot/pageserver';
 import { asOffshootError } from '@offshoot/types';
+import type { Caller } from '../access/caller.js';
 import { branchDeleted } from '../branch-errors.js';
 import type { ComputeBook } from '../compute-book.js';
 import { controlError } from '../control-errors.js';
@@ -11,6 +12,7 @@ import type { BranchDeletion } from '../lifecycle/branch-deletion.js';
 import type { Checkpoints } from '../lifecycle/checkpoints.js';
 import type { OperationBook, OperationHandle } from '../operations.js';
 import type { DatabaseSettings } from './database-settings.js';
+import { LoadPlaces } from './load-places.js';
 
 export interface DatabaseLoadsPlace {
   readonly catalog: Pick<Catalog, 'branches' | 'findBranch' | 'markLoaded' | 'updateBranch' | 'tenant'>;
@@ -46,31 +48,19 @@ const SETTLE_MS_MAX = 3_600_000;
 
 /** Loads dumps into new databases. One that fails, or is cut short, leaves no database. */
 export class DatabaseLoads {
-  #running = 0;
+  readonly #places: LoadPlaces;
 
-  constructor(private readonly place: DatabaseLoadsPlace) {}
+  constructor(private readonly place: DatabaseLoadsPlace) {
+    this.#places = new LoadPlaces(place.settings);
+  }
 
   get settings(): DatabaseSettings {
     return this.place.settings;
   }
 
   /** Room for one, until it is disposed of. Throws `loads_exhausted`. */
-  admit(): Disposable {
-    const { loadsMax } = this.place.settings;
-    if (this.#running >= loadsMax) {
-      throw controlError(
-        'loads_exhausted',
-        `${loadsMax} dumps are being loaded already (loadsMax ${loadsMax})`,
-      );
-    }
-    this.#running += 1;
-    let isHeld = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (isHeld) this.#running -= 1;
-        isHeld = false;
-      },
-    };
+  admit(caller: Caller): Disposable {
+    return this.#places.take(caller);
   }
 
   /** Deletes what a former daemon was loading when it ended. */

@@ -2,6 +2,8 @@
 export interface DatabaseSettings {
   /** Loads at one time. */
   readonly loadsMax: number;
+  /** Of them those of one token, unless it is of scope `admin`. */
+  readonly loadsPerTokenMax: number;
   /** A dump: as it is sent, and as SQL. */
   readonly dumpBytesMax: number;
   /** One of its statements; each is held in memory. */
@@ -14,6 +16,7 @@ export interface DatabaseSettings {
 
 export const databaseDefaults: DatabaseSettings = {
   loadsMax: 4,
+  loadsPerTokenMax: 2,
   dumpBytesMax: 64 * 1024 ** 3,
   statementBytesMax: 64 * 1024 ** 2,
   silenceMsMax: 60_000,

@@ -190,7 +190,7 @@ export class ControlFixture implements AsyncDisposable {
     }: { readonly broken?: readonly string[] } & Partial<
       Pick<
         ControlPlaneOptions,
-        'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'events' | 'onTrouble' | 'access'
+        'computesMax' | 'wake' | 'clock' | 'quota' | 'expiry' | 'events' | 'onTrouble' | 'access' | 'database'
       >
     > = {},
   ): Promise<ControlFixture> {
