@@ -33,11 +33,11 @@ export interface ForkOptions {
   readonly role?: RoleRequest | null;
 }
 
-/** Of a new database: as of a fork, but for where it starts. */
+/** Of a new database: as of a fork, but for where it starts. One of a dump takes neither `role` nor `compute: 'warm'`. */
 export interface DatabaseOptions extends Omit<ForkOptions, 'from' | 'at' | 'ifExists'> {
   /** As pg_dump writes it: plain, custom or tar, also in gzip. Of a file, in Node.js: `await openAsBlob(path)`. */
   readonly fromDump?: DumpBody;
-  /** Of a dump. `stop`, the default: the first statement that fails ends it, and nothing is left. */
+  /** Of a dump only. `stop`, the default: the first statement that fails ends it, and nothing is left. */
   readonly onError?: 'stop' | 'continue';
 }
 
@@ -105,9 +105,9 @@ export class Offshoot {
    */
   async createDatabase({ fromDump, onError, ...options }: DatabaseOptions = {}): Promise<Fork> {
     const request = databaseRequest(options);
-    if (fromDump !== undefined && options.role !== undefined) {
-      throw new TypeError('a dump is loaded as a role of its own: leave role out');
-    }
+    if (fromDump === undefined && onError !== undefined)
+      throw new TypeError('onError is of a dump: give fromDump');
+    if (fromDump !== undefined) expectOfDump(options);
     if (fromDump !== undefined) return this.#load(fromDump, request, onError);
     const made = await this.#calls.write((key) => this.client.createDatabase(request, key));
     return this.#made(made);
@@ -179,6 +179,12 @@ function asRequest({ from, at, ttl, keep, name, labels, compute, role }: ForkOpt
     ...(compute === 'warm' ? { wait: 'compute' } : {}),
     role: role === undefined ? {} : role,
   };
+}
+
+/** What the call for a dump does not take is not overlooked. */
+function expectOfDump({ role, compute }: DatabaseOptions): void {
+  if (role !== undefined) throw new TypeError('a dump is loaded as a role of its own: leave role out');
+  if (compute === 'warm') throw new TypeError('compute "warm" is not for a dump: leave compute out');
 }
 
 function databaseRequest(options: DatabaseOptions): NewDatabaseRequest {

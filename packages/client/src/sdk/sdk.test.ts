@@ -5,7 +5,7 @@ import { ConnectionError } from '../api-error.js';
 import type { Problem } from '../schemas.js';
 import { seconds } from './duration.js';
 import { AccessError, apiErrorOf, ConflictError, LimitError, NotFoundError, ServerError } from './errors.js';
-import { Offshoot } from './offshoot.js';
+import { type DatabaseOptions, Offshoot } from './offshoot.js';
 
 const problem = (status: number, facts: Partial<Problem> = {}): Problem => ({
   type: 'about:blank',
@@ -113,6 +113,19 @@ test('a fork that is to be kept says so', async () => {
   const { calls, db } = answering(problem(400));
   await expect(db.fork({ keep: true })).rejects.toMatchObject({ code: 'c' });
   expect(calls[0]?.body).toEqual({ keep: true, role: {} });
+});
+
+const dump = new Blob(['select 1;']);
+
+test.each<[string, DatabaseOptions, RegExp]>([
+  ['a role', { fromDump: dump, role: null }, /leave role out/],
+  ['a warm compute', { fromDump: dump, compute: 'warm' }, /leave compute out/],
+  ['what to do on errors, without a dump', { onError: 'continue' }, /fromDump/],
+])('a new database is not asked for with %s', async (_, options, words) => {
+  const { calls, db } = answering();
+  await expect(db.createDatabase(options)).rejects.toThrow(words);
+  await expect(db.createDatabase(options)).rejects.toBeInstanceOf(TypeError);
+  expect(calls).toEqual([]);
 });
 
 test('an aborted signal ends it', async () => {
