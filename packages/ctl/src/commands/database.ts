@@ -27,12 +27,15 @@ export function addDatabaseCommands(program: Command, context: () => Context): v
     .addOption(
       new Option(
         '--on-error <what>',
-        'when a statement of the dump fails: stop, and leave nothing (default), or continue with a warning',
+        'with --from-dump, when a statement of the dump fails: stop, and leave nothing (default), or continue with a warning',
       ).choices(['stop', 'continue']),
     )
     .option('--print-url', 'print nothing but the URL, which works at once')
     .addHelpText('after', help)
-    .action(async (name: string | undefined, options: CreateOptions) => {
+    .action(async (name: string | undefined, options: CreateOptions, command: Command) => {
+      if (options.onError !== undefined && options.fromDump === undefined) {
+        command.error('error: --on-error is about a dump: give --from-dump DUMP too', { exitCode: 2 });
+      }
       const here = context();
       const made =
         options.fromDump === undefined
