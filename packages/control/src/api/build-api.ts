@@ -82,7 +82,7 @@ const nobody: Caller = { ...daemonCaller, scope: 'read', actor: { token: 'daemon
  * by whoever reads it; what comes of it behind its answer, as all others are.
  */
 function boundBodies(app: FastifyInstance, timeoutMs: number): void {
-  app.addHook('onRequest', async ({ raw, routeOptions }, reply) => {
+  app.addHook('onRequest', async ({ raw, routeOptions, mediaType }, reply) => {
     const bound = () => {
       const timer = setTimeout(() => {
         if (raw.complete) return;
@@ -91,7 +91,9 @@ function boundBodies(app: FastifyInstance, timeoutMs: number): void {
       }, timeoutMs).unref();
       raw.once('close', () => clearTimeout(timer));
     };
-    if (routeOptions.config.takesRaw === true) reply.raw.once('finish', bound);
+    // What is said to be JSON is read as that, also where it is refused then.
+    if (routeOptions.config.takesRaw === true && mediaType === RAW_MEDIA_TYPE)
+      reply.raw.once('finish', bound);
     else bound();
   });
 }

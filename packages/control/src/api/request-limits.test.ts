@@ -69,6 +69,12 @@ describe('a body that does not come in time', () => {
     expect(answer).toContain('did not come in time');
   });
 
+  test('is not waited for where a dump should be', async () => {
+    await using api = await ApiFixture.open(['shop'], { access: { requestTimeoutMs: 200 } });
+    const answer = await api.overSocket('POST', '/v1/databases/from-dump', part('application/json'));
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+  });
+
   test('is not waited for behind its answer', async () => {
     await using api = await ApiFixture.open(['shop'], { access: { requestTimeoutMs: 200 } });
     // Each is refused by its headers.
