@@ -302,6 +302,22 @@ describe('a database from a dump', () => {
     expect((await client().branch('slow')).state).toBe('active');
   });
 
+  test('unlogged tables are told of, which are empty when the compute was stopped', async () => {
+    const dump = `CREATE TABLE kept (id int);
+CREATE UNLOGGED TABLE sessions (id int);
+CREATE UNLOGGED TABLE more_sessions (id int);
+COPY kept FROM stdin;\n1\n\\.
+COPY sessions FROM stdin;\n1\n\\.`;
+    const { name, dsn = '', load } = await loaded(bytesOf(dump));
+    expect(load.warnings).toMatchObject([
+      { kind: 'unlogged', line: 2, statement: 'CREATE UNLOGGED TABLE sessions (id int)', count: 2 },
+    ]);
+    await client().startCompute(name);
+    await client().stopCompute(name);
+    expect(await value(dsn, 'select (select count(*) from kept)::int')).toBe(1);
+    expect(await value(dsn, 'select (select count(*) from sessions)::int')).toBe(0);
+  });
+
   test('one that makes a database of its own and connects to it', async () => {
     const dump = `CREATE DATABASE "my shop" WITH TEMPLATE = template0 ENCODING = 'UTF8';
 ALTER DATABASE "my shop" OWNER TO app;

@@ -4,7 +4,8 @@ import { bytes } from './schema-parts.js';
 
 /**
  * A statement that failed or was not done, and the load went on: it is about the server that the dump comes from, such as its
- * roles, or `on_error` is `continue` (`error`). Several that failed for the same reason are one.
+ * roles, or `on_error` is `continue` (`error`). Or one that was done and made a table that is empty when the branch's compute
+ * stops (`unlogged`). Several with the same reason are one.
  */
 export const loadWarning = z.object({
   kind: z.enum([
@@ -17,12 +18,13 @@ export const loadWarning = z.object({
     'exists',
     'replication',
     'event_trigger',
+    'unlogged',
     'error',
   ]),
   /** Of the first, in the dump as SQL. */
   line: z.number().int(),
   statement: z.string(),
-  /** Postgres' words. */
+  /** Postgres' words; of `unlogged` what becomes of what is in it. */
   message: z.string(),
   sqlstate: z.string().optional(),
   count: z.number().int().positive(),

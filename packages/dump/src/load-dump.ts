@@ -10,6 +10,7 @@ import { type PgRestore, sqlOfArchive } from './pg-restore.js';
 import { PsqlCommands } from './psql-command.js';
 import { type ScriptLimits, ScriptReader } from './script-reader.js';
 import type { ScriptItem } from './script-scanner.js';
+import { makesUnlogged, UNLOGGED } from './unlogged.js';
 
 export interface LoadOptions {
   readonly target: LoadTarget;
@@ -141,11 +142,16 @@ class Load {
       const tag = takesData ? await session.copy(text, () => this.#nextData()) : await session.run(text);
       this.#rows += Number(/^COPY (\d+)$/.exec(tag)?.[1] ?? 0);
       this.#statements += 1;
+      if (makesUnlogged(statement)) this.#unlogged(statement);
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) throw error;
       this.#failed(statement, error, before);
     }
     this.#syncScanner(session);
+  }
+
+  #unlogged({ text, line }: Statement): void {
+    this.#warnings.add({ kind: 'unlogged', line, statement: shortened(text), message: UNLOGGED });
   }
 
   async #nextData(): Promise<Buffer | undefined> {

@@ -1,6 +1,6 @@
 import type { DumpFormat } from './dump-format.js';
 
-/** What a statement was about that failed, or was left out, without ending the load. */
+/** What a statement was about that failed, or was left out, without ending the load; `unlogged`: it did not fail. */
 export const WARNING_KINDS = [
   'owner',
   'privilege',
@@ -11,17 +11,18 @@ export const WARNING_KINDS = [
   'exists',
   'replication',
   'event_trigger',
+  'unlogged',
   'error',
 ] as const;
 export type WarningKind = (typeof WARNING_KINDS)[number];
 
-/** One of those, or several that failed for the same reason. */
+/** One of those, or several with the same reason. */
 export interface LoadWarning {
   readonly kind: WarningKind;
   /** Of the first. */
   readonly line: number;
   readonly statement: string;
-  /** The server's words. */
+  /** The server's words; of `unlogged` what becomes of what is in it. */
   readonly message: string;
   readonly sqlState?: string | undefined;
   readonly count: number;

@@ -113,7 +113,8 @@ on branches are for it too. branch reset NAME empties it again, branch restore N
 loaded.
 
 A dump is loaded as the database's own role, which owns everything then. Statements about the server that the dump comes
-from (owners, grants, roles, extensions, settings) may fail, with a warning. Commands to psql are not run.
+from (owners, grants, roles, extensions, settings) may fail, with a warning. Commands to psql are not run. UNLOGGED tables
+are empty once the database's compute has stopped; a warning says so.
 
 Examples:
   pageserver-ctl database create scratch --ttl 2h
