@@ -14,6 +14,7 @@ import {
   type NewDatabaseRequest,
   newDatabase,
 } from './databases.js';
+import { pathSegment } from './path-segment.js';
 import { type BranchStorage, branchStorage, type UpdateTenantRequest } from './retention-schemas.js';
 import * as schemas from './schemas.js';
 import * as tokens from './tokens.js';
@@ -83,22 +84,22 @@ export class OffshootClient {
   }
 
   tenant(name: string): Promise<schemas.Tenant> {
-    return this.#call('GET', `/v1/tenants/${encodeURIComponent(name)}`, schemas.tenant);
+    return this.#call('GET', `/v1/tenants/${pathSegment(name)}`, schemas.tenant);
   }
 
   /** What is not given stays as it is. */
   updateTenant(name: string, request: UpdateTenantRequest): Promise<schemas.Tenant> {
-    return this.#call('PATCH', `/v1/tenants/${encodeURIComponent(name)}`, schemas.tenant, request);
+    return this.#call('PATCH', `/v1/tenants/${pathSegment(name)}`, schemas.tenant, request);
   }
 
   /** Starts a round of garbage collection; watch it with {@link operation}. */
   collectGarbage(name: string): Promise<schemas.Operation> {
-    return this.#call('POST', `/v1/tenants/${encodeURIComponent(name)}/gc`, schemas.operation);
+    return this.#call('POST', `/v1/tenants/${pathSegment(name)}/gc`, schemas.operation);
   }
 
   /** Deletes the tenant with all its branches, computes and pages. */
   deleteTenant(name: string): Promise<schemas.Tenant> {
-    return this.#call('DELETE', `/v1/tenants/${encodeURIComponent(name)}`, schemas.tenant);
+    return this.#call('DELETE', `/v1/tenants/${pathSegment(name)}`, schemas.tenant);
   }
 
   async operations(): Promise<schemas.Operation[]> {
@@ -106,11 +107,11 @@ export class OffshootClient {
   }
 
   operation(id: string): Promise<schemas.Operation> {
-    return this.#call('GET', `/v1/operations/${encodeURIComponent(id)}`, schemas.operation);
+    return this.#call('GET', `/v1/operations/${pathSegment(id)}`, schemas.operation);
   }
 
   cancelOperation(id: string): Promise<schemas.Operation> {
-    return this.#call('DELETE', `/v1/operations/${encodeURIComponent(id)}`, schemas.operation);
+    return this.#call('DELETE', `/v1/operations/${pathSegment(id)}`, schemas.operation);
   }
 
   /** It gets no role of its own unless one is asked for. The same call with the same key makes one branch. */
@@ -120,7 +121,7 @@ export class OffshootClient {
 
   /** The branch of that name, which is made when there is none. */
   createOrGetBranch(name: string, request: NewBranchRequest = {}): Promise<NewBranch> {
-    const path = `/v1/branches/${encodeURIComponent(name)}`;
+    const path = `/v1/branches/${pathSegment(name)}`;
     return this.#call('PUT', path, newBranch, { role: null, ...request });
   }
 
@@ -176,7 +177,7 @@ export class OffshootClient {
   }
 
   branch(name: string): Promise<schemas.Branch> {
-    return this.#call('GET', `/v1/branches/${encodeURIComponent(name)}`, schemas.branch);
+    return this.#call('GET', `/v1/branches/${pathSegment(name)}`, schemas.branch);
   }
 
   /** Also of one that is gone, by its last name or its id. */
@@ -190,7 +191,7 @@ export class OffshootClient {
   }
 
   updateBranch(name: string, request: schemas.UpdateBranchRequest): Promise<ChangedBranch> {
-    return this.#call('PATCH', `/v1/branches/${encodeURIComponent(name)}`, changedBranch, request);
+    return this.#call('PATCH', `/v1/branches/${pathSegment(name)}`, changedBranch, request);
   }
 
   /** `recursive`: with those that start from it. */
@@ -198,7 +199,7 @@ export class OffshootClient {
     name: string,
     { recursive = false }: { recursive?: boolean } = {},
   ): Promise<schemas.DeletedBranch> {
-    const path = `/v1/branches/${encodeURIComponent(name)}${recursive ? '?recursive=true' : ''}`;
+    const path = `/v1/branches/${pathSegment(name)}${recursive ? '?recursive=true' : ''}`;
     return this.#call('DELETE', path, schemas.deletedBranch);
   }
 
@@ -249,7 +250,7 @@ export class OffshootClient {
   }
 
   deleteCheckpoint(branch: string, name: string): Promise<schemas.Checkpoint> {
-    const path = `${this.#pathOf(branch, 'checkpoints')}/${encodeURIComponent(name)}`;
+    const path = `${this.#pathOf(branch, 'checkpoints')}/${pathSegment(name)}`;
     return this.#call('DELETE', path, schemas.checkpoint);
   }
 
@@ -276,7 +277,7 @@ export class OffshootClient {
   }
 
   #pathOf(branch: string, what: string): string {
-    return `/v1/branches/${encodeURIComponent(branch)}/${what}`;
+    return `/v1/branches/${pathSegment(branch)}/${what}`;
   }
 
   async tokens(): Promise<tokens.Token[]> {
@@ -290,17 +291,17 @@ export class OffshootClient {
 
   /** By its id or name: from then on it is refused. */
   revokeToken(token: string): Promise<tokens.Token> {
-    return this.#call('DELETE', `/v1/tokens/${encodeURIComponent(token)}`, tokens.token);
+    return this.#call('DELETE', `/v1/tokens/${pathSegment(token)}`, tokens.token);
   }
 
   /** Answers when a query on the compute has succeeded; a running one is returned as it is. */
   startCompute(branch: string): Promise<schemas.Compute> {
-    return this.#call('POST', `/v1/branches/${encodeURIComponent(branch)}/compute`, schemas.compute);
+    return this.#call('POST', `/v1/branches/${pathSegment(branch)}/compute`, schemas.compute);
   }
 
   /** Ends its sessions, and says how many. */
   stopCompute(branch: string): Promise<schemas.StoppedCompute> {
-    return this.#call('DELETE', `/v1/branches/${encodeURIComponent(branch)}/compute`, schemas.stoppedCompute);
+    return this.#call('DELETE', `/v1/branches/${pathSegment(branch)}/compute`, schemas.stoppedCompute);
   }
 
   async computes(): Promise<schemas.Compute[]> {
@@ -312,7 +313,7 @@ export class OffshootClient {
     choice: { database?: string; user?: string; via?: schemas.ConnectVia } = {},
   ): Promise<schemas.ConnectionString> {
     const query = new URLSearchParams(choice).toString();
-    const path = `/v1/branches/${encodeURIComponent(branch)}/connection-string${query && `?${query}`}`;
+    const path = `/v1/branches/${pathSegment(branch)}/connection-string${query && `?${query}`}`;
     return this.#call('GET', path, schemas.connectionString);
   }
 

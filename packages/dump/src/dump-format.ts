@@ -82,12 +82,21 @@ async function* gunzipped(bytes: Bytes): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** What it was read from has failed, and not what reads. */
+/** Notes when what it is read from fails. That whoever takes it gives up is no such failure. */
 export async function* telling(bytes: Bytes, source: { failure?: unknown }): AsyncGenerator<Uint8Array> {
+  const pieces = bytes[Symbol.asyncIterator]();
+  const next = () =>
+    pieces.next().catch((error: unknown) => {
+      source.failure = error;
+      throw error;
+    });
   try {
-    yield* bytes;
-  } catch (error) {
-    source.failure = error;
-    throw error;
+    for (;;) {
+      const { done, value } = await next();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await pieces.return?.();
   }
 }

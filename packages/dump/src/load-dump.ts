@@ -39,7 +39,7 @@ const NOT_ASCII = new Set(['SJIS', 'SHIFT_JIS_2004', 'BIG5', 'GBK', 'GB18030', '
  * reason, and what reading the dump throws; what was loaded by then is there.
  */
 export async function loadDump(dump: RecognizedDump, options: LoadOptions): Promise<LoadReport> {
-  const script = new ScriptReader(sqlOf(dump, options.pgRestore), options.limits);
+  const script = new ScriptReader(sqlOf(dump, options), options.limits);
   const load = new Load(script, options);
   try {
     await load.run();
@@ -51,9 +51,9 @@ export async function loadDump(dump: RecognizedDump, options: LoadOptions): Prom
   }
 }
 
-function sqlOf({ format, bytes }: RecognizedDump, pgRestore: PgRestore | undefined): Bytes {
+function sqlOf({ format, bytes }: RecognizedDump, { pgRestore, signal }: LoadOptions): Bytes {
   if (format === 'plain') return bytes;
-  if (pgRestore !== undefined) return sqlOfArchive(bytes, pgRestore);
+  if (pgRestore !== undefined) return sqlOfArchive(bytes, { ...pgRestore, signal });
   throw dumpError(
     'pg_restore_not_found',
     `the dump is in the ${format} format, and there is no pg_restore to read it`,

@@ -51,3 +51,30 @@ test('one that waits for more, or whose output nobody takes, is not', async () =
   const slow = sqlOfArchive(pieces(2, 1500), { path, stillMsMax: 1000 });
   expect(await textOf(slow, 1300)).toBe('0\n1\n');
 });
+
+test('one that reads no more has the last word', async () => {
+  const path = program(
+    'newer',
+    'head -c 5 > /dev/null; echo "unsupported version (1.16) in file header" >&2; exit 1',
+  );
+  const archive = async function* () {
+    for (let piece = 0; piece < 64; piece += 1) yield Buffer.alloc(65_536);
+  };
+  for (let round = 0; round < 5; round += 1) {
+    await expect(textOf(sqlOfArchive(archive(), { path }))).rejects.toMatchObject({
+      code: 'pg_restore_failed',
+      message: expect.stringContaining('unsupported version'),
+    });
+  }
+});
+
+test('one that is called off ends at once', async () => {
+  const path = program('called-off', 'echo begun; while :; do :; done');
+  const abort = new AbortController();
+  const sql = sqlOfArchive(pieces(3, 0), { path, signal: abort.signal })[Symbol.asyncIterator]();
+  expect(String((await sql.next()).value)).toBe('begun\n');
+  setTimeout(() => abort.abort(new Error('nobody wants it any more')), 100);
+  await expect(sql.next()).rejects.toThrow('nobody wants it any more');
+  const late = sqlOfArchive(pieces(3, 0), { path, signal: abort.signal });
+  await expect(textOf(late)).rejects.toThrow('nobody wants it any more');
+});

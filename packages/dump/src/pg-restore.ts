@@ -17,6 +17,8 @@ export interface PgRestore {
   readonly user?: { readonly uid?: number; readonly gid?: number } | undefined;
   /** It is ended when it has neither read nor written for so long, while there was something to do. Default: a minute. */
   readonly stillMsMax?: number | undefined;
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const STILL_MS_MAX = 60_000;
@@ -57,11 +59,12 @@ export async function findPgRestore(
 
 /**
  * The SQL of an archive. The program is given the archive and nothing to connect to: what is in the archive is text to it,
- * and whoever reads the SQL decides what is done. Throws `pg_restore_failed`, `pg_restore_not_found`, and what reading the
- * archive throws.
+ * and whoever reads the SQL decides what is done. Throws `pg_restore_failed`, `pg_restore_not_found`, the signal's reason, and
+ * what reading the archive throws.
  */
 export async function* sqlOfArchive(archive: Bytes, pgRestore: PgRestore): AsyncGenerator<Uint8Array> {
-  const { path, stillMsMax = STILL_MS_MAX } = pgRestore;
+  const { path, stillMsMax = STILL_MS_MAX, signal } = pgRestore;
+  signal?.throwIfAborted();
   const stillness = new Stillness(stillMsMax);
   const child = started(pgRestore);
   const source: { failure?: unknown } = {};
@@ -79,6 +82,9 @@ export async function* sqlOfArchive(archive: Bytes, pgRestore: PgRestore): Async
     isStill = true;
     child.kill('SIGKILL');
   };
+  // A generator cannot be left while somebody waits for its next piece: that comes to an end with the program.
+  const callOff = () => child.kill('SIGKILL');
+  signal?.addEventListener('abort', callOff, { once: true });
   try {
     const pieces: AsyncIterator<Buffer> = child.stdout[Symbol.asyncIterator]();
     for (;;) {
@@ -87,6 +93,7 @@ export async function* sqlOfArchive(archive: Bytes, pgRestore: PgRestore): Async
       yield value;
     }
     const end = await ended;
+    signal?.throwIfAborted();
     if (isStill) {
       throw dumpError(
         'pg_restore_failed',
@@ -97,12 +104,13 @@ export async function* sqlOfArchive(archive: Bytes, pgRestore: PgRestore): Async
     if (end instanceof Error) {
       throw dumpError('pg_restore_not_found', `${path} cannot be started: ${end.message}`, { cause: end });
     }
-    const [code, signal] = end as [number | null, string | null];
+    const [code, by] = end as [number | null, string | null];
     if (code !== 0) {
-      const said = words.trim() || `it ended with ${signal ?? code}`;
+      const said = words.trim() || `it ended with ${by ?? code}`;
       throw dumpError('pg_restore_failed', `pg_restore cannot read the dump: ${said}`);
     }
   } finally {
+    signal?.removeEventListener('abort', callOff);
     child.kill('SIGKILL');
     child.stdin.destroy();
     await ended;

@@ -252,3 +252,26 @@ it('reads a catalog of version 1, and knows what holds its timelines', async () 
   await catalog.deleteBranch(now('a').id);
   expect(indexes()).toHaveLength(1);
 });
+
+it("reads a catalog of version 2, and knows which timelines go on from their branch's own history", async () => {
+  await create('a', 'shop', 8n);
+  const first = now('a').timeline;
+  await move('a', 16n);
+  const restored = now('a').timeline;
+  await create('b', 'a', 16n);
+  await catalog.close();
+  const tables = openTables(dir);
+  // As that version wrote them: the restored one was made for the branch of its parent, the others were not.
+  for (const { key, value } of [...tables.timelines.getRange()]) {
+    const { continues: _, ...record } = value;
+    const madeFor = [first, restored].includes(key) ? tables.branchNames.get('a') : `of ${key}`;
+    tables.timelines.putSync(key, { ...record, madeFor } as never);
+  }
+  tables.meta.putSync('schema_version', 2);
+  await tables.root.close();
+  catalog = open();
+  expect(catalog.ownTimelines(now('a')).map(({ id }) => id)).toEqual([restored, first]);
+  expect(catalog.ownTimelines(now('b'))).toHaveLength(1);
+  expect(catalog.branchCountOf(tenant)).toBe(3);
+  expect(catalog.timeline(first)).not.toHaveProperty('madeFor');
+});

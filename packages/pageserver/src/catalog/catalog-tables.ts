@@ -16,7 +16,7 @@ import type {
 import { upgradeTables } from './upgrade-tables.js';
 
 /** Changes when a reader of an older catalog would misread a newer one. */
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 
 /** Named databases in the catalog's environment. */
 const TABLES_MAX = 32;
@@ -93,7 +93,7 @@ export function openTables(dir: string): CatalogTables {
     idempotencyKeys: table('idempotency_keys'),
     idempotencyExpiries: table('idempotency_expiries'),
   };
-  if (version < SCHEMA_VERSION) upgradeTables(tables, SCHEMA_VERSION);
+  if (version < SCHEMA_VERSION) upgradeTables(tables, version, SCHEMA_VERSION);
   return tables;
 }
 
