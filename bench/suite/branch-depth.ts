@@ -4,30 +4,8 @@ import { resultHash } from '../fixture/result-hash.js';
 import { Stage } from '../fixture/stage.js';
 import { Chain } from './branch-depth/chain.js';
 import { pageTimes } from './branch-depth/page-times.js';
+import { sizes } from './branch-depth/size.js';
 import { wakeTimes } from './branch-depth/wake-times.js';
-
-/** `rowsPerLevel`: rows that are updated on each branch of the chain, in pages of their own. */
-const sizes = {
-  full: {
-    megabytes: 32,
-    depth: 100,
-    rowsPerLevel: 16,
-    rounds: 9,
-    callsPerRound: 1_000,
-    pagesPerRound: 10_000,
-    wakes: 7,
-  },
-  smoke: {
-    megabytes: 2,
-    depth: 6,
-    rowsPerLevel: 4,
-    rounds: 1,
-    callsPerRound: 20,
-    pagesPerRound: 100,
-    wakes: 1,
-  },
-};
-export type DepthSize = (typeof sizes)['full'];
 
 /** The same pages are asked for again and again: pages that are kept would hide what it takes to make them. */
 const settings = { store: { pageCacheBytes: 1 } };

@@ -4,7 +4,7 @@ import { fork } from '../../fixture/import-tenant.js';
 import { placeOfOrders, type TablePlace } from '../../fixture/order-table.js';
 import { query } from '../../fixture/query.js';
 import { type Stage, tenant } from '../../fixture/stage.js';
-import type { DepthSize } from '../branch-depth.js';
+import type { DepthSize } from './size.js';
 
 const BLOCK_BYTES = 8192;
 

@@ -5,8 +5,8 @@ import { expectEqual } from '../../fixture/result-hash.js';
 import { type Stage, tenant } from '../../fixture/stage.js';
 import { median, quantile } from '../../fixture/statistics.js';
 import { Rounds, timed, timeRepeatedly } from '../../fixture/timing.js';
-import type { DepthSize } from '../branch-depth.js';
 import type { Chain } from './chain.js';
+import type { DepthSize } from './size.js';
 
 const BLOCKS_ASKED = 64;
 const UNDER_WAY = 64;

@@ -4,8 +4,8 @@ import { expectEqual } from '../../fixture/result-hash.js';
 import type { Stage } from '../../fixture/stage.js';
 import { median, quantile } from '../../fixture/statistics.js';
 import { timed } from '../../fixture/timing.js';
-import type { DepthSize } from '../branch-depth.js';
 import type { Chain } from './chain.js';
+import type { DepthSize } from './size.js';
 
 /** A row that nobody changes. */
 const firstRow = 'select customer, note from orders where id = 1';

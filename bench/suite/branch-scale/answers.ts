@@ -9,7 +9,7 @@ import { runProgram } from '../../fixture/run-program.js';
 import { type Stage, tenant } from '../../fixture/stage.js';
 import { quantile } from '../../fixture/statistics.js';
 import { Rounds, timed } from '../../fixture/timing.js';
-import type { ScaleSize } from '../branch-scale.js';
+import type { ScaleSize } from './size.js';
 
 const ctl = join(
   fileURLToPath(import.meta.resolve('@offshoot/server')),

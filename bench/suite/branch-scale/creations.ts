@@ -2,7 +2,7 @@ import type { BenchContext, Measurement } from '../../bench.js';
 import type { Flock } from '../../fixture/flock.js';
 import { median, quantile } from '../../fixture/statistics.js';
 import { timed } from '../../fixture/timing.js';
-import type { ScaleSize } from '../branch-scale.js';
+import type { ScaleSize } from './size.js';
 
 /** How long calls took while there were about so many branches. */
 interface Window {

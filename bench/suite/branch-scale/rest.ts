@@ -5,7 +5,7 @@ import { processCpuMs } from '../../fixture/process-cpu.js';
 import { processMemory } from '../../fixture/process-memory.js';
 import { type Stage, tenant } from '../../fixture/stage.js';
 import { timed } from '../../fixture/timing.js';
-import type { ScaleSize } from '../branch-scale.js';
+import type { ScaleSize } from './size.js';
 
 const pollMs = 20;
 

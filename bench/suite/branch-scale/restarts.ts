@@ -7,7 +7,7 @@ import { processCpuMs } from '../../fixture/process-cpu.js';
 import { query } from '../../fixture/query.js';
 import type { Stage } from '../../fixture/stage.js';
 import { timed } from '../../fixture/timing.js';
-import type { ScaleSize } from '../branch-scale.js';
+import type { ScaleSize } from './size.js';
 
 /** How the daemon ends before it is started again. */
 const ends = ['SIGTERM', 'SIGKILL'] as const;
