@@ -122,7 +122,11 @@ describe.each([
       else session.peer.socket.resetAndDestroy();
       client.socket.end();
     }
-    await vi.waitFor(() => expect([descriptors(), polled()]).toEqual([before, polledBefore]));
+    // One that stayed open for each of them would be many more than what tests before may still have had open then.
+    await vi.waitFor(() => {
+      expect(descriptors()).toBeLessThanOrEqual(before);
+      expect(polled()).toBeLessThanOrEqual(polledBefore);
+    });
   });
 
   test('bytes right behind ReadyForQuery reach the client', async () => {
