@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, getPriority } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { DaemonHere } from '../fixture/daemon-here.js';
@@ -128,13 +129,22 @@ describe('a branch that has written as much as it may', () => {
   });
 
   test('goes on in the same session when its quota is raised', async () => {
-    const client = await connect('full');
-    await expect(client.query('update item set n = 5')).rejects.toEqual(overQuota('full', '8MiB'));
-    await daemon.client.updateBranch('full', { write_quota_bytes: 100 * MIB });
+    const client = await branch('raised', { write_quota_bytes: 8 * MIB });
+    await client.query('create table filled (id int, t text)');
+    const fillSlowly = async () => {
+      // What one statement writes before it is stopped has no bound, and far past its quota a branch is only read.
+      for (;;) {
+        await client.query(fill('filled', 1000));
+        await sleep(60);
+      }
+    };
+    await expect(fillSlowly()).rejects.toEqual(overQuota('raised', '8MiB'));
+    await expect(client.query('update item set n = 5')).rejects.toEqual(overQuota('raised', '8MiB'));
+    await daemon.client.updateBranch('raised', { write_quota_bytes: 100 * MIB });
     await client.query('update item set n = 5');
-    await daemon.client.updateBranch('full', { write_quota_bytes: MIB });
-    await expect(client.query('update item set n = 6')).rejects.toEqual(overQuota('full', '1MiB'));
-    const { written_bytes: written } = await daemon.client.updateBranch('full', { write_quota_bytes: 0 });
+    await daemon.client.updateBranch('raised', { write_quota_bytes: MIB });
+    await expect(client.query('update item set n = 6')).rejects.toEqual(overQuota('raised', '1MiB'));
+    const { written_bytes: written } = await daemon.client.updateBranch('raised', { write_quota_bytes: 0 });
     expect(written).toBeGreaterThan(8 * MIB);
     await client.query('update item set n = 7');
   });
