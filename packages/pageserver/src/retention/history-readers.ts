@@ -1,6 +1,6 @@
 import type { TimelineId } from '@offshoot/types';
 import type { Catalog } from '../catalog/catalog.js';
-import type { TimelineRecord } from '../catalog/records.js';
+import type { BranchId, TimelineRecord } from '../catalog/records.js';
 
 /** What is asked of the catalog, as of now. */
 type Asked = Pick<Catalog, 'branchOf' | 'findBranch' | 'keptLsns'>;
@@ -48,7 +48,7 @@ export class HistoryReaders {
       if (by === 'child' && !this.#known.has(who as TimelineId)) return false;
       if (by === 'child') continue;
       const [branch] = who.split('/');
-      const named = this.catalog.findBranch(branch as never)?.timeline;
+      const named = this.catalog.findBranch(branch as BranchId)?.timeline;
       if (named !== undefined) readers.add(named);
     }
     return true;
